@@ -1,0 +1,33 @@
+"""SynFlow (Tanaka, Kunin, Yamins & Ganguli, NeurIPS 2020): conserve synaptic flow, without data.
+
+    R = Σ f_|θ⊙c|(ones),   s_i = |θ_i · ∂R/∂θ_i|        100 rounds, exponential schedule
+
+Every parameter and buffer is taken by its absolute value and BatchNorm runs in eval mode, so R is a sum over
+paths and no layer can vanish before the rest has. In float64: products over many layers leave float32's range.
+"""
+
+import torch
+from torch.func import functional_call
+
+from pruning.masks import Scores
+from pruning.problem import Problem, scoring_mode
+from pruning.registry import register
+
+
+@register("synflow", paper="arXiv:2006.05467", rounds=100, data=False)
+def synflow(problem: Problem) -> Scores:
+    """Weight times its share of the synaptic flow; data-free, iterative."""
+    state = {**dict(problem.model.named_parameters()), **dict(problem.model.named_buffers()), **problem.parameters}
+    positive = {
+        name: tensor.detach().abs().double() if tensor.is_floating_point() else tensor for name, tensor in state.items()
+    }
+    weights = [positive[name].requires_grad_() for name in problem.dense]
+    ones = torch.ones(1, *problem.input_shape, dtype=torch.float64, device=problem.device)
+    with scoring_mode(problem.model, train=False):
+        flow = functional_call(problem.model, positive, (ones,)).sum()
+    problem.passes += 2
+    gradients = torch.autograd.grad(flow, weights)
+    return {
+        name: (weight * gradient).abs().detach()
+        for name, weight, gradient in zip(problem.dense, weights, gradients, strict=True)
+    }

@@ -1,0 +1,123 @@
+"""Problem: what a method sees of the network it scores."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pruning.masks import Masks, full, prunable
+
+Batch = tuple[Tensor, Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def logit_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """−mean(z_y): the saliency loss of the FORCE authors' code, which feeds raw logits to ``nll_loss``."""
+    return nn.functional.nll_loss(logits, labels)
+
+
+LOSSES: dict[str, Loss] = {"cross_entropy": nn.functional.cross_entropy, "logit": logit_loss}
+
+
+class Problem:
+    """A network at θ⊙c, with what its weights are scored on. The model itself is never written to.
+
+    Every forward pass runs functionally on ``parameters`` and on copies of the buffers, so the gradient of the
+    loss with respect to ``parameters`` reaches masked weights too: no hooks, no patched layers.
+
+    Attributes:
+        model: the network; its flags are those of the scoring mode while a method runs.
+        dense: θ, the prunable weights before round one, by parameter name.
+        parameters: θ⊙c, what the forward pass uses now (zero where masked); they require gradients.
+        masks: c.
+        batches: this round's (inputs, labels); empty for methods without data.
+        loss: mean loss of logits and labels.
+        generator: CPU generator for whatever a method draws.
+        passes: forward and backward passes so far, in batches.
+    """
+
+    def __init__(self, model: nn.Module, loss: Loss, generator: torch.Generator, input_shape: Sequence[int] | None):
+        self.model = model
+        self.dense = {name: parameter.detach() for name, parameter in prunable(model).items()}
+        if not self.dense:
+            raise ValueError("the model has nothing to prune: no convolution and no linear layer")
+        self.loss = loss
+        self.generator = generator
+        self.batches: Sequence[Batch] = ()
+        self.passes = 0
+        self._input_shape = input_shape
+        self._buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+        self.mask(full(self.dense))
+
+    def mask(self, masks: Masks) -> None:
+        """Move to θ⊙masks."""
+        self.masks = masks
+        self.parameters = {name: (weight * masks[name]).requires_grad_() for name, weight in self.dense.items()}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(iter(self.dense.values())).device
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch: told, or read off the first batch."""
+        if self._input_shape is not None:
+            return tuple(self._input_shape)
+        if not self.batches:
+            raise ValueError("this method needs the shape of an input: pass input_shape=(channels, height, width)")
+        return tuple(self.batches[0][0].shape[1:])
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Output of the network at θ⊙c. Batch statistics go to copies of the buffers."""
+        self.passes += 1
+        output: Tensor = functional_call(self.model, {**self.parameters, **self._buffers}, (inputs,))
+        return output
+
+    def batch_loss(self, batch: Batch, temperature: float = 1.0) -> Tensor:
+        """Mean loss of one batch at θ⊙c, of the logits divided by ``temperature``."""
+        inputs, labels = batch
+        return self.loss(self.logits(inputs) / temperature, labels)
+
+    def gradients(self, temperature: float = 1.0) -> dict[str, Tensor]:
+        """g(θ⊙c): gradient of the mean loss over ``batches`` for every prunable weight, masked ones included."""
+        if not self.batches:
+            raise ValueError("this method scores weights on data: pass batches=[(inputs, labels), …]")
+        total = {name: torch.zeros_like(weight) for name, weight in self.dense.items()}
+        for batch in self.batches:
+            for name, gradient in self.gradient(self.batch_loss(batch, temperature)).items():
+                total[name] += gradient
+        return {name: gradient / len(self.batches) for name, gradient in total.items()}
+
+    def gradient(self, value: Tensor, create_graph: bool = False) -> dict[str, Tensor]:
+        """∂value/∂(θ⊙c) by parameter name; zero for weights that ``value`` does not depend on."""
+        self.passes += 1
+        found = torch.autograd.grad(
+            value, list(self.parameters.values()), create_graph=create_graph, allow_unused=True, materialize_grads=True
+        )
+        return dict(zip(self.parameters, found, strict=True))
+
+
+@contextmanager
+def scoring_mode(model: nn.Module, train: bool, seed: int = 0) -> Iterator[None]:
+    """Put every module in train or eval mode; give each its own flag back, and the random state, at the end.
+
+    Inside, torch's global generator (dropout draws from it) starts at ``seed``.
+    """
+    flags = {module: module.training for module in model.modules()}
+    devices = {parameter.device for parameter in model.parameters()}
+    cuda = range(torch.cuda.device_count()) if any(device.type == "cuda" for device in devices) else ()
+    try:
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(seed)
+            _set_flags(dict.fromkeys(flags, train))
+            yield
+    finally:
+        _set_flags(flags)
+
+
+def _set_flags(flags: Mapping[nn.Module, bool]) -> None:
+    for module, training in flags.items():
+        module.training = training

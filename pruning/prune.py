@@ -1,0 +1,104 @@
+"""The one loop: score -> how many -> mask -> score … Every method is a preset of it."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from pruning import registry, scopes
+from pruning.masks import Masks, Scores, count, full, keep_highest, keep_highest_per_layer, kept_count
+from pruning.problem import LOSSES, Batch, Loss, Problem, scoring_mode
+from pruning.schedules import kept_counts
+
+Batches = Sequence[Batch] | Callable[[int], Sequence[Batch]]
+
+
+@dataclass(frozen=True)
+class Round:
+    """One score→mask pass: ``revived`` weights came back, ``lost`` went, ``kept`` remain after it."""
+
+    round: int
+    density: float
+    kept: int
+    revived: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What pruning gives: the masks (on the model's device) and how it came to them."""
+
+    masks: Masks
+    rounds: tuple[Round, ...]
+    seconds: float
+    passes: int  # forward and backward passes, each over one batch
+
+
+def prune(
+    model: nn.Module,
+    method: str,
+    sparsity: float,
+    batches: Batches = (),
+    *,
+    loss: str | Loss = "cross_entropy",
+    train_mode: bool = True,
+    generator: torch.Generator | None = None,
+    input_shape: Sequence[int] | None = None,
+    **options: Any,
+) -> Pruned:
+    """Find the masks that ``method`` leaves of ``model`` at ``sparsity``. The model is not changed.
+
+    Args:
+        model: any module; what :func:`pruning.masks.prunable` finds in it is pruned.
+        method: a registered name, see :func:`pruning.registry.names`.
+        sparsity: fraction of all prunable weights to remove, in [0, 1). The kept count is exact.
+        batches: (inputs, labels) pairs on the model's device, the same in every round; or a function of the
+            round (from 1 on) that returns them. Methods without data need none.
+        loss: "cross_entropy", "logit" (the FORCE authors' code), or any mean loss of (logits, labels).
+        train_mode: score with batch statistics (the FORCE paper) or with running ones (SynFlow's code).
+        generator: CPU generator of whatever the method draws; seeded with 0 unless given.
+        input_shape: (channels, height, width) of one input, where there are no batches to read it off.
+        options: the method's own, such as ``rounds=60``.
+
+    Raises:
+        ValueError: bad arguments, or scores that are not numbers.
+    """
+    preset = registry.find(method)
+    settings = preset.resolve(options)
+    if not 0 <= sparsity < 1:
+        raise ValueError(f"sparsity: a fraction in [0, 1), not {sparsity}")
+    if not preset.removes and sparsity != 0:
+        raise ValueError(f"sparsity: method {method} removes nothing, its sparsity is 0, not {sparsity}")
+    own = {name: settings[name] for name in preset.score_options}
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, generator, input_shape)
+    total = sum(weight.numel() for weight in problem.dense.values())
+    counts = kept_counts(
+        total, kept_count(total, sparsity), settings.get("rounds", 1), settings.get("schedule", "linear")
+    )
+    supply = batches if callable(batches) else lambda _: batches
+    start, rounds = time.perf_counter(), []
+    with scoring_mode(model, train_mode, generator.initial_seed()):
+        for step, kept in enumerate(counts, start=1) if preset.removes else ():
+            problem.batches = supply(step) if preset.data or input_shape is None else ()
+            scores = preset.score(problem, **own)
+            among = full(problem.dense) if preset.recover else problem.masks
+            masks = _select(scores, kept, among, settings.get("scope", preset.scope))
+            rounds.append(_compare(step, problem.masks, masks, total))
+            problem.mask(masks)
+    return Pruned(problem.masks, tuple(rounds), time.perf_counter() - start, problem.passes)
+
+
+def _select(scores: Scores, kept: int, among: Masks, scope: str) -> Masks:
+    if scope == "global":
+        return keep_highest(scores, kept, among)
+    return keep_highest_per_layer(scores, scopes.layer_counts(among, kept, scope), among)
+
+
+def _compare(step: int, before: Masks, after: Masks, total: int) -> Round:
+    kept = count(after)
+    both = sum(int((before[name] & mask).sum()) for name, mask in after.items())
+    return Round(round=step, density=kept / total, kept=kept, revived=kept - both, lost=count(before) - both)

@@ -1,0 +1,32 @@
+"""Schedules: the density after round t of T, falling from 1 to the target."""
+
+from collections.abc import Callable
+
+Schedule = Callable[[float, int, int], float]
+
+
+def exponential(density: float, step: int, rounds: int) -> float:
+    """density^(t/T): each round removes the same fraction of what is left (de Jorge et al. 2021; SynFlow)."""
+    return density ** (step / rounds)
+
+
+def linear(density: float, step: int, rounds: int) -> float:
+    """1 − t(1 − density)/T: each round removes the same number of weights."""
+    return 1 - step * (1 - density) / rounds
+
+
+SCHEDULES: dict[str, Schedule] = {"exponential": exponential, "linear": linear}
+
+
+def kept_counts(total: int, kept: int, rounds: int, schedule: str) -> list[int]:
+    """Weights kept after each of ``rounds`` rounds: never rising, the last one exactly ``kept``.
+
+    Args:
+        total: number of prunable weights.
+        kept: number to keep in the end, 0 to ``total``.
+        rounds: T, at least 1.
+        schedule: a name of :data:`SCHEDULES`.
+    """
+    density_after = SCHEDULES[schedule]
+    counts = [round(total * density_after(kept / total, step, rounds)) for step in range(1, rounds)]
+    return [*(max(kept, count) for count in counts), kept]

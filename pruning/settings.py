@@ -1,0 +1,35 @@
+"""PruneConfig: what all methods of a sweep share when they look at data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """The batches that saliencies are taken on. Every field is part of a trial's identity.
+
+    Attributes:
+        batch_size: images a batch.
+        batches: batches a round; gradients are averaged over them before any absolute value.
+        sampling: "uniform", or "balanced" (the same number of every class: GraSP's and SynFlow's 10 a class).
+        fresh_batches: draw new batches every round (the FORCE authors' code), or keep those of round one.
+        augment: crop and flip them as in training.
+        loss: "cross_entropy", or "logit", −mean(z_y), of the FORCE authors' code.
+        mode: "train" scores with batch statistics, "eval" with running ones.
+
+    Raises:
+        ValueError: "field: what is wrong", for any value out of range.
+    """
+
+    batch_size: int = 128
+    batches: int = 1
+    sampling: Literal["uniform", "balanced"] = "uniform"
+    fresh_batches: bool = True
+    augment: bool = True
+    loss: Literal["cross_entropy", "logit"] = "cross_entropy"
+    mode: Literal["train", "eval"] = "train"
+
+    def __post_init__(self) -> None:
+        for field in ("batch_size", "batches"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field}: must be at least 1, not {getattr(self, field)}")

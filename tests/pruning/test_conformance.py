@@ -1,0 +1,70 @@
+"""What every registered method owes: exact counts, determinism, and a model left as it was."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import batch, convolutional
+
+import pruning
+from pruning.masks import count, kept_count
+
+METHODS = [name for name in pruning.names() if pruning.find(name).removes]
+
+
+def few_rounds(method: str) -> dict[str, int]:
+    return {"rounds": 3} if pruning.find(method).rounds else {}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9, 0.99, 0.999])
+def test_kept_count_is_exact(method, sparsity):
+    model = convolutional()
+    total = sum(w.numel() for w in pruning.prunable(model).values())
+    pruned = pruning.prune(model, method, sparsity, [batch()], **few_rounds(method))
+    assert count(pruned.masks) == kept_count(total, sparsity)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from(METHODS), st.floats(0, 0.999), st.integers(1, 12), st.integers(0, 1000))
+def test_kept_count_is_exact_on_random_networks(method, sparsity, width, seed):
+    model = convolutional(seed, width)
+    total = sum(w.numel() for w in pruning.prunable(model).values())
+    pruned = pruning.prune(model, method, sparsity, [batch(seed)], **few_rounds(method))
+    assert count(pruned.masks) == total - round(sparsity * total)
+    assert set(pruned.masks) == set(pruning.prunable(model))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_scoring_leaves_weights_buffers_flags_gradients_and_random_state_bit_identical(method):
+    model = convolutional()
+    model[1].eval()  # a flag that differs from the rest
+    model(batch()[0]).sum().backward()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    gradients = [parameter.grad.clone() for parameter in model.parameters()]
+    flags, random = [m.training for m in model.modules()], torch.get_rng_state()
+    pruning.prune(model, method, 0.9, [batch()], **few_rounds(method))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
+    assert [m.training for m in model.modules()] == flags
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_generator_gives_the_same_mask_whatever_the_global_random_state(method):
+    masks = []
+    for state in (1, 2):
+        generator = torch.Generator().manual_seed(7)
+        model = convolutional()  # with dropout, which draws from the global state
+        torch.manual_seed(state)
+        masks.append(pruning.prune(model, method, 0.8, [batch()], generator=generator, **few_rounds(method)).masks)
+    assert all(torch.equal(masks[0][name], masks[1][name]) for name in masks[0])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_scope_keeps_the_exact_count(method):
+    model = convolutional()
+    total = sum(w.numel() for w in pruning.prunable(model).values())
+    for scope in ("global", "layerwise", "erk") if "scope" in pruning.find(method).options else ():
+        pruned = pruning.prune(model, method, 0.87, [batch()], scope=scope, **few_rounds(method))
+        assert count(pruned.masks) == kept_count(total, 0.87)

@@ -1,0 +1,78 @@
+"""The loop as a library: what it takes, what it refuses, what it reports."""
+
+import pytest
+import torch
+from networks import batch, convolutional
+from torch import nn
+
+import pruning
+
+
+def test_five_lines_prune_any_module():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 32), nn.ReLU(), nn.Linear(32, 4))
+    pruned = pruning.prune(model, "force", 0.99, [batch()], rounds=5)
+    pruning.apply(model, pruned.masks)
+    assert sum(int((w != 0).sum()) for w in pruning.prunable(model).values()) == 6272 - round(0.99 * 6272)
+
+
+@pytest.mark.parametrize("sparsity", [-0.1, 1.0, 90])
+def test_a_sparsity_outside_zero_to_one_is_refused(sparsity):
+    with pytest.raises(ValueError, match=r"a fraction in \[0, 1\)"):
+        pruning.prune(convolutional(), "snip", sparsity, [batch()])
+
+
+def test_a_method_that_needs_data_says_so():
+    with pytest.raises(ValueError, match="scores weights on data"):
+        pruning.prune(convolutional(), "snip", 0.5)
+
+
+def test_grasp_without_data_says_so_too():
+    with pytest.raises(ValueError, match="scores weights on data"):
+        pruning.prune(convolutional(), "grasp", 0.5)
+
+
+def test_synflow_takes_the_input_shape_instead_of_data():
+    by_shape = pruning.prune(convolutional(), "synflow", 0.9, input_shape=(3, 8, 8), rounds=5).masks
+    by_batch = pruning.prune(convolutional(), "synflow", 0.9, [batch()], rounds=5).masks
+    assert all(torch.equal(by_shape[name], by_batch[name]) for name in by_shape)
+    with pytest.raises(ValueError, match="needs the shape of an input"):
+        pruning.prune(convolutional(), "synflow", 0.9)
+
+
+def test_a_model_with_nothing_to_prune_is_refused():
+    with pytest.raises(ValueError, match="nothing to prune"):
+        pruning.prune(nn.Sequential(nn.ReLU()), "magnitude", 0.5)
+
+
+def test_batches_may_be_drawn_anew_every_round():
+    seen = []
+
+    def supply(step: int):
+        seen.append(step)
+        return [batch(step)]
+
+    pruning.prune(convolutional(), "force", 0.9, supply, rounds=4)
+    assert seen == [1, 2, 3, 4]
+
+
+def test_passes_count_every_forward_and_backward_over_a_batch():
+    data = [batch(0), batch(1)]
+    assert pruning.prune(convolutional(), "random", 0.9, data).passes == 0
+    assert pruning.prune(convolutional(), "snip", 0.9, data).passes == 4
+    assert pruning.prune(convolutional(), "force", 0.9, data, rounds=3).passes == 12
+    assert pruning.prune(convolutional(), "grasp", 0.9, data).passes == 4 + 6
+    assert pruning.prune(convolutional(), "synflow", 0.9, data, rounds=3).passes == 6
+
+
+def test_channels_last_models_are_pruned_like_contiguous_ones():
+    plain = pruning.prune(convolutional(), "magnitude", 0.9).masks
+    last = pruning.prune(convolutional().to(memory_format=torch.channels_last), "magnitude", 0.9).masks
+    assert all(torch.equal(plain[name], last[name]) for name in plain)
+
+
+def test_eval_mode_scores_with_running_statistics():
+    model = convolutional()
+    model[1].running_var.fill_(9.0)
+    train = pruning.prune(model, "snip", 0.9, [batch()]).masks
+    running = pruning.prune(model, "snip", 0.9, [batch()], train_mode=False).masks
+    assert any(not torch.equal(train[name], running[name]) for name in train)
