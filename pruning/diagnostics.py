@@ -50,11 +50,11 @@ def diagnose(
         gradients = problem.gradients()
     alive = effective(model, masks, problem.input_shape)
     macs = positions(model, problem.input_shape)
-    kept = {name: int(mask.sum()) for name, mask in masks.items()}
+    kept = {name: int(mask.count_nonzero()) for name, mask in masks.items()}
     total = sum(mask.numel() for mask in masks.values())
     return Diagnostics(
         effective_sparsity=1 - count(alive) / total,
-        effective_kept={name: int(mask.sum()) for name, mask in alive.items()},
+        effective_kept={name: int(mask.count_nonzero()) for name, mask in alive.items()},
         empty_layers=sum(k == 0 for k in kept.values()),
         macs_dense=sum(macs[name] * mask.numel() for name, mask in masks.items()),
         macs_kept=sum(macs[name] * kept[name] for name in masks),

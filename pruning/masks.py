@@ -73,7 +73,7 @@ def _highest(values: Tensor, kept: int) -> Tensor:
     threshold = _smallest(values, values.numel() - kept)
     chosen = values > threshold
     ties = (values == threshold).nonzero().squeeze(1)
-    chosen[ties[: kept - int(chosen.sum())]] = True
+    chosen[ties[: kept - int(chosen.count_nonzero())]] = True
     return chosen
 
 
@@ -96,7 +96,7 @@ def full(tensors: Mapping[str, Tensor]) -> Masks:
 
 def count(masks: Masks) -> int:
     """Weights kept."""
-    return int(sum(int(mask.sum()) for mask in masks.values()))
+    return int(sum(int(mask.count_nonzero()) for mask in masks.values()))
 
 
 def sparsity(masks: Masks) -> float:

@@ -58,7 +58,7 @@ def unpack(encoding: str, blob: bytes, shape: tuple[int, ...] | list[int]) -> Te
 
 def entropy_bytes(mask: Tensor) -> float:
     """The entropy bound n·H(density) of one mask, in bytes: what no code for random masks of this density beats."""
-    size, kept = mask.numel(), int(mask.sum())
+    size, kept = mask.numel(), int(mask.count_nonzero())
     if kept in (0, size):
         return 0.0
     density = kept / size

@@ -100,5 +100,5 @@ def _select(scores: Scores, kept: int, among: Masks, scope: str) -> Masks:
 
 def _compare(step: int, before: Masks, after: Masks, total: int) -> Round:
     kept = count(after)
-    both = sum(int((before[name] & mask).sum()) for name, mask in after.items())
+    both = sum(int((before[name] & mask).count_nonzero()) for name, mask in after.items())
     return Round(round=step, density=kept / total, kept=kept, revived=kept - both, lost=count(before) - both)

@@ -22,7 +22,7 @@ def layer_counts(available: Mapping[str, Tensor], kept: int, scope: str) -> dict
         scope: "layerwise" or "erk".
     """
     sizes = {name: mask.numel() for name, mask in available.items()}
-    room = {name: int(mask.sum()) for name, mask in available.items()}
+    room = {name: int(mask.count_nonzero()) for name, mask in available.items()}
     weights = {
         name: 1.0 if scope == "layerwise" else sum(mask.shape) / mask.numel() for name, mask in available.items()
     }

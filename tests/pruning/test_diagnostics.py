@@ -1,5 +1,7 @@
 """What a mask does to a network."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -30,7 +32,7 @@ def reachable(masks: list[torch.Tensor]) -> list[torch.Tensor]:
 def test_effective_weights_are_those_on_a_path_from_input_to_output(widths, density, seed):
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     model = nn.Sequential(*layers[:-1])
     masks = {name: torch.rand(w.shape) < density for name, w in pruning.prunable(model).items()}

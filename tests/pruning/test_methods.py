@@ -1,17 +1,17 @@
 """Each score by hand arithmetic, and against an independent derivation."""
 
 import copy
+import itertools
 
 import pytest
 import torch
+from networks import batch, convolutional, linear
 from torch import nn
 from torch.nn import functional as F
 
 import pruning
 from pruning.masks import full
 from pruning.problem import LOSSES, Problem
-
-from networks import batch, convolutional, linear
 
 
 def squared(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -179,7 +179,7 @@ def test_iter_snip_supports_are_nested_and_force_revives_weights():
     for pruned in (nested, revived):
         total = sum(mask.numel() for mask in pruned.masks.values())
         kept = [total, *(r.kept for r in pruned.rounds)]
-        assert [a - b for a, b in zip(kept, kept[1:], strict=False)] == [r.lost - r.revived for r in pruned.rounds]
+        assert [a - b for a, b in itertools.pairwise(kept)] == [r.lost - r.revived for r in pruned.rounds]
 
 
 def test_force_follows_the_papers_recursion_written_out_plainly():

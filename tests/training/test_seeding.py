@@ -1,0 +1,43 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training import seeding
+
+TEXT = st.text(max_size=20)
+
+
+def test_derived_seeds_are_pinned():
+    # changing one of these changes the initial weights and the batches of every trial there is
+    assert seeding.derive(0, "x") == 7812719696495985667
+    assert seeding.derive(1, "training", 2) == 855342730902210698
+
+
+@given(st.integers(-(2**70), 2**70), TEXT, st.integers(0, 2**40))
+def test_a_derived_seed_has_63_bits_and_every_generator_takes_it(seed, purpose, step):
+    assert 0 <= seeding.derive(seed, purpose, step) < 2**63
+    seeding.generator(seed, purpose, step)
+
+
+def test_seed_purpose_and_step_each_make_another_seed():
+    triples = [(seed, purpose, step) for seed in range(9) for purpose in ("a", "b") for step in range(9)]
+    assert len({seeding.derive(*triple) for triple in triples}) == len(triples)
+
+
+def test_a_generator_draws_the_same_again():
+    first, second = (torch.rand(4, generator=seeding.generator(3, "weights")) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_seeded_draws_the_same_again_and_leaves_the_outside_alone():
+    torch.manual_seed(5)
+    expected_outside = torch.rand(3)
+    torch.manual_seed(5)
+    with seeding.seeded(1, "weights"):
+        first = torch.rand(3)
+    outside = torch.rand(3)
+    with seeding.seeded(1, "weights"):
+        second = torch.rand(3)
+    assert torch.equal(first, second)
+    assert torch.equal(outside, expected_outside)
+    assert not torch.equal(first, outside)

@@ -1,0 +1,118 @@
+"""Sets too big for memory: the same interface, read from disk."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from training import data, seeding
+from training.data import DataConfig, DataError, resolve
+from training.loop import evaluate, train
+from training.recipe import TrainConfig
+
+
+@pytest.fixture
+def config(tmp_path) -> DataConfig:
+    """Photos of 40x30 whose left half is brighter; the class is in the colour."""
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 8), ("val", 3)):
+        for label, name in enumerate(("blue", "red")):
+            folder = tmp_path / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 60, (30, 40, 3), np.uint8)
+                pixels[:, :20] += 60
+                pixels[:, :, 2 - 2 * label] += 100
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return resolve(DataConfig("imagenet", path=str(tmp_path), classes=2, image_size=16, validation=4, workers=0))
+
+
+def splits(config: DataConfig, seed: int = 0) -> data.Splits:
+    return data.split(data.load(config), config, seed, "cpu")
+
+
+def epoch(split: data.Split, batch_size: int = 4, number: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    batches = split.batches(batch_size, generator=seeding.generator(0, "training", number), augment=True)
+    images, labels = zip(*batches, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+def test_a_streamed_set_splits_and_samples_like_one_in_memory(config):
+    parts = splits(config)
+    assert (len(parts.train), len(parts.validation), len(parts.test)) == (12, 4, 6)
+    assert parts.test.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    images, labels = parts.train.sample(4, seeding.generator(0, "saliency"), balanced=True)
+    assert images.shape == (4, 3, 16, 16)
+    assert images.dtype == torch.float32
+    assert labels.bincount().tolist() == [2, 2]
+    colour = images[:, 0].mean((1, 2)) > images[:, 2].mean((1, 2))
+    assert torch.equal(colour.long(), labels)
+
+
+def test_shuffled_batches_follow_the_order_that_the_split_tells(config):
+    split = splits(config).train
+    _, labels = epoch(split)
+    assert torch.equal(labels, split.labels[split.order(seeding.generator(0, "training", 1))])
+
+
+def test_augmentation_depends_on_the_generator_alone_not_on_the_batch_size(config):
+    split = splits(config).train
+    torch.manual_seed(1)
+    first, _ = epoch(split)
+    torch.manual_seed(2)
+    assert torch.equal(first, epoch(split, batch_size=5)[0])
+    assert not torch.equal(first.sort(0).values, epoch(split, number=2)[0].sort(0).values)
+
+
+def test_worker_processes_read_the_same_and_the_global_generator_stays_as_it_was(config):
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    alone, _ = epoch(splits(config).train)
+    with_workers, _ = epoch(splits(replace(config, workers=2)).train)
+    assert torch.equal(alone, with_workers)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_flips_can_be_turned_off(config):
+    def left_is_brighter(images: torch.Tensor) -> torch.Tensor:
+        return images[..., :4].mean((1, 2, 3)) > images[..., -4:].mean((1, 2, 3)) + 0.5
+
+    def right_is_brighter(images: torch.Tensor) -> torch.Tensor:
+        return left_is_brighter(images.flip(-1))
+
+    assert right_is_brighter(epoch(splits(config).train)[0]).any()
+    assert not right_is_brighter(epoch(splits(replace(config, flip=False)).train)[0]).any()
+
+
+def test_test_images_are_the_scaled_centre_every_time(config):
+    split = splits(config).test
+    (first, _), (again, _) = next(split.batches(6)), next(split.batches(6))
+    assert torch.equal(first, again)
+    # the shorter side of 30 becomes 18, of which the middle 16 stay: the bright half begins left of the middle
+    assert (first[..., 0].mean((1, 2)) > first[..., -1].mean((1, 2))).all()
+
+
+def test_the_fingerprint_knows_the_files_and_not_where_they_lie(config, tmp_path):
+    fingerprint = data.load(config).fingerprint
+    moved = tmp_path.rename(tmp_path.parent / "moved")
+    assert data.load(replace(config, path=str(moved))).fingerprint == fingerprint
+    (moved / "train" / "red" / "7.png").rename(moved / "train" / "blue" / "8.png")
+    assert data.load(replace(config, path=str(moved))).fingerprint != fingerprint
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_image_is_named(config, workers):
+    (Path(config.path) / "val" / "red" / "1.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"val/red/1\.png: this image cannot be decoded"):
+        list(splits(replace(config, workers=workers)).test.batches(2))
+
+
+def test_a_network_trains_on_a_streamed_set(config):
+    parts = splits(config)
+    model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 2))
+    results = list(train(model, parts, TrainConfig(epochs=10, batch_size=4), 0, device="cpu"))
+    assert results[-1].train_loss < results[0].train_loss
+    assert evaluate(model, parts.test, device="cpu")[0] == 1.0

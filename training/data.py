@@ -1,0 +1,141 @@
+"""Name to images: `resolve` and `check` a config, `load` it once, `split` it for each trial.
+
+    config = resolve(DataConfig("digits", validation=0.1))
+    check(config)
+    splits = split(load(config), config, seed=0, device="cpu")
+    for images, labels in splits.train.batches(128, generator=generator(0, "training", 1), augment=True): ...
+
+The table of sets is in datasets.py, the settings in data_config.py, the readers in sources/ and what
+comes out in splits.py (in memory) and streaming.py (from disk).
+"""
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import torch
+
+from training import seeding, streaming
+from training.data_config import DataConfig
+from training.datasets import DATASETS, DataError, DatasetInfo, Format, info, names
+from training.sources import builtin, folder, parquet, torchvision_files
+from training.sources.source import Images, Source
+from training.splits import Dataset, Split, Splits, memory_splits
+from training.streaming import StreamedDataset, streamed_splits
+
+__all__ = [
+    "DATASETS",
+    "DataConfig",
+    "DataError",
+    "Dataset",
+    "DatasetInfo",
+    "Split",
+    "Splits",
+    "StreamedDataset",
+    "check",
+    "info",
+    "load",
+    "names",
+    "resolve",
+    "split",
+]
+
+SOURCES: dict[Format, Source] = {
+    "builtin": builtin,
+    "torchvision": torchvision_files,
+    "parquet": parquet,
+    "folder": folder,
+}
+
+
+def resolve(config: DataConfig) -> DataConfig:
+    """Fill in what a config leaves open, from the table and from which files lie at its path.
+
+    Looks at file names and Parquet schemas only. Data that is not there is an error of `check`, not of this.
+
+    Raises:
+        ValueError: "field: …" for an unknown set, a missing number of classes or image size, or a setting
+            that this set does not have.
+        DataError: Parquet files whose image or label column cannot be told.
+    """
+    known = info(config.name)
+    config = replace(config, format=_format(config, known), validation=config.validation or 0)
+    if config.download and not known.download_size:
+        raise ValueError(f"download: {config.name} cannot be fetched for you; get it from {known.home or 'its owner'}")
+    if config.format != "parquet" and (config.image_column or config.label_column):
+        raise ValueError(
+            f"image_column, label_column: {config.name} is read as {config.format}, and only Parquet has"
+            " columns; leave them out or set data.format=parquet"
+        )
+    if known.streamed and config.crop_padding:
+        raise ValueError(f"crop_padding: {config.name} is cropped at random places and sizes instead; leave it out")
+    for field in ("classes", "image_size", "crop_padding", "flip"):
+        if getattr(config, field) is None:
+            if getattr(known, field) is None:
+                raise ValueError(f"{field}: the data set {config.name!r} is your own; set data.{field}")
+            config = replace(config, **{field: getattr(known, field)})
+    if config.format == "parquet" and parquet.present(config):
+        config = parquet.resolve_columns(config)
+    return config
+
+
+def check(config: DataConfig) -> None:
+    """Make sure, cheaply, that the data of a resolved config is there.
+
+    Raises:
+        DataError: "field: …", with the command or setting that would mend it.
+    """
+    SOURCES[config.format].check(config)
+
+
+def load(config: DataConfig) -> Dataset | StreamedDataset:
+    """Read a resolved config's data: once, for all trials that use it.
+
+    Raises:
+        DataError: it is not there, an image cannot be decoded, or a label is outside [0, classes): where,
+            and how to mend it.
+    """
+    check(config)
+    if info(config.name).streamed:
+        return streaming.load(config)
+    train, test = SOURCES[config.format].load(config)
+    for part in (train, test):
+        _check_labels(part, cast(int, config.classes))
+    return Dataset.of(config, train, test)
+
+
+def split(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int, device: torch.device | str) -> Splits:
+    """Hold `config.validation` training images out by seed; the test images are the same for every seed.
+
+    Raises:
+        ValueError: no training image would be left.
+    """
+    count = len(dataset.train_labels)
+    held_out = config.validation if config.validation >= 1 else round(config.validation * count)
+    if held_out >= count:
+        raise ValueError(f"validation: {held_out} of {count} training images leaves none to train on; set it lower")
+    order = torch.randperm(count, generator=seeding.generator(seed, "validation split"))
+    cut = count - int(held_out)
+    train, validation = order[:cut].sort().values, order[cut:].sort().values
+    if isinstance(dataset, StreamedDataset):
+        return streamed_splits(dataset, config, train, validation, torch.device(device))
+    return memory_splits(dataset, config, train, validation, torch.device(device))
+
+
+def _format(config: DataConfig, known: DatasetInfo) -> Format:
+    if config.format == "auto":
+        there = (form for form in known.formats if SOURCES[form].present(replace(config, format=form)))
+        return next(there, known.formats[0])
+    if config.format not in known.formats:
+        raise ValueError(f"format: {config.name} comes as {' or '.join(known.formats)}, not as {config.format}")
+    return config.format
+
+
+def _check_labels(part: Images, classes: int) -> None:
+    wrong = np.flatnonzero((part.labels < 0) | (part.labels >= classes))
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"classes: {part.where(row)}: label {part.labels[row]} is outside [0, {classes});"
+            f" set data.classes, name another data.label_column, or mend the file ({len(wrong)} such labels)"
+        )

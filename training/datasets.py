@@ -1,0 +1,128 @@
+"""The table of data sets: what is known of each before looking at its files. Cheap to import: no torch."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from training.suggest import suggest
+
+Format = Literal["auto", "torchvision", "parquet", "folder", "builtin"]
+
+
+class DataError(ValueError):
+    """The data is not there or not what it should be; the text says where, what, and what would mend it."""
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """One data set. `mean` and `std` are of pixels in [0, 1], by channel, as the FORCE authors have them."""
+
+    description: str
+    formats: tuple[Format, ...]  # in the order in which "auto" looks for them; it settles for the first
+    classes: int | None  # None: the config has to say it
+    image_size: int | None  # side in pixels; None: the config has to say it
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop_padding: int = 0
+    flip: bool = True
+    test_names: tuple[str, ...] = (
+        "test",
+        "val",
+        "validation",
+    )  # what the test set may be called; first found wins
+    published_as_jpeg: bool = False
+    streamed: bool = False  # too big for memory: decoded anew in every epoch
+    download_size: str = ""  # of what `download: true` fetches; empty where nothing can be fetched
+    home: str = ""  # where people get it
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for colour: stored images are converted to it."""
+        return len(self.mean)
+
+
+_IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+DATASETS: dict[str, DatasetInfo] = {
+    "digits": DatasetInfo(
+        "1,797 hand-written digits, 8x8 grey, part of scikit-learn; 36 of each are the test set",
+        formats=("builtin",),
+        classes=10,
+        image_size=8,
+        mean=(0.3053,),
+        std=(0.3759,),
+        flip=False,
+    ),
+    "cifar10": DatasetInfo(
+        "60,000 photos in 10 classes, 32x32",
+        formats=("torchvision", "parquet"),
+        classes=10,
+        image_size=32,
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
+        crop_padding=4,
+        download_size="170 MB",
+    ),
+    "cifar100": DatasetInfo(
+        "60,000 photos in 100 classes, 32x32",
+        formats=("torchvision", "parquet"),
+        classes=100,
+        image_size=32,
+        mean=(0.5071, 0.4867, 0.4408),
+        std=(0.2675, 0.2565, 0.2761),
+        crop_padding=4,
+        download_size="169 MB",
+    ),
+    "tiny_imagenet": DatasetInfo(
+        "110,000 photos in 200 classes, 64x64, cut from ImageNet; its val folder is the test set",
+        formats=("folder", "parquet"),
+        classes=200,
+        image_size=64,
+        mean=(0.4802, 0.4481, 0.3975),
+        std=(0.2770, 0.2691, 0.2821),
+        crop_padding=4,
+        test_names=("val", "validation", "valid"),  # its test folder has no labels
+        published_as_jpeg=True,
+        home="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+    ),
+    "imagenet": DatasetInfo(
+        "1.3 million photos in 1,000 classes; streamed, as is any other too big for memory",
+        formats=("folder",),
+        classes=1000,
+        image_size=224,
+        test_names=("val", "validation"),  # its test folder has no labels
+        published_as_jpeg=True,
+        streamed=True,
+        home="https://image-net.org",
+        **_IMAGENET,
+    ),
+    "image_folder": DatasetInfo(
+        "your own images: train/CLASS/* and test/CLASS/* (or val), kept in memory at data.image_size",
+        formats=("folder",),
+        classes=None,
+        image_size=None,
+        **_IMAGENET,
+    ),
+    "parquet": DatasetInfo(
+        "your own images: train*.parquet and test*.parquet (or validation*), an image and a label column",
+        formats=("parquet",),
+        classes=None,
+        image_size=None,
+        **_IMAGENET,
+    ),
+}
+
+
+def names() -> list[str]:
+    """The data sets that a config may name."""
+    return list(DATASETS)
+
+
+def info(name: str) -> DatasetInfo:
+    """The table's row for a data set.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest known one.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"name: unknown data set {name!r}; {suggest(name, DATASETS)}")
+    return DATASETS[name]

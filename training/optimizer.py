@@ -1,0 +1,50 @@
+"""The optimizer of a recipe, and its learning rate as a pure function of the step."""
+
+import math
+
+import torch
+from torch import nn
+
+from training.recipe import TrainConfig
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """SGD, Adam or AdamW over all parameters; weight decay on all of them too, as the papers' authors do."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            nesterov=config.nesterov,
+            weight_decay=config.weight_decay,
+            foreach=True,
+        )
+    adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True)
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Optimizer steps an epoch: a last batch of a single image is left out: BatchNorm cannot train on it."""
+    full, rest = divmod(images, batch_size)
+    return full + (rest > 1 or (rest == 1 and full == 0))
+
+
+def learning_rate(config: TrainConfig, step: int, steps_per_epoch: int) -> float:
+    """The rate of an optimizer step; steps count from 0 over the whole training.
+
+    Warm-up climbs in a straight line from zero and reaches the full rate at its last step. After that,
+    multistep multiplies by `decay` from the first step after each milestone epoch on, and cosine falls to
+    zero at the end:
+        rate · (1 + cos(π · progress)) / 2
+    """
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    if config.schedule == "cosine":
+        progress = (step - warmup) / max(1, config.epochs * steps_per_epoch - warmup)
+        return config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+    if config.schedule == "multistep":
+        epochs_done = step // steps_per_epoch
+        return config.learning_rate * config.decay ** sum(m <= epochs_done for m in config.milestones)
+    return config.learning_rate

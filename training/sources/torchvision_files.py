@@ -1,0 +1,66 @@
+"""CIFAR-10 and CIFAR-100 as their authors publish them, with torchvision's download and checksums."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.data_config import DataConfig
+from training.datasets import DataError, info
+from training.sources.decode import resize
+from training.sources.source import Images
+from training.vision import torchvision
+
+
+def present(config: DataConfig) -> bool:
+    """Whether the archive, or the folder it unpacks to, lies at the path."""
+    return _unpacked(config).exists() or _archive(config).exists()
+
+
+def check(config: DataConfig) -> None:
+    """The files are there, or may be fetched."""
+    if not present(config) and not config.download:
+        raise DataError(
+            f"path: no {config.name} in {config.path!r}; set data.download=true to fetch it"
+            f" ({info(config.name).download_size}), or point data.path at the folder that has"
+            f" {_unpacked(config).name}, {_archive(config).name}, or train*.parquet and test*.parquet"
+        )
+
+
+def load(config: DataConfig) -> tuple[Images, Images]:
+    """Fetch and unpack if need be, compare the checksums, read."""
+    return _load_part(config, train=True), _load_part(config, train=False)
+
+
+def _set(config: DataConfig) -> Any:
+    return {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}[config.name]
+
+
+def _unpacked(config: DataConfig) -> Path:
+    return Path(config.path).expanduser() / _set(config).base_folder
+
+
+def _archive(config: DataConfig) -> Path:
+    return Path(config.path).expanduser() / _set(config).filename
+
+
+def _load_part(config: DataConfig, *, train: bool) -> Images:
+    # torchvision's "download" also unpacks an archive that is already there, and fetches nothing then
+    unpack = _archive(config).exists() and not _unpacked(config).exists()
+    try:
+        with warnings.catch_warnings():
+            # some numpy releases complain of the 0 that numpy itself wrote into these pickles years ago
+            warnings.filterwarnings("ignore", message=r"dtype\(\): align")
+            part = _set(config)(str(_archive(config).parent), train=train, download=config.download or unpack)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"path: {config.name} in {config.path!r} cannot be used ({error}); delete what is there, then"
+            f" fetch {_set(config).url} into that folder by hand or with data.download=true"
+        ) from error
+    folder = _unpacked(config)
+    return Images(
+        resize(part.data, config.side),
+        np.asarray(part.targets, np.int64),
+        lambda row: f"{folder} {'training' if train else 'test'} image {row}",
+    )

@@ -1,0 +1,172 @@
+"""Data sets too big for memory: image files decoded by DataLoader workers, anew in every epoch.
+
+The interface is that of `splits.py`. Training images are augmented by random resized crops and flips, test
+images scaled and cropped at the centre, the ImageNet way. Each image's augmentation has a seed of its own, so
+the number of workers changes nothing.
+"""
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as MapDataset
+
+from training.data_config import DataConfig
+from training.datasets import DataError, info
+from training.sources import folder
+from training.splits import Batch, Split, Splits, normalise
+from training.vision import torchvision
+
+_SCALED_TO = 256 / 224  # of the crop's side, in testing
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedDataset:
+    """What `splits.Dataset` is, with paths for images.
+
+    Attributes:
+        train_files, test_files: file paths as fixed-width bytes [N], which processes can share.
+        fingerprint: SHA-256 of file names and labels, in hex; the images are not read for it.
+    """
+
+    train_files: npt.NDArray[np.bytes_]
+    train_labels: npt.NDArray[np.int64]
+    test_files: npt.NDArray[np.bytes_]
+    test_labels: npt.NDArray[np.int64]
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    encoding: str
+    fingerprint: str
+
+
+def load(config: DataConfig) -> StreamedDataset:
+    """List the files of a resolved config's folders."""
+    known = info(config.name)
+    train, test = folder.listings(config)
+    digest = hashlib.sha256()
+    for listing in (train, test):
+        for file in listing.files:
+            digest.update(os.fsencode("/".join(file.parts[-2:])) + b"\0")
+        digest.update(listing.labels.tobytes())
+    return StreamedDataset(
+        train_files=np.array([os.fsencode(file) for file in train.files]),
+        train_labels=train.labels,
+        test_files=np.array([os.fsencode(file) for file in test.files]),
+        test_labels=test.labels,
+        classes=cast(int, config.classes),
+        mean=known.mean,
+        std=known.std,
+        encoding="exact",
+        fingerprint=digest.hexdigest(),
+    )
+
+
+def streamed_splits(
+    dataset: StreamedDataset, config: DataConfig, train: Tensor, validation: Tensor, device: torch.device
+) -> Splits:
+    """The splits of a streamed set: `train` and `validation` are rows of its training images."""
+
+    def part(files: npt.NDArray[np.bytes_], labels: npt.NDArray[np.int64], rows: Tensor) -> StreamedSplit:
+        chosen = rows.numpy()
+        return StreamedSplit(files[chosen], torch.from_numpy(labels[chosen]), dataset, config, device)
+
+    return Splits(
+        part(dataset.train_files, dataset.train_labels, train),
+        part(dataset.train_files, dataset.train_labels, validation) if len(validation) else None,
+        part(dataset.test_files, dataset.test_labels, torch.arange(len(dataset.test_labels))),
+    )
+
+
+class StreamedSplit(Split):
+    """Image files, decoded by worker processes and normalised on the device."""
+
+    def __init__(
+        self,
+        files: npt.NDArray[np.bytes_],
+        labels: Tensor,
+        dataset: StreamedDataset,
+        config: DataConfig,
+        device: torch.device,
+    ) -> None:
+        super().__init__(labels)
+        self._images = _ImageFiles(files, labels, config.side, bool(config.flip))
+        self._workers, self._device = config.workers, device
+        self._mean, self._std = (
+            torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (dataset.mean, dataset.std)
+        )
+
+    def _read(self, rows: Tensor, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
+        seeds = None if generator is None else torch.randint(2**62, (len(rows),), generator=generator)
+        loader = DataLoader(
+            self._images,
+            batch_sampler=_Requests(rows, seeds, batch_size),
+            num_workers=self._workers,
+            pin_memory=self._device.type == "cuda",
+            generator=torch.Generator(),  # else the loader would draw from the global one
+        )
+        for images, labels in loader:
+            images = images.to(self._device, non_blocking=True)
+            yield normalise(images, self._mean, self._std), labels.to(self._device, non_blocking=True)
+
+
+Request = tuple[int, int | None]  # a row, and the seed of its augmentation: none for a test image
+
+
+@dataclass(frozen=True)
+class _Requests:
+    """The batches to read, as lists of requests: what DataLoader calls a batch sampler."""
+
+    rows: Tensor
+    seeds: Tensor | None
+    batch_size: int
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.rows) / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Request]]:
+        for start in range(0, len(self.rows), self.batch_size):
+            chosen = slice(start, start + self.batch_size)
+            rows = self.rows[chosen].tolist()
+            seeds = [None] * len(rows) if self.seeds is None else self.seeds[chosen].tolist()
+            yield list(zip(rows, seeds, strict=True))
+
+
+@dataclass(frozen=True)
+class _ImageFiles(MapDataset[Batch]):
+    """Decodes one image: (uint8 [3, side, side], label)."""
+
+    files: npt.NDArray[np.bytes_]
+    labels: Tensor
+    side: int
+    flip: bool
+
+    def __getitem__(self, request: Request) -> Batch:
+        row, seed = request
+        path = os.fsdecode(self.files[row])
+        try:
+            with Image.open(path) as file:
+                image = file.convert("RGB")
+        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            raise DataError(f"path: {path}: this image cannot be decoded ({error}); replace it") from error
+        image = self._centre(image) if seed is None else self._augmented(image, seed)
+        return torchvision.transforms.functional.pil_to_tensor(image), self.labels[row]
+
+    def _centre(self, image: Image.Image) -> Image.Image:
+        scaled = torchvision.transforms.Resize(round(self.side * _SCALED_TO))(image)
+        return torchvision.transforms.CenterCrop(self.side)(scaled)
+
+    def _augmented(self, image: Image.Image, seed: int) -> Image.Image:
+        with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
+            torch.default_generator.manual_seed(seed)
+            cropped = torchvision.transforms.RandomResizedCrop(self.side)(image)
+            return torchvision.transforms.RandomHorizontalFlip(0.5 if self.flip else 0.0)(cropped)
