@@ -1,0 +1,1 @@
+"""The experiment: what to run, where it runs, what came out."""

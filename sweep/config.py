@@ -1,0 +1,294 @@
+"""SweepConfig and TrialConfig: what a YAML says, typed, frozen and checked at the edge."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pruning
+from pruning.settings import PruneConfig
+from sweep import reading
+from sweep.errors import InputError
+from sweep.source import Node, override, plain, read_yaml
+from training import data as datasets
+from training import models
+from training.data import DataConfig
+from training.initialise import INITIALISERS
+from training.recipe import TrainConfig
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An architecture or a method of the grid: its name and all its options, defaults filled in."""
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+    label: str = ""  # name and the options that differ from their defaults: "force rounds=300"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form: {"name": …, option: value, …}."""
+        return {"name": self.name, **dict(self.options)}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The axes of the sweep; every combination is a trial."""
+
+    architecture: tuple[Choice, ...]
+    method: tuple[Choice, ...]
+    sparsity: tuple[float, ...]
+    seed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where trials run and what share of a machine each takes. Never part of a trial's identity.
+
+    Attributes:
+        cpus_per_trial: CPU cores a trial takes; also its number of torch threads.
+        gpus_per_trial: GPUs a trial takes; 0.25 packs four trials on one card, 0 trains on the CPU.
+        max_failures: how often a trial lost with its worker or node is started again.
+        cluster: a name for the records; default the host name.
+    """
+
+    cpus_per_trial: int = 1
+    gpus_per_trial: float = 0.0
+    max_failures: int = 3
+    cluster: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.cpus_per_trial < 1:
+            raise ValueError(f"cpus_per_trial: must be at least 1, not {self.cpus_per_trial}")
+        if self.gpus_per_trial < 0:
+            raise ValueError(f"gpus_per_trial: must not be negative, not {self.gpus_per_trial}")
+        if self.gpus_per_trial > 1 and self.gpus_per_trial != int(self.gpus_per_trial):
+            raise ValueError(f"gpus_per_trial: a share of one GPU or whole ones, not {self.gpus_per_trial}")
+        if self.max_failures < 0:
+            raise ValueError(f"max_failures: must not be negative, not {self.max_failures}")
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """The MLflow mirror: ``uri`` of its server or database (default: SQLite beside the store), or off."""
+
+    enabled: bool = True
+    uri: str | None = None
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """One YAML: a grid of trials and where they run."""
+
+    name: str
+    data: DataConfig
+    grid: Grid
+    pruning: PruneConfig = field(default_factory=PruneConfig)
+    training: TrainConfig = field(default_factory=TrainConfig)
+    compute: Compute = field(default_factory=Compute)
+    store: str = "results"
+    tracking: Tracking = field(default_factory=Tracking)
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """Everything that decides the outcome of one trial, and nothing else but the way to the data."""
+
+    data: DataConfig
+    architecture: Choice
+    method: Choice
+    sparsity: float
+    seed: int
+    pruning: PruneConfig
+    training: TrainConfig
+
+    def identity(self) -> dict[str, Any]:
+        """What the trial is named by: all fields but those that only say where the data lies."""
+        return {
+            "data": _identity(self.data),
+            "architecture": self.architecture.as_dict(),
+            "method": self.method.as_dict(),
+            "sparsity": self.sparsity,
+            "seed": self.seed,
+            "pruning": _identity(self.pruning),
+            "training": _identity(self.training),
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole config in plain values; :func:`trial_from` reads it back."""
+        return {**self.identity(), "data": dataclasses.asdict(self.data)}
+
+    def to_json(self) -> str:
+        """Canonical JSON of :meth:`as_dict`."""
+        return canonical(self.as_dict())
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _identity(config: Any) -> dict[str, Any]:
+    fields = [f for f in dataclasses.fields(config) if f.metadata.get("identity", True)]
+    return {f.name: getattr(config, f.name) for f in fields}
+
+
+def read_sweep(path: str | Path, settings: Iterable[str] = ()) -> SweepConfig:
+    """Read and check a whole sweep: a YAML file and ``--set`` overrides.
+
+    Raises:
+        InputError: naming the file, the line, the key and the fix.
+    """
+    root = override(read_yaml(path), settings)
+    return sweep_from(root, default_name=Path(path).stem)
+
+
+def sweep_from(root: Node, default_name: str = "sweep") -> SweepConfig:
+    """The sweep that a tree of values describes."""
+    if not isinstance(root.value, dict):
+        raise root.error("", "a config is a mapping that begins with 'name:', 'data:' and 'grid:'")
+    known = [f.name for f in dataclasses.fields(SweepConfig)]
+    for key, node in root.value.items():
+        if key not in known:
+            raise node.error(key, f"unknown key; {reading.nearest(key, known)}")
+    for key in ("data", "grid"):
+        if key not in root.value:
+            raise root.error(key, "is missing: every sweep has 'data' and 'grid'")
+    parts = {key: _part(key, node) for key, node in root.value.items()}
+    config = SweepConfig(**{"name": default_name, **parts})
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config.name):
+        raise root.value["name"].error("name", f"letters, digits, '.', '_' and '-' only, not {config.name!r}")
+    return config
+
+
+def _part(key: str, node: Node) -> Any:
+    if key == "data":
+        return _data(node)
+    if key == "grid":
+        return _grid(node)
+    kinds = {"pruning": PruneConfig, "training": TrainConfig, "compute": Compute, "tracking": Tracking}
+    return reading.read(kinds[key], node, key) if key in kinds else reading.value(str, node, key)
+
+
+def _data(node: Node) -> DataConfig:
+    if isinstance(node.value, str):  # `data: digits` for `data: {name: digits}`
+        node = Node({"name": node}, node.where)
+    config = reading.read(DataConfig, node, "data")
+    try:
+        return datasets.resolve(config)
+    except ValueError as error:
+        name, _, message = str(error).partition(": ")
+        raise node.value.get(name, node).error(f"data.{name}", message) from None
+
+
+def _grid(node: Node) -> Grid:
+    axes = ("architecture", "method", "sparsity", "seed")
+    if not isinstance(node.value, dict):
+        raise node.error("grid", f"must be a mapping with the axes {', '.join(axes)}")
+    for axis, child in node.value.items():
+        if axis not in axes:
+            raise child.error(f"grid.{axis}", f"unknown axis; {reading.nearest(axis, axes)}")
+    for axis in axes:
+        if axis not in node.value:
+            raise node.error(f"grid.{axis}", "is missing: the grid is architecture × method × sparsity × seed")
+    readers = {"architecture": _architecture, "method": _method, "sparsity": _sparsity, "seed": _seed}
+    return Grid(**{axis: _axis(axis, node.value[axis], readers[axis]) for axis in axes})
+
+
+def _axis(axis: str, node: Node, read_one: Any) -> tuple[Any, ...]:
+    items = node.value if isinstance(node.value, list) else [node]
+    if not items:
+        raise node.error(f"grid.{axis}", "is empty: name at least one")
+    values = []
+    for item in items:
+        value = read_one(item, f"grid.{axis}")
+        if value in values:
+            raise item.error(f"grid.{axis}", f"{getattr(value, 'label', value)} stands twice in the grid; remove one")
+        values.append(value)
+    return tuple(values)
+
+
+def _named(node: Node, key: str) -> tuple[str, dict[str, Any]]:
+    """A bare name, or a mapping with ``name`` and options."""
+    if isinstance(node.value, str):
+        return node.value, {}
+    if not isinstance(node.value, dict) or not isinstance(getattr(node.value.get("name"), "value", None), str):
+        raise node.error(key, f"a name, or a mapping such as {{name: …, option: …}}, not {reading.scalar(node)}")
+    return node.value["name"].value, {k: child.value for k, child in node.value.items() if k != "name"}
+
+
+def _choice(node: Node, key: str, name: str, given: Mapping[str, Any], resolve: Any) -> Choice:
+    try:
+        defaults, options = resolve(name, {}), resolve(name, given)
+    except ValueError as error:
+        option, _, message = str(error).partition(": ")
+        child = node.value.get(option) if isinstance(node.value, dict) else None
+        raise (child.error(f"{key}.{option}", message) if child else node.error(key, str(error))) from None
+    changed = [f"{k}={_short(v)}" for k, v in options.items() if v != defaults.get(k)]
+    return Choice(name, tuple(options.items()), " ".join([name, *changed]))
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _architecture(node: Node, key: str) -> Choice:
+    name, given = _named(node, key)
+    return _choice(node, key, name, given, _resolve_architecture)
+
+
+def _resolve_architecture(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of an architecture, with ``init``, the name of its initialisation, which every one has."""
+    init = given.get("init", "kaiming_normal")
+    if init not in INITIALISERS:
+        raise ValueError(f"init: unknown initialisation {init!r}; {reading.nearest(str(init), INITIALISERS)}")
+    return {"init": init, **models.check(name, {k: v for k, v in given.items() if k != "init"})}
+
+
+def _method(node: Node, key: str) -> Choice:
+    name, given = _named(node, key)
+    return _choice(node, key, name, given, lambda name, options: pruning.find(name).resolve(options))
+
+
+def _sparsity(node: Node, key: str) -> float:
+    value = node.value
+    if isinstance(value, str) and re.fullmatch(r"\s*[\d.]+\s*%\s*", value):
+        value = float(value.strip().rstrip("%"))
+        raise node.error(key, f"sparsity is the fraction removed, in [0, 1): write {value / 100:g}, not {node.value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise node.error(key, f"sparsity is the fraction removed, a number in [0, 1), not {reading.scalar(node)}")
+    if 1 < value < 100:
+        raise node.error(key, f"{value:g} looks like a percentage: sparsity is a fraction, write {value / 100:g}")
+    if not 0 <= value < 1:
+        raise node.error(key, f"sparsity is the fraction removed, in [0, 1), not {value:g}")
+    return float(value)
+
+
+def _seed(node: Node, key: str) -> int:
+    seed: int = reading.value(int, node, key)
+    if not 0 <= seed < 2**31:
+        raise node.error(key, f"a seed lies between 0 and 2147483647, not {seed}")
+    return seed
+
+
+def trial_from(values: Mapping[str, Any]) -> TrialConfig:
+    """The trial that :meth:`TrialConfig.as_dict` wrote down (a stored record, a message to a worker).
+
+    Raises:
+        InputError: not such a config, or of a version with other fields.
+    """
+    where = "stored trial config"
+    try:
+        return TrialConfig(
+            data=reading.read(DataConfig, plain(values["data"], where), "data"),
+            architecture=_architecture(plain(values["architecture"], where), "architecture"),
+            method=_method(plain(values["method"], where), "method"),
+            sparsity=_sparsity(plain(values["sparsity"], where), "sparsity"),
+            seed=_seed(plain(values["seed"], where), "seed"),
+            pruning=reading.read(PruneConfig, plain(values["pruning"], where), "pruning"),
+            training=reading.read(TrainConfig, plain(values["training"], where), "training"),
+        )
+    except KeyError as error:
+        raise InputError(f"{where}: {error.args[0]}: is missing") from None

@@ -1,0 +1,42 @@
+"""The same trials in this process, one after another: for debugging, a borrowed GPU, and unit tests."""
+
+from collections.abc import Sequence
+
+import torch
+
+from sweep.config import SweepConfig, TrialConfig
+from sweep.errors import InputError
+from sweep.records import INTERRUPTED, EpochRecord
+from sweep.store import Store
+from sweep.trial import Interrupted, run_trial
+from sweep.watch import Stop, Watcher
+from training import data
+
+
+def run(sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: Watcher, stop: Stop) -> None:
+    """Run ``trials`` here, in order. The GPU is used whole, whatever share the config gives a trial.
+
+    Raises:
+        InputError: a GPU is asked for and there is none.
+    """
+    device = "cuda" if sweep.compute.gpus_per_trial else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "compute.gpus_per_trial: this machine has no GPU; --set compute.gpus_per_trial=0 trains on the CPU"
+        )
+    if device == "cpu":
+        torch.set_num_threads(sweep.compute.cpus_per_trial)
+    dataset = data.load(sweep.data) if trials else None
+
+    def on_epoch(record: EpochRecord) -> None:
+        watch.epoch(record)
+        if stop.requested:
+            raise Interrupted
+
+    for trial in trials:
+        watch.started(trial)
+        cluster = sweep.compute.cluster
+        outcome = run_trial(trial, dataset, device=device, sweep=sweep.name, cluster=cluster, on_epoch=on_epoch)
+        watch.finished(store.write(outcome))
+        if stop.requested or outcome.trial.status == INTERRUPTED:
+            return

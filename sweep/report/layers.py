@@ -1,0 +1,169 @@
+"""Where the weights that were kept are: the density of every layer, method by method, at one sparsity."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from sweep.report import style
+from sweep.report.names import measured_sparsity, method_name
+from sweep.report.statistics import Cell, at, cells, mean
+from sweep.report.trials import Panel
+from sweep.text import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MASK_COLUMNS = ["trial_id", "tensor", "position", "total", "kept", "effective_kept"]
+_NAMED = 30  # at most so many layers have their name under them
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One masked tensor under one method: what each run kept of it. Densities are fractions.
+
+    Attributes:
+        kept: one density a run.
+        effective: the same, counting only weights on a path from input to output.
+    """
+
+    tensor: str
+    kept: tuple[float, ...]
+    effective: tuple[float, ...]
+
+    @property
+    def empty(self) -> int:
+        """Runs that kept nothing here."""
+        return sum(density == 0 for density in self.kept)
+
+
+def layers(cell: Cell, masks: pa.Table) -> list[Layer]:
+    """The layers of one cell in network order, over its completed runs.
+
+    Args:
+        masks: at least the columns ``MASK_COLUMNS`` of the store's masks.
+    """
+    runs = {trial.trial_id for trial in cell.completed}
+    rows = [row for row in masks.select(MASK_COLUMNS).to_pylist() if row["trial_id"] in runs]
+    groups: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["trial_id"]):
+        groups.setdefault((row["position"], row["tensor"]), []).append(row)
+    return [
+        Layer(
+            tensor,
+            tuple(row["kept"] / row["total"] for row in groups[position, tensor]),
+            tuple(row["effective_kept"] / row["total"] for row in groups[position, tensor]),
+        )
+        for position, tensor in sorted(groups)
+    ]
+
+
+def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | None":
+    """Density by layer at one sparsity, one small plot a method; None where no run of it has a mask.
+
+    A bar is the mean over runs, its pale part what is cut off from input or output; every run is a point. A
+    layer that some run left empty is a cross in the row ``0``, below the logarithmic axis.
+    """
+    from matplotlib.figure import Figure
+
+    found = [(cell, layers(cell, masks)) for cell in at(cells(panel), sparsity)]
+    shown = [(cell, its) for cell, its in found if its]
+    if not shown:
+        return None
+    names = [_short(layer.tensor) for layer in shown[0][1]]
+    columns = min(len(shown), 3 if len(names) <= 12 else 2 if len(names) <= 24 else 1)
+    rows = math.ceil(len(shown) / columns)
+    low = _floor([its for _, its in shown])
+    with style.styled():
+        figure = Figure(figsize=(7.4, 0.7 + 1.45 * rows + 0.055 * max(map(len, names))), layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        places = list(grid.flat)
+        for axes, (cell, its) in zip(places, shown, strict=False):
+            _draw(axes, cell, its, low)
+        for axes in places[len(shown) :]:
+            axes.set_visible(False)
+        for axes in grid[-1]:
+            _name_layers(axes, names)
+        figure.supylabel("Density of the layer (log)", fontsize=10)
+        _draw_title(figure, panel, sparsity)
+    return figure
+
+
+def _floor(shown: Sequence[Sequence[Layer]]) -> float:
+    """The power of ten below every density but zero."""
+    positive = [d for its in shown for layer in its for d in (*layer.kept, *layer.effective) if d > 0]
+    return float(10 ** math.floor(math.log10(0.9 * min(positive, default=0.1))))
+
+
+def _zero(low: float, steps: int = 1) -> float:
+    """Where the row of crosses is and, two steps down, ends: a share of the decades below the axis."""
+    return float(low / 10 ** (-0.1 * steps * math.log10(low)))
+
+
+def _draw(axes: "Axes", cell: Cell, its: Sequence[Layer], low: float) -> None:
+    """One method's bars, points and crosses."""
+    colour = style.colour(cell.method)
+    empty = [place for place, layer in enumerate(its) if layer.empty]
+    axes.set_yscale("log")
+    axes.set_ylim(_zero(low, 2), 2)
+    for kind, densities, alpha in (
+        ("kept", [mean(layer.kept) or 0.0 for layer in its], 0.3),
+        ("effective", [mean(layer.effective) or 0.0 for layer in its], 0.9),
+    ):
+        heights = [max(density - low, 0.0) for density in densities]
+        bars = axes.bar(range(len(its)), heights, 0.76, bottom=low, color=colour, alpha=alpha, linewidth=0)
+        bars.set_label(f"{kind}/{cell.method_label}")
+    points = [(place, density) for place, layer in enumerate(its) for density in layer.kept if density > 0]
+    if points:
+        look: dict[str, Any] = {"s": 5 if len(its) <= 24 else 2.5, "linewidths": 0}
+        gid = f"runs/{cell.method_label}"
+        axes.scatter(*zip(*points, strict=True), color=style.INK, zorder=3, gid=gid, **look)
+    if empty:
+        row, gid = [_zero(low)] * len(empty), f"empty/{cell.method_label}"
+        axes.scatter(empty, row, color=style.INK, zorder=3, gid=gid, **style.cross(len(its)))
+    axes.axhline(1 - cell.sparsity, color=style.INK, linestyle=(0, (5, 2)), linewidth=0.8, zorder=2)
+    _tick(axes, low)
+    axes.set_title(method_name(cell.method_label), loc="left", fontsize=9.5, fontweight="bold", color=colour, pad=3)
+    axes.set_title(_effective(cell), loc="right", fontsize=8, color=style.MUTED, pad=3)
+
+
+def _tick(axes: "Axes", low: float) -> None:
+    """Powers of ten as percent (every second one where they are many), and a row for nothing at all."""
+    from matplotlib.ticker import NullLocator
+
+    decades = [10.0**power for power in range(0, round(math.log10(low)) - 1, -1 if low > 1e-4 else -2)]
+    axes.set_yticks([*decades, _zero(low)], [*map(percent, decades), "0"])
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="y")
+    axes.axhspan(_zero(low, 2), low, color=style.GRID, alpha=0.5, linewidth=0, zorder=0)
+    axes.tick_params(labelsize=8)
+
+
+def _effective(cell: Cell) -> str:
+    """``effective sparsity 99.62%``: the removed and the cut off together."""
+    sparsity = cell.average("effective_sparsity")
+    return "" if sparsity is None else f"effective {measured_sparsity(sparsity)}"
+
+
+def _short(tensor: str, most: int = 28) -> str:
+    """A tensor's name as far as it tells layers apart and has room."""
+    name = tensor.removesuffix(".weight")
+    return name if len(name) <= most else f"…{name[1 - most :]}"
+
+
+def _name_layers(axes: "Axes", names: Sequence[str]) -> None:
+    step = math.ceil(len(names) / _NAMED)
+    places = list(range(0, len(names), step))
+    axes.set_xticks(places, [names[place] for place in places])
+    axes.tick_params(axis="x", labelrotation=90, labelsize=6.5, length=2, labelbottom=True)
+    axes.set_xlim(-0.7, len(names) - 0.3)
+
+
+def _draw_title(figure: "Figure", panel: Panel, sparsity: float) -> None:
+    title = f"{panel.title}: layers at {percent(sparsity)} sparsity"
+    figure.suptitle(style.wrapped(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+    explain = "Bars: mean (pale: cut off from input or output); dots: runs; dashes: network; ×: empty in a run"
+    figure.supxlabel(explain, x=0.01, ha="left", fontsize=8, color=style.MUTED)

@@ -1,0 +1,91 @@
+"""One method in Figure 1: its line, its band and its runs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from sweep.records import TrialRecord
+from sweep.report import style
+from sweep.report.names import method_name
+from sweep.report.statistics import Cell, accuracies, mean
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BESIDE = 0.006  # decades between two runs of one cell
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method on the axes, in percent.
+
+    The line joins the means of the runs that trained, in a band of one sample standard deviation. Where no
+    run trained it is dotted and leads to where they collapsed. Every run is a point, one at chance a cross.
+
+    Attributes:
+        cells: the method's, by rising sparsity, each with a completed run.
+        variant: which of the variants of one method this is: it sets the dash.
+        offset: what densities are multiplied by.
+    """
+
+    cells: Sequence[Cell]
+    variant: int
+    offset: float
+
+    def draw(self, axes: "Axes") -> None:
+        """Add it to the axes."""
+        points = [(self._x(cell), 100 * height(cell)) for cell in self.cells]
+        self._draw_band(axes)
+        self._draw_means(axes, points)
+        self._draw_runs(axes, "runs", [cell.trained for cell in self.cells])
+        self._draw_runs(axes, "collapsed", [cell.collapsed for cell in self.cells])
+
+    @property
+    def _label(self) -> str:
+        return self.cells[0].method_label
+
+    @property
+    def _colour(self) -> str:
+        return style.colour(self.cells[0].method)
+
+    def _x(self, cell: Cell) -> float:
+        return (1 - cell.sparsity) * self.offset
+
+    def _draw_band(self, axes: "Axes") -> None:
+        low, high = [], []
+        for cell in self.cells:
+            centre, spread = (cell.mean, cell.std) if cell.mean is not None else (math.nan, math.nan)
+            spread = math.nan if spread is None else spread  # one run has none: no band here
+            low.append(100 * (centre - spread))
+            high.append(100 * (centre + spread))
+        x = [self._x(cell) for cell in self.cells]
+        gid = f"std/{self._label}"
+        axes.fill_between(x, low, high, color=self._colour, alpha=0.16, linewidth=0, zorder=1.5, gid=gid)
+
+    def _draw_means(self, axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
+        solid = [(x, y if cell.n else math.nan) for (x, y), cell in zip(points, self.cells, strict=True)]
+        look: dict[str, Any] = {"color": self._colour, "zorder": 3}
+        line = axes.plot(*zip(*solid, strict=True), linewidth=1.9, **look)[0]
+        line.set(linestyle=style.dashes(self.variant), gid=f"mean/{self._label}", label=method_name(self._label))
+        for (start, begin), (end, stop) in pairwise(zip(points, self.cells, strict=True)):
+            if not (begin.n and stop.n):
+                axes.plot(*zip(start, end, strict=True), linestyle=style.DOTTED, linewidth=1.5, **look)
+
+    def _draw_runs(self, axes: "Axes", kind: str, runs: Sequence[Sequence[TrialRecord]]) -> None:
+        """Seeds stand side by side, so that equal accuracies do not hide each other."""
+        points = [
+            (self._x(cell) * 10 ** (_BESIDE * (i - (len(trials) - 1) / 2)), 100 * accuracy)
+            for cell, trials in zip(self.cells, runs, strict=True)
+            for i, accuracy in enumerate(accuracies(trials))
+        ]
+        if points:
+            look = style.cross() if kind == "collapsed" else style.point(self.cells[0].method)
+            gid = f"{kind}/{self._label}"
+            axes.scatter(*zip(*points, strict=True), color=self._colour, zorder=4, gid=gid, **look)
+
+
+def height(cell: Cell) -> float:
+    """Where a cell's line is: at the mean of the runs that trained, or of the collapsed where none did."""
+    return mean(accuracies(cell.trained or cell.collapsed)) or 0.0

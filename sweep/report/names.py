@@ -1,0 +1,88 @@
+"""What things are called where people read: in tables, figures and file names."""
+
+import hashlib
+import math
+import re
+
+from sweep.text import percent
+
+DATA = {
+    "digits": "digits",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "tiny_imagenet": "Tiny-ImageNet",
+    "imagenet": "ImageNet",
+    "image_folder": "image folder",
+    "parquet": "Parquet images",
+}
+ARCHITECTURES = {
+    "vgg_digits": "small VGG",
+    "wide_resnet32": "Wide ResNet-32",
+    "imagenet_resnet50": "ResNet-50",
+    "imagenet_vgg19": "VGG-19",
+}
+METHODS = {  # in the order of every table and legend: controls first, then by age
+    "dense": "Dense",
+    "random": "Random",
+    "random_layerwise": "Random, layerwise",
+    "erk": "ERK",
+    "magnitude": "Magnitude",
+    "snip": "SNIP",
+    "grasp": "GraSP",
+    "synflow": "SynFlow",
+    "iter_snip": "Iter-SNIP",
+    "iter_grasp": "Iter-GraSP",
+    "force": "FORCE",
+    "ntk_sap": "NTK-SAP",
+    "prospr": "ProsPr",
+    "phew": "PHEW",
+}
+_LONGEST = 120  # characters of a file name
+
+
+def data_name(name: str, encoding: str | None) -> str:
+    """``cifar10`` -> ``CIFAR-10``; a lossy copy of the images says so: ``CIFAR-10 (JPEG)``."""
+    shown = DATA.get(name, name)
+    return f"{shown} (JPEG)" if encoding == "JPEG" else shown
+
+
+def architecture_name(label: str) -> str:
+    """``resnet50 width=2`` -> ``ResNet-50, width=2``."""
+    name, options = _split(label)
+    shown = ARCHITECTURES.get(name) or re.sub(r"^vgg(?=\d+$)", "VGG-", re.sub(r"^resnet(?=\d+$)", "ResNet-", name))
+    return ", ".join([shown, *options])
+
+
+def method_name(label: str) -> str:
+    """``force rounds=300`` -> ``FORCE, rounds=300``."""
+    name, options = _split(label)
+    return ", ".join([METHODS.get(name, name), *options])
+
+
+def method_order(label: str) -> tuple[int, str]:
+    """Sort key: the known methods in the order of :data:`METHODS`, then the others by name."""
+    known = list(METHODS)
+    name, _ = _split(label)
+    return (known.index(name) if name in known else len(known), label)
+
+
+def file_name(*parts: str) -> str:
+    """The parts as one portable file name of ``a-z 0-9 . _ -``; a long one ends in a hash instead."""
+    words = [re.sub(r"[^a-z0-9._]+", "-", part.lower()).strip("-.") for part in parts]
+    name = "-".join(word for word in words if word)
+    digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:8]
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 9]}-{digest}"
+
+
+def measured_sparsity(fraction: float) -> str:
+    """``0.99982`` -> ``99.982%``: as many decimals as show two digits of the density, and at least two."""
+    density = 1 - fraction
+    if density <= 0 or fraction <= 0:
+        return percent(fraction)
+    decimals = min(8, max(2, 1 - math.floor(math.log10(100 * density))))
+    return f"{100 * fraction:.{decimals}f}%"
+
+
+def _split(label: str) -> tuple[str, list[str]]:
+    name, *options = label.split(" ")
+    return name, options

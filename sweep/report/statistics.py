@@ -1,0 +1,185 @@
+"""What n seeds say together: means, sample standard deviations, paired differences, collapse.
+
+A run has *collapsed* when its test accuracy is at most half of chance above chance, less for few classes:
+
+    accuracy <= p + p (1 - p) / 2,    p = 1 / classes      (14.5 % at 10 classes, 1.495 % at 100, 62.5 % at 2)
+
+Collapsed runs are counted and shown, but never averaged with runs that trained: the mean of 90 % and 10 % is
+no network's accuracy. (With uneven classes a constant answer scores above this; the rule cannot see that.)
+"""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sweep.records import COMPLETED, DIVERGED, FAILED, INTERRUPTED, TrialRecord
+from sweep.report.names import method_order
+from sweep.report.trials import Panel
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Arithmetic mean; None of nothing."""
+    return statistics.fmean(values) if values else None
+
+
+def sample_std(values: Sequence[float]) -> float | None:
+    """Standard deviation with n − 1; one value has none."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def chance_limit(classes: int) -> float:
+    """The highest accuracy (fraction) that still counts as chance."""
+    chance = 1 / classes
+    return chance + chance * (1 - chance) / 2
+
+
+def is_collapsed(trial: TrialRecord) -> bool:
+    """Whether a completed trial ended at chance."""
+    if trial.test_accuracy is None or not trial.classes:
+        return False
+    return trial.test_accuracy <= chance_limit(trial.classes)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method at one sparsity in one panel: its runs, one a seed. Accuracies are fractions."""
+
+    method: str
+    method_label: str
+    sparsity: float
+    trials: tuple[TrialRecord, ...]  # whatever their status
+
+    @property
+    def completed(self) -> tuple[TrialRecord, ...]:
+        """The runs with a final test accuracy."""
+        return tuple(t for t in self.trials if t.status == COMPLETED and t.test_accuracy is not None)
+
+    @property
+    def collapsed(self) -> tuple[TrialRecord, ...]:
+        """The completed runs that ended at chance."""
+        return tuple(t for t in self.completed if is_collapsed(t))
+
+    @property
+    def trained(self) -> tuple[TrialRecord, ...]:
+        """The completed runs that did not: those that are averaged."""
+        return tuple(t for t in self.completed if not is_collapsed(t))
+
+    @property
+    def n(self) -> int:
+        """How many runs :attr:`mean` is of."""
+        return len(self.trained)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean final test accuracy of the trained runs."""
+        return mean(accuracies(self.trained))
+
+    @property
+    def std(self) -> float | None:
+        """Their sample standard deviation."""
+        return sample_std(accuracies(self.trained))
+
+    @property
+    def failed(self) -> int:
+        """Runs that ended in an error."""
+        return self._count(FAILED)
+
+    @property
+    def diverged(self) -> int:
+        """Runs whose loss stopped being finite."""
+        return self._count(DIVERGED)
+
+    @property
+    def interrupted(self) -> int:
+        """Runs that were stopped and wait to be run again."""
+        return self._count(INTERRUPTED)
+
+    def average(self, column: str) -> float | None:
+        """Mean of another column over all completed runs, collapsed or not: of what a mask is and costs."""
+        values = [getattr(trial, column) for trial in self.completed]
+        return mean([value for value in values if value is not None])
+
+    def _count(self, status: str) -> int:
+        return sum(trial.status == status for trial in self.trials)
+
+
+def accuracies(trials: Iterable[TrialRecord]) -> list[float]:
+    """Final test accuracies, as fractions."""
+    return [trial.test_accuracy for trial in trials if trial.test_accuracy is not None]
+
+
+def cells(panel: Panel) -> list[Cell]:
+    """The panel's cells, by method (dense and controls first), then by sparsity."""
+    groups: dict[tuple[str, float], list[TrialRecord]] = {}
+    for trial in panel.trials:
+        groups.setdefault((trial.method_label, trial.sparsity), []).append(trial)
+    keys = sorted(groups, key=lambda key: (method_order(key[0]), key[1]))
+    return [Cell(groups[key][0].method, *key, tuple(groups[key])) for key in keys]
+
+
+def best(column: Iterable[Cell]) -> list[Cell]:
+    """Of methods at one sparsity, that with the highest mean (all of them, if tied).
+
+    A method with a run that collapsed or diverged takes no part: a high mean of its others would
+    reward luck. Nor does the dense network.
+    """
+    able = [c for c in column if c.n and not c.collapsed and not c.diverged and c.method != "dense"]
+    top = max((c.mean for c in able if c.mean is not None), default=None)
+    return [c for c in able if c.mean == top]
+
+
+def sparsities(found: Iterable[Cell]) -> list[float]:
+    """The columns: every sparsity of a method that removes something."""
+    return sorted({cell.sparsity for cell in found if cell.method != "dense"})
+
+
+def labels(found: Iterable[Cell]) -> list[str]:
+    """The rows: every method but dense, in order."""
+    return list(dict.fromkeys(cell.method_label for cell in found if cell.method != "dense"))
+
+
+def at(found: Iterable[Cell], sparsity: float) -> list[Cell]:
+    """The cells of one sparsity."""
+    return [cell for cell in found if cell.sparsity == sparsity and cell.method != "dense"]
+
+
+def leaders(found: Sequence[Cell]) -> list[Cell]:
+    """The best cells of every sparsity."""
+    return [cell for sparsity in sparsities(found) for cell in best(at(found, sparsity))]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Accuracy of one method minus that of another, seed by seed: same initial weights, same batches.
+
+    Attributes:
+        differences: one a seed where both trained, as fractions, in order of seed.
+        left_out: seeds where one of the two collapsed.
+    """
+
+    differences: tuple[float, ...]
+    left_out: int
+
+    @property
+    def mean(self) -> float | None:
+        """Mean difference."""
+        return mean(self.differences)
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation of the differences."""
+        return sample_std(self.differences)
+
+
+def paired(cell: Cell, reference: Cell) -> Paired:
+    """``cell`` minus ``reference``, over the seeds that both completed."""
+    ours, theirs = ({t.seed: t for t in c.completed} for c in (cell, reference))
+    differences, left_out = [], 0
+    for seed in sorted(ours.keys() & theirs.keys()):
+        pair = (ours[seed], theirs[seed])
+        if any(is_collapsed(trial) for trial in pair):
+            left_out += 1
+        else:
+            first, second = accuracies(pair)
+            differences.append(first - second)
+    return Paired(tuple(differences), left_out)

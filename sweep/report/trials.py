@@ -1,0 +1,156 @@
+"""The trials a report is about: read from stores, counted once, split into panels that may be compared."""
+
+import dataclasses
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from sweep.errors import InputError
+from sweep.records import COMPLETED, TrialRecord, trial_record
+from sweep.report.names import architecture_name, data_name, file_name
+from sweep.store import Store
+from training.data_config import DataConfig
+
+_AXES = ("architecture", "method", "sparsity", "seed")
+_PLACES = {f"data.{f.name}" for f in dataclasses.fields(DataConfig) if not f.metadata.get("identity", True)}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """All trials of one network on one data set under one recipe: what one table and one figure compare.
+
+    Attributes:
+        encoding: "JPEG" where the images are a lossy copy: such trials never share a panel with exact ones.
+        setting: what tells this panel's recipe from that of its siblings ("training.epochs=2"); else empty.
+    """
+
+    data: str
+    encoding: str | None
+    architecture: str  # label
+    setting: str
+    trials: tuple[TrialRecord, ...]
+
+    @property
+    def title(self) -> str:
+        """``CIFAR-10 (JPEG), ResNet-20``."""
+        title = f"{data_name(self.data, self.encoding)}, {architecture_name(self.architecture)}"
+        return f"{title}, {self.setting}" if self.setting else title
+
+    @property
+    def file_name(self) -> str:
+        """``cifar10-jpeg-resnet20``."""
+        encoding = "jpeg" if self.encoding == "JPEG" else ""
+        return file_name(self.data, encoding, self.architecture, self.setting)
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes, or None where no trial got so far as to know."""
+        return next((trial.classes for trial in self.trials if trial.classes), None)
+
+
+def read(
+    stores: Sequence[Store], sweep: str | None = None, only: Collection[str] | None = None
+) -> list[tuple[Store, list[TrialRecord]]]:
+    """The trials of several stores, each once, beside the store that its records are taken from.
+
+    A trial that lies in two stores is taken from the one where it completed; where that settles nothing, from
+    the one where it was started last.
+
+    Args:
+        sweep: only trials first run under this name. A sweep that found some of its trials in the store
+            already has those under another name: to have all of them, name them by ``only``.
+        only: trial ids.
+
+    Raises:
+        InputError: no completed trial among them, saying what to run.
+    """
+    chosen = merge(store.trials() for store in stores)
+    asked = [entry for key, entry in sorted(chosen.items()) if only is None or key in only]
+    kept = [(index, record) for index, record in asked if sweep is None or record.sweep == sweep]
+    if not any(record.status == COMPLETED for _, record in kept):
+        raise InputError(_nothing_to_report(stores, sweep, [r for _, r in asked], [r for _, r in kept]))
+    return [(store, [record for index, record in kept if index == at]) for at, store in enumerate(stores)]
+
+
+def merge(tables: Iterable[pa.Table]) -> dict[str, tuple[int, TrialRecord]]:
+    """Trial id -> (index of the table it is taken from, its record)."""
+    best: dict[str, tuple[int, TrialRecord]] = {}
+    for index, rows in enumerate(tables):
+        for record in from_table(rows):
+            held = best.get(record.trial_id)
+            if held is None or _worth(record) > _worth(held[1]):
+                best[record.trial_id] = (index, record)
+    return best
+
+
+def from_table(trials: pa.Table) -> list[TrialRecord]:
+    """The rows of a store's trials table as records."""
+    return [trial_record(row) for row in trials.to_pylist()]
+
+
+def panels(records: Iterable[TrialRecord]) -> list[Panel]:
+    """Split trials into panels, in order of data, encoding, architecture and setting."""
+    records = list(records)
+    encodings = {record.data: record.data_encoding for record in records if record.data_encoding}
+    groups: dict[tuple[str, str, str], list[TrialRecord]] = {}
+    for record in records:  # one that failed before it saw an image goes where the others are
+        encoding = record.data_encoding or encodings.get(record.data) or ""
+        groups.setdefault((record.data, encoding, record.architecture_label), []).append(record)
+    return [
+        Panel(data, encoding or None, architecture, setting, tuple(sorted(members, key=_by_seed)))
+        for (data, encoding, architecture), group in sorted(groups.items())
+        for setting, members in sorted(_by_setting(group).items())
+    ]
+
+
+def _by_seed(record: TrialRecord) -> tuple[int, str]:
+    return record.seed, record.trial_id
+
+
+def _worth(record: TrialRecord) -> tuple[bool, float]:
+    return record.status == COMPLETED, record.started.timestamp() if record.started else 0.0
+
+
+def _by_setting(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:
+    """Runs under different recipes are never averaged: group by the part of the config that is no axis."""
+    flat = {record.trial_id: _recipe(record) for record in records}
+    keys = sorted({key for recipe in flat.values() for key in recipe})
+    differ = [key for key in keys if len({recipe.get(key) for recipe in flat.values()}) > 1]
+    groups: dict[str, list[TrialRecord]] = {}
+    for record in records:
+        recipe = flat[record.trial_id]
+        setting = ", ".join(f"{key}={recipe[key]}" for key in differ if key in recipe)
+        groups.setdefault(setting, []).append(record)
+    return groups
+
+
+def _recipe(record: TrialRecord) -> dict[str, str]:
+    """Dotted key -> value as text, for all of the config but the grid's axes and the way to the data."""
+    config = json.loads(record.config or "{}")
+    leaves = _leaves({key: value for key, value in config.items() if key not in _AXES})
+    return {key: value for key, value in leaves if key not in _PLACES}
+
+
+def _leaves(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+
+
+def _nothing_to_report(
+    stores: Sequence[Store], sweep: str | None, records: Sequence[TrialRecord], kept: Sequence[TrialRecord]
+) -> str:
+    where = ", ".join(store.uri for store in stores) or "no store"
+    if kept:
+        counts = {status: sum(r.status == status for r in kept) for status in sorted({r.status for r in kept})}
+        states = ", ".join(f"{count} {status}" for status, count in counts.items())
+        return f"{where}: no completed trial to report ({states}); see why with: sweep status"
+    if sweep is not None and records:
+        known = ", ".join(sorted({record.sweep for record in records}))
+        return f"{where}: no trial of a sweep named {sweep!r}; it holds: {known}"
+    return f"{where}: no trial to report; run some first: sweep launch CONFIG"

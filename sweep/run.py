@@ -1,0 +1,151 @@
+"""A sweep from config to finished store: what is missing is run, mirrored in MLflow, and counted."""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from sweep.config import SweepConfig, TrialConfig
+from sweep.errors import InputError
+from sweep.grid import expand, title, trial_id
+from sweep.progress import Progress
+from sweep.records import COMPLETED, INTERRUPTED, STATUSES, EpochRecord
+from sweep.report import write_report
+from sweep.store import Store
+from sweep.tracking import Exporter
+from sweep.trial import run_trial
+from sweep.watch import Engine, Stop, Watcher, Watchers
+from training import data
+
+MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep asks for and what of it is still to be done."""
+
+    sweep: SweepConfig
+    trials: dict[str, TrialConfig]
+    todo: dict[str, TrialConfig]
+
+    @property
+    def done(self) -> int:
+        """Trials that the store has already."""
+        return len(self.trials) - len(self.todo)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a launch ended."""
+
+    ran: int
+    statuses: dict[str, int]  # of all the sweep's trials: the record's statuses and "missing"
+    signal: int | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 1 some trials are not, 130 or 143 stopped by Ctrl-C or SIGTERM."""
+        if self.signal is not None:
+            return 128 + self.signal
+        return 0 if set(self.statuses) <= {COMPLETED} else 1
+
+
+def plan(sweep: SweepConfig, store: Store) -> Plan:
+    """The sweep's trials, less those that the store has completed."""
+    trials = {trial_id(trial): trial for trial in expand(sweep)}
+    done = store.completed(trials)
+    return Plan(sweep, trials, {name: trial for name, trial in trials.items() if name not in done})
+
+
+def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
+    """Run what the store lacks and bring the sweep's figures up to date.
+
+    Raises:
+        InputError: the data is not there, or the machine cannot give what a trial asks for. Nothing is written.
+    """
+    store = Store(sweep.store)
+    planned = plan(sweep, store)
+    if planned.todo:
+        check_data(sweep)
+        console.print(
+            f"{sweep.name}: {len(planned.trials)} trials, {planned.done} completed, {len(planned.todo)} to run"
+        )
+    stop, progress = Stop(), Progress(planned.trials, planned.done, store, console)
+    with ExitStack() as stack:
+        watchers: list[Watcher] = [progress]
+        exporter = None
+        if sweep.tracking.enabled and planned.todo:
+            exporter = stack.enter_context(Exporter(sweep, store))
+            watchers.append(exporter)
+        if planned.todo:
+            with stop.listening(), progress:
+                engine(sweep, list(planned.todo.values()), store, Watchers(watchers), stop)
+        if exporter is not None and not stop.requested:
+            exporter.add_artifacts(_report(planned, store))
+    return Summary(len(planned.todo), count(planned.trials, store), stop.signal)
+
+
+def check_data(sweep: SweepConfig) -> None:
+    """Make sure the images are there before anything starts."""
+    try:
+        data.check(sweep.data)
+    except data.DataError as error:
+        raise InputError(f"data.{error}") from None
+
+
+def count(trials: dict[str, TrialConfig], store: Store) -> dict[str, int]:
+    """How many of the trials have which status; "missing" for those without a record."""
+    rows = store.statuses(trials)
+    found = Counter(rows.get(name, MISSING) for name in trials)
+    return {status: found[status] for status in (*STATUSES, MISSING) if found[status]}
+
+
+def report_folder(store: Store, name: str) -> Path:
+    """Where a report goes unless told: inside a local store, else under ./results."""
+    return (store.local or Path.cwd() / "results") / "reports" / name
+
+
+def _report(planned: Plan, store: Store) -> Sequence[Path]:
+    """Figures and tables of the whole grid, as far as there is anything to show."""
+    try:
+        return write_report([store], report_folder(store, planned.sweep.name), only=planned.trials.keys()).all
+    except InputError:
+        return []
+
+
+def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console: Console) -> int:
+    """Run one trial of the sweep here, printing its epochs; store it only if ``keep``. Returns the exit code.
+
+    Raises:
+        InputError: no such trial, or it would overwrite a completed one.
+    """
+    store = Store(sweep.store)
+    trials = plan(sweep, store).trials
+    matching = [name for name in trials if name.startswith(beginning)]
+    if len(matching) != 1:
+        many = f"is the beginning of {len(matching)} trials; give more of it"
+        raise InputError(f"trial {beginning!r} {many if matching else 'is not in this sweep; see sweep plan'}")
+    if keep and store.completed(matching):
+        raise InputError(
+            f"trial {matching[0]} is completed in {store.uri}: run it without --keep, or name another store"
+        )
+    check_data(sweep)
+    trial = trials[matching[0]]
+    console.print(f"{matching[0]} {title(trial)} on {device}")
+    outcome = run_trial(trial, device=device, sweep=sweep.name, on_epoch=lambda e: console.print(_epoch_line(e)))
+    record = store.write(outcome) if keep else outcome.trial
+    if record.status != COMPLETED:
+        console.print(record.traceback or record.status, markup=False)
+        return 130 if record.status == INTERRUPTED else 1
+    console.print(
+        f"test accuracy {100 * (record.test_accuracy or 0):.2f} %, kept {record.kept:,} of {record.prunable:,}"
+    )
+    return 0
+
+
+def _epoch_line(record: EpochRecord) -> str:
+    validation = "" if record.validation_accuracy is None else f", validation {100 * record.validation_accuracy:.2f} %"
+    return f"epoch {record.epoch}: loss {record.train_loss:.4f}, train {100 * record.train_accuracy:.2f} %{validation}"

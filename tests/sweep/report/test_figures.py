@@ -1,0 +1,199 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+
+from sweep.records import FAILED
+from sweep.report import from_table, style
+from sweep.report.axis import SparsityAxis
+from sweep.report.figure import accuracy_figure
+from sweep.report.layers import layers, layers_figure
+from sweep.report.statistics import cells
+from sweep.report.trials import Panel
+from sweep.store import Store
+
+from .conftest import MakeStore, mask, panel, trial
+
+
+def artist(figure: Figure, gid: str) -> Any:
+    found = figure.findobj(lambda a: a.get_gid() == gid)
+    return found[0] if found else None
+
+
+def heights(figure: Figure, gid: str) -> list[float]:
+    points = artist(figure, gid)
+    assert isinstance(points, PathCollection)
+    return sorted(np.asarray(points.get_offsets())[:, 1].round(6).tolist())
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
+
+
+@pytest.fixture
+def sweep_panel(sweep_store: Store) -> Panel:
+    return panel(from_table(sweep_store.trials()))
+
+
+def test_every_completed_run_is_one_point_at_its_accuracy_in_percent(sweep_panel: Panel) -> None:
+    figure = accuracy_figure(sweep_panel)
+    assert heights(figure, "runs/dense") == [95, 96]
+    assert heights(figure, "runs/random") == [60, 80, 82]
+    assert heights(figure, "runs/snip") == [90, 91]
+    assert heights(figure, "runs/force") == [85, 87, 90, 92]
+
+
+def test_collapsed_runs_are_crosses_and_no_others_are(sweep_panel: Panel) -> None:
+    figure = accuracy_figure(sweep_panel)
+    assert heights(figure, "collapsed/snip") == [10, 10]
+    assert heights(figure, "collapsed/random") == [10]
+    assert artist(figure, "collapsed/force") is None
+    assert "1 of 2" in texts(figure)  # random at 99 %; snip there is all at chance and needs no count
+
+
+def test_the_line_runs_through_means_of_trained_runs_and_breaks_where_there_is_none(sweep_panel: Panel) -> None:
+    figure = accuracy_figure(sweep_panel)
+    assert list(artist(figure, "mean/random").get_ydata()) == pytest.approx([81, 60])
+    snip = list(artist(figure, "mean/snip").get_ydata())
+    assert snip[0] == pytest.approx(90.5)
+    assert math.isnan(snip[1])
+
+
+def test_the_band_is_one_sample_std_to_either_side(store: MakeStore) -> None:
+    runs = [trial("force", s, seed, a) for s in (0.9, 0.99) for seed, a in enumerate((0.80, 0.82))]
+    (band,) = artist(accuracy_figure(panel(runs)), "std/force").get_paths()
+    edges = sorted(set(band.vertices[:, 1].round(6)))
+    assert edges == pytest.approx([81 - math.sqrt(2), 81 + math.sqrt(2)], abs=1e-5)
+
+
+def test_sparsity_rises_to_the_right_on_a_log_axis_of_density_with_a_tick_a_sparsity(sweep_panel: Panel) -> None:
+    axes = accuracy_figure(sweep_panel).axes[0]
+    left, right = axes.get_xlim()
+    assert left > 0.1 > 0.01 > right
+    assert axes.get_xscale() == "log"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["90%", "99%"]
+    assert axes.get_xticks().tolist() == pytest.approx([0.1, 0.01])
+
+
+def test_tick_labels_that_would_overlap_are_left_out_and_the_ticks_stay() -> None:
+    labelled = SparsityAxis((0.5, 0.989, 0.99, 0.999), 3).labelled()
+    assert labelled == [0.999, 0.99, 0.5]
+
+
+def test_methods_stand_side_by_side_around_the_true_density() -> None:
+    axis = SparsityAxis((0.9, 0.99), 3)
+    left, middle, right = (axis.offset(place) for place in range(3))
+    assert left > middle == 1 > right
+    assert left * right == pytest.approx(1)
+
+
+def test_chance_is_a_line_where_a_run_is_near_it_and_else_a_remark_so_that_runs_fill_the_figure(
+    sweep_panel: Panel,
+) -> None:
+    assert list(artist(accuracy_figure(sweep_panel), "chance").get_ydata()) == [10, 10]
+    high = accuracy_figure(panel([trial("force", 0.9, seed, 0.9 + seed / 100) for seed in (0, 1)]))
+    assert artist(high, "chance") is None
+    assert any(text.endswith("; chance, 10%, is below the axis") for text in texts(high))
+
+
+def test_a_jpeg_copy_is_named_in_the_title() -> None:
+    figure = accuracy_figure(panel([trial("force", 0.9, 0, 0.9, data_encoding="JPEG")]))
+    assert "CIFAR-10 (JPEG), ResNet-20" in texts(figure)
+
+
+def test_the_legend_names_every_method_once_and_the_dense_accuracy(sweep_panel: Panel) -> None:
+    legend = accuracy_figure(sweep_panel).axes[0].get_legend()
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["Dense 95.50 ± 0.71 (2)", "Random", "SNIP", "FORCE", "at chance"]
+
+
+def test_variants_of_a_method_share_its_colour_and_differ_in_dash() -> None:
+    runs = [trial("force", 0.9, 0, 0.9), trial("force", 0.9, 0, 0.91, method_label="force rounds=300")]
+    figure = accuracy_figure(panel(runs))
+    one, two = artist(figure, "mean/force"), artist(figure, "mean/force rounds=300")
+    assert one.get_color() == two.get_color() == style.colour("force")
+    assert one.get_linestyle() != two.get_linestyle()
+
+
+def test_known_methods_have_colours_of_their_own_and_an_unknown_one_always_the_same() -> None:
+    from sweep.report.style import _METHODS
+
+    assert len({colour for colour, _ in _METHODS.values()}) == len(_METHODS)
+    assert style.colour("my_method") == style.colour("my_method") not in {c for c, _ in _METHODS.values()}
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        [trial("dense", 0.0, 0, 0.95)],
+        [trial("force", 0.9, 0, 0.9)],
+        [trial("snip", 0.99, seed, 0.1) for seed in range(3)],
+        [trial("random", 0.0, 0, 0.95), trial("random", 0.9999, 0, 0.6)],
+        [trial("force", 0.9, 0, 0.9, classes=None), trial("snip", 0.9, 0, None, status=FAILED)],
+        [trial("x y=1", 0.9, 0, 1.0, architecture_label="my.net:Factory " + "option=1 " * 30)],
+    ],
+    ids=["dense only", "one run", "all collapsed", "sparsity zero", "chance unknown", "long names"],
+)
+def test_odd_sweeps_are_drawn_without_a_warning(trials: list[Any], tmp_path: Path) -> None:
+    png, svg = style.save(accuracy_figure(panel(trials)), tmp_path / "odd")
+    assert png.stat().st_size > 5000
+    assert svg.read_text().startswith("<?xml")
+
+
+def test_layers_are_in_network_order_with_a_density_a_run(store: MakeStore) -> None:
+    runs = [trial("snip", 0.99, seed, 0.8) for seed in (0, 1)]
+    masks = [mask(run.trial_id, position, 10 * position + seed, seed) for seed, run in enumerate(runs)
+             for position in (10, 2, 0)]  # fmt: skip
+    made = store("a", runs, masks)
+    (cell,) = cells(panel(runs))
+    found = layers(cell, made.masks())
+    assert [layer.tensor for layer in found] == ["layer0.weight", "layer2.weight", "layer10.weight"]
+    assert [layer.kept for layer in found] == [(0, 0.001), (0.02, 0.021), (0.1, 0.101)]
+    assert found[0].effective == (0, 0.001)
+    assert [layer.empty for layer in found] == [1, 0, 0]
+
+
+def test_layer_bars_rise_to_the_mean_density_and_empty_layers_are_crosses(sweep_store: Store) -> None:
+    only = panel(from_table(sweep_store.trials()))
+    figure = layers_figure(only, sweep_store.masks(), 0.99)
+    assert figure is not None
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Random", "SNIP", "FORCE"]
+    kept, effective = figure.axes[2].containers
+    assert [bar.get_y() + bar.get_height() for bar in kept][:2] == pytest.approx([0.02, 0.01])
+    assert [bar.get_y() + bar.get_height() for bar in effective][:2] == pytest.approx([0.01, 0.005])
+    assert figure.axes[2].get_yscale() == "log"
+    crosses = artist(figure, "empty/force")
+    assert np.asarray(crosses.get_offsets())[:, 0].tolist() == [2]
+    assert len(artist(figure, "runs/force").get_offsets()) == 4  # two runs of two layers that hold something
+
+
+def test_no_layers_figure_where_no_mask_was_stored() -> None:
+    from sweep.records import MaskRecord, table
+
+    assert layers_figure(panel([trial("force", 0.9, 0, 0.9)]), table(MaskRecord, []), 0.9) is None
+
+
+@pytest.mark.parametrize("count", [1, 17, 54])
+def test_layers_of_networks_of_any_depth_are_drawn_without_a_warning(
+    store: MakeStore, tmp_path: Path, count: int
+) -> None:
+    run = trial("force", 0.999, 0, 0.9, effective_sparsity=0.9995)
+    made = store("a", [run], [mask(run.trial_id, i, 1 + i % 3, i % 2, total=10**6) for i in range(count)])
+    figure = layers_figure(panel([run]), made.masks(), 0.999)
+    assert figure is not None
+    assert style.save(figure, tmp_path / "layers")[0].stat().st_size > 5000
+    assert "effective 99.950%" in texts(figure)
+
+
+def test_drawing_leaves_no_setting_changed_and_heeds_none(sweep_panel: Panel, tmp_path: Path) -> None:
+    plain = style.save(accuracy_figure(sweep_panel), tmp_path / "plain")[1].read_bytes()
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
+        before = dict(matplotlib.rcParams)
+        drawn = style.save(accuracy_figure(sweep_panel), tmp_path / "drawn")[1].read_bytes()
+        assert dict(matplotlib.rcParams) == before
+    assert drawn == plain

@@ -1,0 +1,112 @@
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.errors import InputError
+from sweep.records import FAILED
+from sweep.report import write_report
+from sweep.store import Store
+
+from .conftest import MakeStore, mask, trial
+
+
+def test_a_report_is_figures_csv_and_markdown(sweep_store: Store, tmp_path: Path) -> None:
+    files = write_report([sweep_store], tmp_path / "new" / "report")
+    assert sorted(path.name for path in (tmp_path / "new" / "report").iterdir()) == [
+        "accuracy-cifar10-resnet20.png",
+        "accuracy-cifar10-resnet20.svg",
+        "layers-cifar10-resnet20-99.png",
+        "layers-cifar10-resnet20-99.svg",
+        "summary.csv",
+        "summary.md",
+        "trials.csv",
+    ]
+    assert all(path.stat().st_size > 0 for path in files.all)
+    assert len(files.all) == 7
+
+
+def test_the_summary_says_what_was_run_what_it_cost_and_what_was_lost(store: MakeStore, tmp_path: Path) -> None:
+    facts = {"prunable": 270896, "prune_seconds": 1.5, "prune_passes": 60, "empty_layers": 1, "device": "cpu"}
+    facts |= {"achieved_sparsity": 0.99, "effective_sparsity": 0.9923, "macs_dense": 200, "macs_kept": 6}
+    done = [trial("force", 0.99, seed, 0.8, data_encoding="JPEG", **facts) for seed in (0, 1)]
+    error = {"error_type": "OutOfMemoryError", "error_message": "no room\nfor more"}
+    lost = trial("snip", 0.99, 0, None, status=FAILED, **error)
+    text = write_report([store("a", [*done, lost])], tmp_path / "out").summary.read_text()
+    for line in (
+        "# hand",
+        "Trials: 2 completed, 1 failed.",
+        "## CIFAR-10 (JPEG), ResNet-20",
+        "- network: ResNet-20, 270,896 prunable weights",
+        "- epochs: 5",
+        "- seeds: 0, 1",
+        "- chance: 10%; a run counts as at chance up to 14.5%",
+        "![CIFAR-10 (JPEG), ResNet-20](accuracy-cifar10-jpeg-resnet20.png)",
+        "| SNIP | 1 failed |",
+        "| FORCE | **80.00 ± 0.00 (2)** |",
+        "| FORCE | 99% | 99.00% | 99.23% | 3% | 1 | – | – | – | 1.5 | 60 |",
+        "- 1 failed: OutOfMemoryError: no room (resnet20 snip 99% s0)",
+    ):
+        assert line in text.splitlines()
+
+
+def test_a_report_of_two_stores_counts_a_shared_trial_once_with_the_masks_of_its_store(
+    store: MakeStore, tmp_path: Path
+) -> None:
+    shared = trial("force", 0.99, 0, 0.8)
+    failed = trial("force", 0.99, 0, None, status=FAILED)
+    first = store("a", [failed, trial("force", 0.99, 1, 0.9)], [mask(failed.trial_id, 0, 500, 500)])
+    second = store("b", [shared], [mask(shared.trial_id, 0, 1, 1)])
+    files = write_report([first, second], tmp_path / "out")
+    with open(files.trials_csv, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["seed"], row["status"], row["test_accuracy"]) for row in rows] == [
+        ("0", "completed", "0.8"),
+        ("1", "completed", "0.9"),
+    ]
+    lone = write_report([second], tmp_path / "lone")
+    assert "85.00 ± 7.07 (2)" in files.summary.read_text()
+    assert "80.00 (1)" in lone.summary.read_text()
+
+
+def test_two_networks_whose_names_no_file_name_can_tell_apart_both_have_figures(
+    store: MakeStore, tmp_path: Path
+) -> None:
+    runs = [
+        trial("force", 0.9, 0, 0.8, architecture_label=label, trial_id=label.replace(":", "-"))
+        for label in ("net:A", "net:a")
+    ]
+    runs[1] = trial("force", 0.9, 0, 0.8, architecture_label="net:a", trial_id="other")
+    figures = write_report([store("a", runs)], tmp_path / "out").figures
+    assert [path.name for path in figures if path.suffix == ".png"] == [
+        "accuracy-cifar10-net-a-1.png",
+        "accuracy-cifar10-net-a-2.png",
+    ]
+
+
+def test_nothing_is_written_where_there_is_nothing_to_report(store: MakeStore, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="sweep launch"):
+        write_report([store("empty", [])], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(sweep_store: Store, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(InputError, match=r"out is a file; name a folder"):
+        write_report([sweep_store], tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_the_same_store_makes_the_same_files(sweep_store: Store, tmp_path: Path) -> None:
+    one, two = (write_report([sweep_store], tmp_path / name) for name in ("one", "two"))
+    for first, second in zip(one.all, two.all, strict=True):
+        assert first.read_bytes() == second.read_bytes(), first.name
+        assert first.suffix != ".svg" or "<dc:date>" not in first.read_text()
+
+
+def test_importing_the_report_loads_neither_matplotlib_nor_the_engines() -> None:
+    code = "import sys, sweep.report; print(*{'matplotlib', 'torch', 'ray', 'mlflow'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,94 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from sweep.errors import InputError
+from sweep.records import FAILED, INTERRUPTED
+from sweep.report.names import file_name, measured_sparsity, percent
+from sweep.report.trials import panels, read
+
+from .conftest import MakeStore, panel, trial
+
+
+def test_a_trial_in_two_stores_counts_once_and_is_taken_where_it_completed(store: MakeStore) -> None:
+    failed = trial("snip", 0.9, 0, None, status=FAILED, trial_id="same")
+    first = store("a", [failed, trial("snip", 0.9, 1, 0.8)])
+    second = store("b", [trial("snip", 0.9, 0, 0.9, trial_id="same")])
+    for order in ([first, second], [second, first]):
+        found = {t.trial_id: s.uri for s, trials in read(order) for t in trials}
+        assert found == {"same": second.uri, "snip-0.9-1": first.uri}
+
+
+def test_of_two_completed_records_of_a_trial_the_later_one_counts(store: MakeStore) -> None:
+    early = store("a", [trial("snip", 0.9, 0, 0.8, started=datetime(2026, 1, 1, tzinfo=UTC))])
+    late = store("b", [trial("snip", 0.9, 0, 0.9, started=datetime(2026, 1, 2, tzinfo=UTC))])
+    ((_, trials), (_, none)) = read([late, early])
+    assert [t.test_accuracy for t in trials] == [0.9]
+    assert none == []
+
+
+def test_only_the_named_sweep_or_the_named_trials_are_read(store: MakeStore) -> None:
+    one = store("a", [trial("snip", 0.9, 0, 0.8, sweep="mine"), trial("snip", 0.9, 1, 0.9, sweep="other")])
+    assert [t.seed for _, trials in read([one], sweep="mine") for t in trials] == [0]
+    assert [t.seed for _, trials in read([one], only={"snip-0.9-1"}) for t in trials] == [1]
+
+
+def test_an_empty_store_says_what_to_run(store: MakeStore) -> None:
+    with pytest.raises(InputError, match=r"no trial to report; run some first: sweep launch"):
+        read([store("empty", [])])
+
+
+def test_a_store_without_a_completed_trial_says_how_its_trials_ended(store: MakeStore) -> None:
+    lost = [trial("snip", 0.9, i, None, status=status) for i, status in enumerate((FAILED, INTERRUPTED, FAILED))]
+    with pytest.raises(InputError, match=r"no completed trial to report \(2 failed, 1 interrupted\)"):
+        read([store("lost", lost)])
+
+
+def test_an_unknown_sweep_is_answered_with_those_in_the_store(store: MakeStore) -> None:
+    with pytest.raises(InputError, match=r"no trial of a sweep named 'nobody'; it holds: hand"):
+        read([store("a", [trial("snip", 0.9, 0, 0.8)])], sweep="nobody")
+
+
+def test_jpeg_copies_are_named_so_and_never_share_a_panel_with_exact_images() -> None:
+    exact = trial("snip", 0.9, 0, 0.8)
+    lossy = trial("snip", 0.9, 1, 0.7, data_encoding="JPEG")
+    titles = [p.title for p in panels([exact, lossy])]
+    assert titles == ["CIFAR-10 (JPEG), ResNet-20", "CIFAR-10, ResNet-20"]
+    assert [p.file_name for p in panels([exact, lossy])] == ["cifar10-jpeg-resnet20", "cifar10-resnet20"]
+
+
+def test_a_trial_that_failed_before_it_saw_an_image_is_in_the_panel_of_the_others() -> None:
+    failed = trial("snip", 0.9, 0, None, status=FAILED, data_encoding=None)
+    assert len(panel([failed, trial("snip", 0.9, 1, 0.7, data_encoding="JPEG")]).trials) == 2
+
+
+def test_other_recipes_are_other_panels_named_by_what_differs() -> None:
+    short, long = trial("snip", 0.9, 0, 0.8), trial("snip", 0.9, 1, 0.9, training={"epochs": 160})
+    titles = [p.title for p in panels([short, long])]
+    assert titles == ["CIFAR-10, ResNet-20, training.epochs=160", "CIFAR-10, ResNet-20, training.epochs=5"]
+
+
+def test_where_the_data_lies_makes_no_other_panel() -> None:
+    here = trial("snip", 0.9, 0, 0.8)
+    there = trial("snip", 0.9, 1, 0.9, config=here.config.replace("here", "there"))
+    assert "there" in there.config
+    assert len(panel([here, there]).trials) == 2
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [(0.0, "0%"), (0.9, "90.00%"), (0.995, "99.50%"), (0.99982, "99.982%"), (0.9999996, "99.999960%"), (1.0, "100%")],
+)
+def test_a_measured_sparsity_shows_two_digits_of_the_density(fraction: float, text: str) -> None:
+    assert measured_sparsity(fraction) == text
+
+
+def test_percent_takes_as_many_digits_as_it_needs() -> None:
+    assert [percent(x) for x in (0.9, 0.995, 0.9995, 0.57)] == ["90%", "99.5%", "99.95%", "57%"]
+
+
+def test_file_names_are_portable_and_long_ones_stay_distinct() -> None:
+    assert file_name("cifar10", "", "my.net:Factory depth=3/4") == "cifar10-my.net-factory-depth-3-4"
+    one, two = (file_name("x" * 300, end) for end in ("a", "b"))
+    assert len(one) == len(two) == 120
+    assert one != two

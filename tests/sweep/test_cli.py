@@ -1,0 +1,231 @@
+"""The commands as a person types them: real processes, exit codes, and what bad input gets."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from sweep.cli import main
+
+ROOT = Path(__file__).parents[2]
+SWEEP = str(Path(sys.executable).with_name("sweep"))
+DIGITS = str(ROOT / "configs/digits.yaml")
+QUICK = [
+    "--set", "training.epochs=1", "--set", "grid.seed=0", "--set", "grid.sparsity=0.9", "--set", "grid.method=dense,snip",
+    "--set", "grid.architecture={name: vgg_digits, width: 8, depth: 4}",
+]  # fmt: skip
+
+
+def sweep(*arguments: str, cwd: Path) -> SimpleNamespace:
+    """The command in this process: the same code as in its own, without loading torch each time."""
+    with contextlib.chdir(cwd):
+        result = CliRunner().invoke(main, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return SimpleNamespace(returncode=result.exit_code, stdout=result.stdout, stderr=result.stderr)
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    """A folder in which the quick sweep has run."""
+    folder = tmp_path_factory.mktemp("launched")
+    result = sweep("launch", DIGITS, "--local", *QUICK, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def test_a_launch_ends_with_zero_and_says_what_ran(launched):
+    folder, result = launched
+    assert "digits: ran 2 trials. Now 2 completed." in result.stdout
+    assert "[2/2]" in result.stdout
+    assert len(list((folder / "results/trials").glob("*.parquet"))) == 2
+
+
+def test_the_same_launch_again_runs_nothing_and_says_so(launched):
+    folder, _ = launched
+    before = {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*.parquet")}
+    result = sweep("launch", DIGITS, "--local", *QUICK, cwd=folder)
+    assert result.returncode == 0
+    assert "nothing to run, all 2 trials are completed" in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*.parquet")} == before
+
+
+def test_a_larger_grid_runs_only_what_is_missing(launched, tmp_path):
+    folder, _ = launched
+    result = sweep("launch", DIGITS, "--local", *QUICK, "--set", "grid.method=dense,snip,random", "--json", cwd=folder)
+    assert result.returncode == 0
+    assert json.loads(result.stdout) == {"sweep": "digits", "store": "results", "ran": 1, "completed": 3}
+
+
+def test_status_counts_by_sweep_and_by_grid(launched):
+    folder, _ = launched
+    by_store = json.loads(sweep("status", "--json", cwd=folder).stdout)
+    assert by_store["digits"]["completed"] >= 2
+    by_grid = sweep("status", DIGITS, *QUICK, "--set", "grid.seed=0,1", "--json", cwd=folder)
+    assert json.loads(by_grid.stdout) == {"digits": {"completed": 2, "missing": 2}}
+
+
+def test_plan_lists_ids_weights_and_what_is_missing(launched):
+    folder, _ = launched
+    found = json.loads(sweep("plan", DIGITS, *QUICK, "--set", "grid.seed=0,1", "--json", cwd=folder).stdout)
+    assert (found["done"], found["missing"], len(found["trials"])) == (2, 2, 4)
+    snip = next(t for t in found["trials"] if t["method"] == "snip")
+    assert snip["kept"] == snip["prunable"] - round(0.9 * snip["prunable"])
+    shown = sweep("launch", DIGITS, "--dry-run", *QUICK, cwd=folder).stdout
+    assert snip["trial_id"] in shown
+
+
+def test_a_trial_is_shown_by_the_beginning_of_its_id(launched):
+    folder, _ = launched
+    name = next((folder / "results/trials").glob("*.parquet")).stem
+    shown = sweep("trial", "show", name[:8], cwd=folder)
+    assert shown.returncode == 0
+    assert "test_accuracy" in shown.stdout
+    values = json.loads(sweep("trial", "show", name, "--json", cwd=folder).stdout)
+    assert values["trial_id"] == name
+    assert [e["epoch"] for e in values["by_epoch"]] == [1]
+    assert values["layers"][0]["tensor"].endswith("weight")
+
+
+def test_one_trial_runs_here_without_touching_the_store(launched):
+    folder, _ = launched
+    plan = json.loads(sweep("plan", DIGITS, *QUICK, "--json", cwd=folder).stdout)
+    name = plan["trials"][0]["trial_id"]
+    before = sorted((folder / "results").rglob("*.parquet"))
+    result = sweep("trial", "run", name[:6], "--config", DIGITS, *QUICK, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert "epoch 1: loss" in result.stdout
+    assert sorted((folder / "results").rglob("*.parquet")) == before
+    refused = sweep("trial", "run", name, "--config", DIGITS, *QUICK, "--keep", cwd=folder)
+    assert refused.returncode == 2
+    assert "is completed in" in refused.stderr
+
+
+def test_the_report_is_written_and_printed(launched, tmp_path):
+    folder, _ = launched
+    result = sweep("report", "--out", str(tmp_path / "figures"), cwd=folder)
+    assert result.returncode == 0, result.stderr
+    kinds = {path.suffix for path in (tmp_path / "figures").iterdir()}
+    assert kinds == {".png", ".svg", ".csv", ".md"}
+    assert "SNIP" in result.stdout
+
+
+def test_methods_and_architectures_are_listed(tmp_path):
+    methods = json.loads(sweep("methods", "--json", cwd=tmp_path).stdout)
+    assert {"force", "synflow", "dense"} <= {m["method"] for m in methods}
+    found = {
+        a["architecture"]: a["prunable"] for a in json.loads(sweep("architectures", "--json", cwd=tmp_path).stdout)
+    }
+    assert (found["resnet50"], found["vgg19"], found["vgg16"], found["resnet18"]) == (
+        23467712,
+        20024000,
+        14715584,
+        11164352,
+    )
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(shell, tmp_path):
+    assert "_SWEEP_COMPLETE" in sweep("completion", shell, cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["launch", "plan", "status", "report", "methods", "architectures", "ui", "completion"]
+)
+def test_help_shows_examples(command, tmp_path):
+    shown = sweep(command, "--help", cwd=tmp_path).stdout
+    assert "Examples:" in shown
+    assert f"sweep {command}" in shown.split("Examples:")[1]
+
+
+def test_help_loads_nothing_heavy(tmp_path):
+    code = (
+        "import sys, sweep.cli; print([m for m in ('torch','ray','mlflow','pyarrow','matplotlib') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"
+
+
+BAD = {
+    "unknown method": (["launch", DIGITS, "--set", "grid.method=forse"], "did you mean 'force'"),
+    "percentage": (["launch", DIGITS, "--set", "grid.sparsity=99"], "write 0.99"),
+    "no such config": (["plan", "absent.yaml"], "absent.yaml: cannot read this config"),
+    "data that is not there": (
+        ["launch", str(ROOT / "configs/cifar10.yaml"), "--set", "data.download=false", "--local"],
+        "data.download=true",
+    ),
+    "data path that is not there": (["launch", str(ROOT / "configs/tiny_imagenet.yaml"), "--local"], "data.path"),
+    "no GPU": (["launch", DIGITS, "--local", "--set", "compute.gpus_per_trial=1"], "compute.gpus_per_trial=0"),
+    "both engines": (["launch", DIGITS, "--local", "--address", "auto"], "give one of the two"),
+    "empty store": (["report"], "sweep launch"),
+    "unknown trial": (["trial", "show", "abc"], "'abc' is not in"),
+    "no database": (["ui"], "sweep launch"),
+    "unknown option": (["launch", DIGITS, "--set", "grid.method={name: snip, rounds: 3}"], "its options: scope"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_message_exit_code_2_and_writes_nothing(case, tmp_path):
+    arguments, message = BAD[case]
+    result = sweep(*arguments, cwd=tmp_path)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_parquet_without_the_named_column_or_with_a_label_out_of_range_is_refused(tmp_path):
+    for part in ("train", "test"):
+        rows = pa.table({"picture": [b"x"], "label": [0]})
+        (tmp_path / "d").mkdir(exist_ok=True)
+        pq.write_table(rows, tmp_path / "d" / f"{part}.parquet")
+    settings = ["--set", "data.path=d", "--set", "data.image_column=img", "--set", "data.format=parquet"]
+    result = sweep("launch", str(ROOT / "configs/cifar10_small.yaml"), "--local", *settings, cwd=tmp_path)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "img" in result.stderr
+    assert "picture" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_a_failed_trial_gives_exit_code_1_and_the_others_complete(tmp_path):
+    settings = [
+        "--set",
+        "pruning.sampling=balanced",
+        "--set",
+        "pruning.batch_size=15",
+        "--set",
+        "tracking.enabled=false",
+    ]
+    result = sweep("launch", DIGITS, "--local", *QUICK, *settings, cwd=tmp_path)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "failed: ValueError: cannot draw 15 images balanced" in result.stdout
+    assert "failed" in sweep("status", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_sweep_with_its_exit_code_and_loses_nothing_finished(number, code, tmp_path):
+    settings = [*QUICK, "--set", "training.epochs=500", "--set", "tracking.enabled=false"]
+    process = subprocess.Popen(
+        [SWEEP, "launch", DIGITS, "--local", *settings], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "2 trials, 0 completed, 2 to run" in process.stdout.readline()
+    time.sleep(3)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == code, output
+    assert "Traceback" not in output
+    assert "interrupted" in output
+    status = json.loads(sweep("status", "--json", cwd=tmp_path).stdout)
+    assert status["digits"] == {"interrupted": 1}

@@ -1,0 +1,153 @@
+"""What a YAML says, and what bad input gets."""
+
+from pathlib import Path
+
+import pytest
+
+from sweep.config import read_sweep, trial_from
+from sweep.errors import InputError
+from sweep.grid import expand
+
+CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
+MINIMAL = """\
+name: tiny
+data: digits
+grid:
+  architecture: vgg_digits
+  method: [dense, snip]
+  sparsity: [0.9, 0.99]
+  seed: 0
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text: str = MINIMAL, **replaced: str) -> Path:
+        lines = text.splitlines()
+        for key, line in replaced.items():
+            lines = [f"{x[: len(x) - len(x.lstrip())]}{line}" if x.strip().startswith(f"{key}:") else x for x in lines]
+        path = tmp_path / "tiny.yaml"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_shipped_config_reads_and_is_named_after_its_file(path):
+    sweep = read_sweep(path)
+    assert sweep.name == path.stem
+    assert expand(sweep)
+
+
+def test_the_papers_configs_are_in_the_papers_setting():
+    by_name = {path.stem: read_sweep(path) for path in CONFIGS}
+    cifar, tiny, imagenet = by_name["cifar10"], by_name["tiny_imagenet"], by_name["imagenet"]
+    assert (cifar.training.epochs, cifar.training.milestones, cifar.training.batch_size) == (350, (150, 250), 128)
+    assert (cifar.training.learning_rate, cifar.training.momentum, cifar.training.nesterov) == (0.1, 0.9, False)
+    assert (cifar.training.weight_decay, cifar.data.validation) == (5e-4, 5000)
+    assert (cifar.data.crop_padding, cifar.data.flip) == (4, True)
+    assert by_name["cifar100"].pruning.batches == 10
+    assert (tiny.training.epochs, tiny.training.milestones, tiny.pruning.batches) == (300, (150, 225), 20)
+    assert (imagenet.training.epochs, imagenet.training.milestones) == (90, (30, 60))
+    assert (imagenet.training.weight_decay, imagenet.training.batch_size) == (1e-4, 256)
+    assert (imagenet.pruning.batches, imagenet.pruning.batch_size) == (40, 256)
+
+
+def test_a_bare_name_and_a_mapping_stand_side_by_side(config):
+    sweep = read_sweep(config(method="method: [force, {name: force, rounds: 300}, {name: grasp, temperature: 1}]"))
+    assert [m.label for m in sweep.grid.method] == ["force", "force rounds=300", "grasp temperature=1"]
+    assert dict(sweep.grid.method[1].options) == {"rounds": 300, "schedule": "exponential", "scope": "global"}
+
+
+def test_architectures_take_options_and_an_initialisation(config):
+    sweep = read_sweep(
+        config(architecture="architecture: [vgg_digits, {name: vgg_digits, width: 8, init: orthogonal}]")
+    )
+    assert [a.label for a in sweep.grid.architecture] == ["vgg_digits", "vgg_digits init=orthogonal width=8"]
+
+
+def test_a_scalar_stands_for_a_list_of_one(config):
+    sweep = read_sweep(config(sparsity="sparsity: 0.5"))
+    assert (sweep.grid.sparsity, sweep.grid.seed) == ((0.5,), (0,))
+
+
+def test_overrides_stand_over_the_file(config):
+    sweep = read_sweep(config(), ["grid.seed=3,4", "training.learning_rate=5e-3", "store=elsewhere"])
+    assert (sweep.grid.seed, sweep.training.learning_rate, sweep.store) == ((3, 4), 5e-3, "elsewhere")
+
+
+def test_configs_are_frozen(config):
+    sweep = read_sweep(config())
+    with pytest.raises(AttributeError):
+        sweep.name = "other"
+
+
+def test_a_trial_config_survives_the_way_through_plain_values(config):
+    for trial in expand(read_sweep(config(method="method: [dense, {name: force, rounds: 7}, erk]"))):
+        assert trial_from(trial.as_dict()) == trial
+
+
+BAD = {
+    "unknown key": (
+        {},
+        ["trainning.epochs=1"],
+        "--set trainning.epochs: trainning: unknown key; did you mean 'training'",
+    ),
+    "unknown training key": ({}, ["training.epoch=1"], "training.epoch: unknown key; did you mean 'epochs'"),
+    "unknown axis": ({"seed": "seeds: 1"}, [], r"tiny\.yaml:7: grid.seeds: unknown axis; did you mean 'seed'"),
+    "missing axis": ({"seed": ""}, [], "grid.seed: is missing"),
+    "unknown method": (
+        {"method": "method: [dense, snpi]"},
+        [],
+        r"tiny\.yaml:5: grid.method: unknown method 'snpi'; did",
+    ),
+    "unknown architecture": ({"architecture": "architecture: vgg_digit"}, [], "did you mean 'vgg_digits'"),
+    "unknown data set": (
+        {"data": "data: digit"},
+        [],
+        r"tiny\.yaml:2: data.name: unknown data set 'digit'; did you mean",
+    ),
+    "unknown init": ({}, ["grid.architecture={name: vgg_digits, init: kaiming}"], "did you mean 'kaiming_"),
+    "percentage": ({"sparsity": "sparsity: [90]"}, [], r"tiny\.yaml:6: .*90 looks like a percentage.* write 0.9"),
+    "percent sign": ({"sparsity": "sparsity: [99.5%]"}, [], "write 0.995, not '99.5%'"),
+    "sparsity of one": ({"sparsity": "sparsity: 1"}, [], r"in \[0, 1\), not 1"),
+    "negative sparsity": ({"sparsity": "sparsity: -0.1"}, [], r"in \[0, 1\), not -0.1"),
+    "sparsity that is no number": ({"sparsity": "sparsity: many"}, [], "a number in"),
+    "NaN": ({"sparsity": "sparsity: .nan"}, [], r"in \[0, 1\)"),
+    "duplicate sparsity": ({"sparsity": "sparsity: [0.9, 0.90]"}, [], "0.9 stands twice in the grid"),
+    "duplicate method": ({"method": "method: [force, {name: force, rounds: 60}]"}, [], "force stands twice"),
+    "duplicate seed": ({"seed": "seed: [1, 1]"}, [], "1 stands twice"),
+    "method option": (
+        {"method": "method: {name: snip, rounds: 3}"},
+        [],
+        r"grid.method.rounds: method snip has no option",
+    ),
+    "option type": ({"method": "method: {name: force, rounds: many}"}, [], "takes a int such as 60, not 'many'"),
+    "empty axis": ({"method": "method: []"}, [], "grid.method: is empty"),
+    "nameless method": ({"method": "method: {rounds: 3}"}, [], "a name, or a mapping such as"),
+    "fractional seed": ({"seed": "seed: 0.5"}, [], "must be a whole number, not 0.5"),
+    "negative seed": ({"seed": "seed: -1"}, [], "a seed lies between"),
+    "epochs": ({}, ["training.epochs=-1"], "--set training.epochs: training.epochs: must be at least 0"),
+    "optimizer": ({}, ["training.optimizer=sdg"], "'sdg' is none of sgd, adam, adamw"),
+    "text for a number": ({}, ["training.learning_rate=high"], "must be a number, not 'high'"),
+    "bool for a number": ({}, ["training.epochs=true"], "must be a whole number, not True"),
+    "gpu share": ({}, ["compute.gpus_per_trial=1.5"], "a share of one GPU or whole ones, not 1.5"),
+    "name with a slash": ({"name": "name: ../escape"}, [], r"tiny\.yaml:1: name: letters, digits"),
+    "scalar for a section": ({}, ["training=fast"], "training: must be a mapping with the keys epochs"),
+    "grid as a list": ({}, ["grid=[1,2]"], "grid: must be a mapping with the axes"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_names_place_key_and_fix(config, case):
+    replaced, settings, message = BAD[case]
+    with pytest.raises(InputError, match=message):
+        read_sweep(config(**replaced), settings)
+
+
+def test_a_list_is_no_config(tmp_path):
+    path = tmp_path / "list.yaml"
+    path.write_text("- 1\n")
+    with pytest.raises(InputError, match=r"list\.yaml:1: a config is a mapping"):
+        read_sweep(path)

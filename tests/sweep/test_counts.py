@@ -1,0 +1,47 @@
+"""Kept counts are exact: every method, every sparsity, every shipped small-image network, read back from Parquet."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pruning
+from pruning.masks import full
+from pruning.packing import unpack
+from pruning.problem import Batch
+from sweep.records import Outcome
+from sweep.store import Store
+from sweep.trial import mask_records
+from training import data, models, seeding
+
+SPARSITIES = (0.0, 0.5, 0.9, 0.99, 0.995, 0.999)
+NETWORKS = [name for name in models.names() if not name.startswith("imagenet_")]
+
+
+def network(name: str) -> tuple[torch.nn.Module, list[Batch]]:
+    """A shipped network at its initial weights, and two images of the kind it is for."""
+    images = data.info("digits" if name.endswith("_digits") else "cifar10")
+    size = images.image_size or 32
+    with seeding.seeded(0, "weights"):
+        model = models.build(name, classes=10, channels=images.channels, size=size)
+    generator = torch.Generator().manual_seed(0)
+    return model, [(torch.randn(2, images.channels, size, size, generator=generator), torch.tensor([0, 1]))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", pruning.names())
+@pytest.mark.parametrize("architecture", NETWORKS)
+def test_kept_count_is_total_minus_rounded_removed_count(architecture, method, tmp_path: Path, outcome):
+    model, batches = network(architecture)
+    total = sum(weight.numel() for weight in pruning.prunable(model).values())
+    preset, store = pruning.find(method), Store(tmp_path)
+    rounds = {"rounds": 2} if preset.rounds else {}  # the count does not depend on how many
+    for sparsity in SPARSITIES if preset.removes else (0.0,):
+        masks = pruning.prune(model, method, sparsity, batches, **rounds).masks
+        records = tuple(mask_records("a" * 16, masks, dict.fromkeys(masks, 0)))
+        store.write(Outcome(outcome().trial, masks=records))
+        rows = store.masks().to_pylist()
+        kept = sum(int(np.count_nonzero(unpack(r["encoding"], r["packed"], r["shape"]).numpy())) for r in rows)
+        assert kept == total - round(sparsity * total) == sum(row["kept"] for row in rows)
+        assert {row["tensor"] for row in rows} == set(full(pruning.prunable(model)))

@@ -1,0 +1,71 @@
+"""The grid and the names of its trials."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from sweep.config import read_sweep
+from sweep.grid import expand, title, trial_id
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+# A trial is named by its content, and stores written last year must still be found complete. If this test turns
+# red you changed what a trial is: a default, the name of a field, a new field. Give a new field a default that
+# leaves identity() as it was, or accept that every stored trial runs again and say so in CHANGELOG.md.
+GOLDEN: dict[tuple[str, str, float, int], str] = {}
+
+
+def test_golden_ids_have_not_moved():
+    found = {}
+    for name in ("digits", "cifar10"):
+        trials = expand(read_sweep(CONFIGS / f"{name}.yaml"))
+        for trial in (trials[0], trials[7], trials[-1]):
+            found[name, trial.method.name, trial.sparsity, trial.seed] = trial_id(trial)
+    assert found == GOLDEN
+
+
+def test_the_grid_is_every_combination_and_dense_runs_once_a_seed_and_architecture():
+    trials = expand(read_sweep(CONFIGS / "cifar10.yaml"))
+    assert len(trials) == 2 * 3 * (1 + 5 * 5)
+    dense = [t for t in trials if t.method.name == "dense"]
+    assert {(t.architecture.name, t.sparsity, t.seed) for t in dense} == {
+        (a, 0.0, s) for a in ("resnet50", "vgg19") for s in (0, 1, 2)
+    }
+
+
+def test_ids_differ_for_every_trial_of_a_grid():
+    trials = expand(read_sweep(CONFIGS / "cifar10.yaml"))
+    assert len({trial_id(trial) for trial in trials}) == len(trials)
+
+
+def test_where_the_data_lies_and_how_it_is_read_are_no_part_of_the_name():
+    trial = expand(read_sweep(CONFIGS / "cifar10.yaml"))[0]
+    moved = replace(trial, data=replace(trial.data, path="/elsewhere", download=False, workers=1))
+    assert trial_id(moved) == trial_id(trial)
+
+
+def test_whatever_changes_the_outcome_changes_the_name():
+    trial = expand(read_sweep(CONFIGS / "cifar10.yaml"))[0]
+    others = [
+        replace(trial, seed=9),
+        replace(trial, sparsity=0.123),
+        replace(trial, training=replace(trial.training, precision="bf16")),
+        replace(trial, pruning=replace(trial.pruning, loss="logit")),
+        replace(trial, data=replace(trial.data, format="parquet")),
+        replace(trial, data=replace(trial.data, flip=False)),
+    ]
+    assert len({trial_id(t) for t in [trial, *others]}) == 7
+
+
+def test_a_default_written_out_is_the_same_trial(tmp_path):
+    text = (CONFIGS / "digits.yaml").read_text()
+    path = tmp_path / "digits.yaml"
+    path.write_text(text.replace("force]", "{name: force, rounds: 60}]"))
+    shipped, written = expand(read_sweep(CONFIGS / "digits.yaml")), expand(read_sweep(path))
+    assert [trial_id(t) for t in written] == [trial_id(t) for t in shipped]
+
+
+def test_a_trials_title_is_what_a_person_calls_it():
+    trial = next(
+        t for t in expand(read_sweep(CONFIGS / "cifar10.yaml")) if t.method.name == "force" and t.sparsity > 0.99
+    )
+    assert title(trial) == "resnet50 force rounds=300 99.5% s0"

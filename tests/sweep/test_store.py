@@ -1,0 +1,184 @@
+"""The store on a local folder and on S3: whole or absent, readable by anyone, honest about damage."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from pruning.masks import digest
+from pruning.packing import unpack
+from sweep.errors import InputError
+from sweep.store import Store
+
+IDS = [letter * 16 for letter in "abc"]
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A real S3 protocol on loopback."""
+    port = 5600 + os.getpid() % 300
+    environment = os.environ | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield f"endpoint_override=http://127.0.0.1:{port}&scheme=http&region=us-east-1&allow_bucket_creation=true"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=10)
+
+
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
+def store(request, tmp_path, monkeypatch):
+    if request.param == "local":
+        return Store(tmp_path / "results")
+    for key, value in {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(f"AWS_{key}", value)
+    options = request.getfixturevalue("s3")
+    store = Store(f"s3://bucket/{tmp_path.name}?{options}")
+    store._fs.create_dir("bucket")
+    return store
+
+
+def test_what_is_written_is_read_back(store, outcome):
+    written = outcome(IDS[0])
+    record = store.write(written)
+    assert store.trial(IDS[0]) == record
+    assert record.mask_bytes and record.mask_bytes > 0
+    assert store.epochs([IDS[0]]).to_pylist() == [vars(e) for e in written.epochs]
+    [mask] = store.masks([IDS[0]]).to_pylist()
+    bits = unpack(mask["encoding"], mask["packed"], mask["shape"])
+    assert torch.equal(bits, torch.tensor([[True, False, True, False], [False, True, False, True]]))
+    assert digest(bits) == mask["hash"]
+
+
+def test_only_completed_trials_count_as_done(store, outcome):
+    for name, status in zip(IDS, ("completed", "failed", "interrupted"), strict=True):
+        store.write(outcome(name, status))
+    assert store.completed() == {IDS[0]}
+    assert store.completed([IDS[1]]) == set()
+    assert store.statuses() == dict(zip(IDS, ("completed", "failed", "interrupted"), strict=True))
+
+
+def test_a_new_outcome_replaces_a_failed_one(store, outcome):
+    store.write(outcome(IDS[0], "failed", error_type="X"))
+    store.write(outcome(IDS[0], "completed"))
+    assert store.statuses() == {IDS[0]: "completed"}
+    assert store.trials().num_rows == 1
+
+
+def test_an_absent_store_reads_as_an_empty_one_and_stays_absent(tmp_path):
+    store = Store(tmp_path / "none")
+    assert store.trials().num_rows == store.epochs().num_rows == store.masks().num_rows == 0
+    assert store.statuses() == {}
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_damaged_file_is_named_and_hides_no_other(tmp_path, outcome):
+    store = Store(tmp_path)
+    for name in IDS:
+        store.write(outcome(name))
+    path = tmp_path / "trials" / f"{IDS[1]}.parquet"
+    path.write_bytes(path.read_bytes()[:100])
+    (tmp_path / "trials" / "empty.parquet").touch()
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "trials" / "foreign.parquet")
+    assert set(store.statuses()) == {IDS[0], IDS[2]}
+    assert {os.path.basename(name) for name in store.damaged} == {
+        f"{IDS[1]}.parquet",
+        "empty.parquet",
+        "foreign.parquet",
+    }
+
+
+def test_half_written_files_are_never_seen(tmp_path, outcome):
+    store = Store(tmp_path)
+    store.write(outcome(IDS[0]))
+    (tmp_path / "trials" / f".{IDS[1]}.parquet.123.tmp").write_bytes(b"PAR1 half")
+    assert set(store.statuses()) == {IDS[0]}
+    assert not store.damaged
+
+
+def test_a_writer_that_dies_leaves_whole_files_only(tmp_path):
+    """Kill -9 in the middle of writing many trials: all that can be seen can be read."""
+    code = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from conftest import make_outcome
+from sweep.store import Store
+store = Store({str(tmp_path)!r})
+for i in range(10**6):
+    store.write(make_outcome(f"{{i:016x}}"))
+    print(i, flush=True)
+"""
+    writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    for line in writer.stdout:
+        if int(line) >= 20:
+            break
+    writer.kill()
+    writer.wait()
+    writer.stdout.close()
+    store = Store(tmp_path)
+    assert len(store.completed()) >= 21
+    assert store.masks(store.completed()).num_rows == len(store.completed())
+    assert store.epochs(store.completed()).num_rows == 2 * len(store.completed())
+    assert not store.damaged
+
+
+def test_a_store_of_a_newer_version_is_refused(tmp_path, outcome):
+    store = Store(tmp_path)
+    store.write(outcome(IDS[0]))
+    path = tmp_path / "trials" / f"{IDS[0]}.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({"sweep.schema": "99"}), path)
+    with pytest.raises(InputError, match=r"written by a newer version of sweep \(schema 99.*upgrade sweep"):
+        store.trials()
+
+
+def test_an_older_file_without_a_later_column_is_readable(tmp_path, outcome):
+    store = Store(tmp_path)
+    store.write(outcome(IDS[0]))
+    path = tmp_path / "trials" / f"{IDS[0]}.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["gradient_norm"]), path)
+    assert store.trial(IDS[0]).gradient_norm is None
+
+
+@pytest.mark.parametrize("uri", ["ftp://host/x", "s3:///", "nope://x"])
+def test_a_uri_of_no_known_kind_is_refused(uri):
+    with pytest.raises(InputError, match="use a folder, s3://bucket/prefix or gs://bucket/prefix"):
+        Store(uri)
+
+
+def test_a_file_in_the_stores_place_is_refused(tmp_path):
+    (tmp_path / "results").write_text("")
+    with pytest.raises(InputError, match="is a file; name a folder, with --set store=DIR"):
+        Store(tmp_path / "results")
+
+
+def test_pandas_polars_and_duckdb_read_the_store_without_us(tmp_path, outcome):
+    store = Store(tmp_path)
+    for seed, name in enumerate(IDS):
+        store.write(outcome(name, seed=seed, test_accuracy=0.8 + 0.1 * seed / 2))
+    by_pandas = pd.read_parquet(tmp_path / "trials")
+    by_polars = pl.read_parquet(tmp_path / "trials" / "*.parquet")
+    query = f"select method, sparsity, avg(test_accuracy) as mean from '{tmp_path}/trials/*.parquet' group by all"
+    assert by_pandas["test_accuracy"].mean() == pytest.approx(0.85, rel=1e-12)
+    assert by_polars["test_accuracy"].mean() == pytest.approx(0.85, rel=1e-12)
+    assert duckdb.sql(query).fetchall() == [("snip", 0.5, pytest.approx(0.85, rel=1e-12))]
+    assert by_pandas["rounds"].iloc[0].tolist() == []
