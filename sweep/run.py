@@ -1,13 +1,15 @@
 """A sweep from config to finished store: what is missing is run, mirrored in MLflow, and counted."""
 
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
+import pruning
 from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import InputError
 from sweep.grid import expand, title, trial_id
@@ -16,7 +18,7 @@ from sweep.records import COMPLETED, INTERRUPTED, STATUSES, EpochRecord
 from sweep.report import write_report
 from sweep.store import Store
 from sweep.tracking import Exporter
-from sweep.trial import run_trial
+from sweep.trial import build_network, run_trial
 from sweep.watch import Engine, Stop, Watcher, Watchers
 from training import data
 
@@ -69,6 +71,7 @@ def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
     store = Store(sweep.store)
     planned = plan(sweep, store)
     if planned.todo:
+        prunable_weights(sweep)
         check_data(sweep)
         console.print(
             f"{sweep.name}: {len(planned.trials)} trials, {planned.done} completed, {len(planned.todo)} to run"
@@ -81,7 +84,7 @@ def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
             exporter = stack.enter_context(Exporter(sweep, store))
             watchers.append(exporter)
         if planned.todo:
-            with stop.listening(), progress:
+            with stop.listening(), progress, _data_errors():
                 engine(sweep, list(planned.todo.values()), store, Watchers(watchers), stop)
         if exporter is not None and not stop.requested:
             exporter.add_artifacts(_report(planned, store))
@@ -90,10 +93,34 @@ def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
 
 def check_data(sweep: SweepConfig) -> None:
     """Make sure the images are there before anything starts."""
-    try:
+    with _data_errors():
         data.check(sweep.data)
+
+
+@contextmanager
+def _data_errors() -> Iterator[None]:
+    """Data that is not what it should be is the user's to mend."""
+    try:
+        yield
     except data.DataError as error:
         raise InputError(f"data.{error}") from None
+
+
+def prunable_weights(sweep: SweepConfig) -> dict[str, int]:
+    """Prunable weights by architecture label, counted without allocating them.
+
+    Raises:
+        InputError: an architecture that cannot be built for these images.
+    """
+    counts = {}
+    for architecture in sweep.grid.architecture:
+        try:
+            with torch.device("meta"):
+                model = build_network(architecture, sweep.data)
+        except ValueError as error:
+            raise InputError(f"grid.architecture: {architecture.label}: {error}") from None
+        counts[architecture.label] = sum(weight.numel() for weight in pruning.prunable(model).values())
+    return counts
 
 
 def count(trials: dict[str, TrialConfig], store: Store) -> dict[str, int]:

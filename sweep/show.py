@@ -15,10 +15,9 @@ from sweep.config import SweepConfig
 from sweep.errors import InputError
 from sweep.records import COMPLETED, TrialRecord
 from sweep.report import ReportFiles
-from sweep.run import Plan, Summary
+from sweep.run import Plan, Summary, prunable_weights
 from sweep.store import Store
 from sweep.text import percent
-from sweep.trial import build_network
 from training import data, models
 
 Row = dict[str, Any]
@@ -28,16 +27,6 @@ def console(to_stderr: bool = False) -> Console:
     """Where commands print. Piped output is never wrapped."""
     found = Console(stderr=to_stderr, highlight=False)
     return found if found.is_terminal else Console(stderr=to_stderr, highlight=False, width=200)
-
-
-def prunable_weights(sweep: SweepConfig) -> dict[str, int]:
-    """Prunable weights by architecture label, counted without allocating them."""
-    counts = {}
-    for architecture in sweep.grid.architecture:
-        with torch.device("meta"):
-            model = build_network(architecture, sweep.data)
-        counts[architecture.label] = sum(weight.numel() for weight in pruning.prunable(model).values())
-    return counts
 
 
 def plan_json(planned: Plan) -> Row:

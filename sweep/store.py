@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -116,9 +117,7 @@ class Store:
 
     def _put(self, folder: str, name: str, rows: pa.Table) -> int:
         sink = pa.BufferOutputStream()
-        coded = {"column_encoding": {"packed": "PLAIN"}} if folder == "masks" else {}
-        dictionary = [column for column in rows.column_names if column != "packed"] if coded else True
-        pq.write_table(rows, sink, compression="zstd", compression_level=3, use_dictionary=dictionary, **coded)
+        pq.write_table(rows, sink, compression="zstd", compression_level=3, **_layout(folder, rows.column_names))
         data = sink.getvalue()
         path = f"{self._root}/{folder}/{name}.parquet"
         if self.local is None:
@@ -168,6 +167,17 @@ class Store:
         except (pa.ArrowException, ValueError) as error:
             self.damaged[path] = str(error).partition("\n")[0]
             return None
+
+
+def _layout(folder: str, columns: list[str]) -> dict[str, Any]:
+    """Parquet settings by folder: a mask file carries bits that no dictionary shortens, and little else."""
+    if folder != "masks":
+        return {}
+    return {
+        "use_dictionary": [column for column in columns if column != "packed"],
+        "column_encoding": {"packed": "PLAIN"},
+        "write_statistics": False,
+    }
 
 
 def _columns(record: type, names: list[str] | None) -> pa.Schema:

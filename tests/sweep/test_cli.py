@@ -1,6 +1,7 @@
 """The commands as a person types them: real processes, exit codes, and what bad input gets."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from sweep.cli import main
 
@@ -167,6 +169,7 @@ BAD = {
     "data path that is not there": (["launch", str(ROOT / "configs/tiny_imagenet.yaml"), "--local"], "data.path"),
     "no GPU": (["launch", DIGITS, "--local", "--set", "compute.gpus_per_trial=1"], "compute.gpus_per_trial=0"),
     "both engines": (["launch", DIGITS, "--local", "--address", "auto"], "give one of the two"),
+    "network too deep for the images": (["launch", DIGITS, "--set", "grid.architecture=vgg19"], "take vgg_digits or larger"),
     "empty store": (["report"], "sweep launch"),
     "unknown trial": (["trial", "show", "abc"], "'abc' is not in"),
     "no database": (["ui"], "sweep launch"),
@@ -195,6 +198,20 @@ def test_a_parquet_without_the_named_column_or_with_a_label_out_of_range_is_refu
     assert "img" in result.stderr
     assert "picture" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_a_label_out_of_range_names_file_and_row(tmp_path):
+    picture = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(picture, "PNG")
+    for part, label in (("train", 3), ("test", 10)):
+        rows = {"img": [{"bytes": picture.getvalue(), "path": "x.png"}], "label": [label]}
+        pq.write_table(pa.table(rows), tmp_path / f"{part}.parquet")
+    settings = ["--set", "data.path=.", "--set", "tracking.enabled=false"]
+    result = sweep("launch", str(ROOT / "configs/cifar10_small.yaml"), "--local", *settings, cwd=tmp_path)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert "label 10 is outside [0, 10)" in result.stderr
+    assert "test.parquet" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["test.parquet", "train.parquet"]
 
 
 def test_a_failed_trial_gives_exit_code_1_and_the_others_complete(tmp_path):
