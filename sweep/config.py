@@ -244,7 +244,10 @@ def _resolve_architecture(name: str, given: Mapping[str, Any]) -> dict[str, Any]
     init = given.get("init", "kaiming_normal")
     if init not in INITIALISERS:
         raise ValueError(f"init: unknown initialisation {init!r}; {reading.nearest(str(init), INITIALISERS)}")
-    return {"init": init, **models.check(name, {k: v for k, v in given.items() if k != "init"})}
+    options = models.check(name, {k: v for k, v in given.items() if k != "init"})
+    if "name" in options:
+        raise ValueError(f"architecture {name} has an option called 'name', which a config cannot set; rename it")
+    return {"init": init, **options}
 
 
 def _method(node: Node, key: str) -> Choice:

@@ -80,14 +80,14 @@ def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
     with ExitStack() as stack:
         watchers: list[Watcher] = [progress]
         exporter = None
-        if sweep.tracking.enabled and planned.todo:
+        if sweep.tracking.enabled and planned.trials:
             exporter = stack.enter_context(Exporter(sweep, store))
             watchers.append(exporter)
         if planned.todo:
             with stop.listening(), progress, _data_errors():
                 engine(sweep, list(planned.todo.values()), store, Watchers(watchers), stop)
-        if exporter is not None and not stop.requested:
-            exporter.add_artifacts(_report(planned, store))
+        if exporter is not None and not stop.requested:  # with nothing new to show, it still exports what MLflow lacks
+            exporter.add_artifacts(_report(planned, store) if planned.todo else [])
     return Summary(len(planned.todo), count(planned.trials, store), stop.signal)
 
 

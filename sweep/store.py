@@ -103,8 +103,10 @@ class Store:
 
     def trial(self, trial_id: str) -> TrialRecord | None:
         """One trial's record."""
-        rows = self._all("trials", [trial_id]).to_pylist()
-        return trial_record(rows[0]) if rows else None
+        path = self._path("trials", trial_id)
+        found = self._fs.get_file_info(path).type == pafs.FileType.File
+        rows = self._read(TrialRecord, None, path) if found else None
+        return None if rows is None else trial_record(rows.to_pylist()[0])
 
     def statuses(self, among: Iterable[str] | None = None) -> dict[str, str]:
         """Status by trial id, of the given trials or of all that have a row."""
@@ -119,13 +121,16 @@ class Store:
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink, compression="zstd", compression_level=3, **_layout(folder, rows.column_names))
         data = sink.getvalue()
-        path = f"{self._root}/{folder}/{name}.parquet"
+        path = self._path(folder, name)
         if self.local is None:
             with self._fs.open_output_stream(path) as stream:
                 stream.write(data)
         else:
             _write_atomically(Path(path), data)
         return int(data.size)
+
+    def _path(self, folder: str, name: str) -> str:
+        return f"{self._root}/{folder}/{name}.parquet"
 
     def _files(self, folder: str) -> list[str]:
         selector = pafs.FileSelector(f"{self._root}/{folder}", allow_not_found=True)
