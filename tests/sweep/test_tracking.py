@@ -1,0 +1,321 @@
+"""The MLflow mirror, against real databases and a real server."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep import tracking
+from sweep.config import SweepConfig, TrialConfig, read_sweep
+from sweep.errors import InputError
+from sweep.grid import expand, title, trial_id
+from sweep.records import EpochRecord, Outcome, TrialRecord
+from sweep.store import Store
+from sweep.tracking import Exporter, default_uri, ui_command
+from sweep.tracking.mirror import redacted
+from sweep.trial import describe
+
+CONFIG = """
+name: mirrored
+data: digits
+grid:
+  architecture: vgg_digits
+  method: [snip, force, {name: force, rounds: 300}]
+  sparsity: [0.9, 0.995]
+  seed: 0
+training: {epochs: 3}
+"""
+# mlflow and what it imports warn of their own affairs; in the exporter's thread that would end as a failed export
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> SweepConfig:
+    file = tmp_path / "mirrored.yaml"
+    file.write_text(CONFIG)
+    return read_sweep(file, [f"store={tmp_path / 'results'}"])
+
+
+@pytest.fixture
+def store(sweep: SweepConfig) -> Store:
+    return Store(sweep.store)
+
+
+@dataclass(frozen=True)
+class First:
+    """What came of a first export, in a process of its own."""
+
+    folder: Path
+    said: tuple[int, str, str]  # exit code, stdout, stderr
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> First:
+    """A sweep called "first", exported where there was no database: making one takes seconds."""
+    folder = tmp_path_factory.mktemp("first")
+    (folder / "first.yaml").write_text(CONFIG.replace("mirrored", "first"))
+    script = """
+from sweep.config import read_sweep
+from sweep.store import Store
+from sweep.tracking import Exporter
+sweep = read_sweep("first.yaml", ["store=results"])
+with Exporter(sweep, Store(sweep.store)) as exporter:
+    exporter.add_artifacts([])
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=90, cwd=folder)
+    return First(folder, (ran.returncode, ran.stdout, ran.stderr))
+
+
+@pytest.fixture
+def database(store: Store, first: First) -> str:
+    """The default database of the store, there already: it holds another sweep."""
+    assert store.local is not None
+    store.local.mkdir()
+    shutil.copy(first.folder / "results" / "mlflow.db", store.local)
+    return default_uri(store)
+
+
+def runs_of(uri: str, experiment: str) -> list[Any]:
+    """All runs of an experiment that are not deleted, and whose they are."""
+    client = client_of(uri)
+    found = client.get_experiment_by_name(experiment)
+    return [] if found is None else list(client.search_runs([found.experiment_id]))
+
+
+def client_of(uri: str) -> Any:
+    from sweep.tracking.mirror import _client
+
+    return _client(uri)
+
+
+def trial_runs(uri: str) -> dict[str, Any]:
+    runs = [run for run in runs_of(uri, "mirrored") if "sweep.trial_id" in run.data.tags]
+    assert len({run.data.tags["sweep.trial_id"] for run in runs}) == len(runs), "a trial has two runs"
+    return {run.data.tags["sweep.trial_id"]: run for run in runs}
+
+
+def outcome(trial: TrialConfig, status: str = "completed", started: int = 0, **facts: Any) -> Outcome:
+    """What a trial of three epochs, a second each, might leave behind."""
+    name = trial_id(trial)
+    epochs = tuple(EpochRecord(name, e, 1.0 / e, 0.1 * e, None, None, 0.1, 1000.0, 1.0) for e in (1, 2, 3))
+    record = TrialRecord(
+        **describe(trial),
+        **{
+            "sweep": "mirrored", "status": status, "epochs": 3,
+            "started": datetime(2026, 1, 1, 0, 0, started, tzinfo=UTC), "seconds": 10.0, "prune_seconds": 4.0, "test_accuracy": 0.75, "kept": 100, "git_commit": "abc", "host": "h",
+            **facts,
+        },
+    )  # fmt: skip
+    return Outcome(record, epochs)
+
+
+def export(sweep: SweepConfig, store: Store, *outcomes: Outcome) -> None:
+    """As an engine would: store, then tell."""
+    with Exporter(sweep, store) as exporter:
+        for each in outcomes:
+            exporter.finished(store.write(each))
+
+
+def test_default_database_lies_in_a_local_store_and_here_for_a_remote_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert default_uri(Store("here")) == f"sqlite:///{tmp_path}/here/mlflow.db"
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert default_uri(Store("s3://bucket/x?region=us-east-1")) == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_a_trial_becomes_one_readable_run(sweep: SweepConfig, store: Store, database: str) -> None:
+    trials = expand(sweep)
+    export(sweep, store, *(outcome(trial) for trial in trials))
+    runs = trial_runs(database)
+    assert {run.info.run_name for run in runs.values()} == {title(trial) for trial in trials}
+    run = runs[trial_id(trials[-1])]
+    assert run.info.run_name == "vgg_digits force rounds=300 99.5% s0"
+    assert run.info.status == "FINISHED"
+    start = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+    assert (run.info.start_time, run.info.end_time) == (start, start + 10_000)
+    axes = {"architecture": "vgg_digits", "method": "force", "sparsity": "0.995", "seed": "0", "data": "digits"}
+    assert run.data.params.items() >= (axes | {"method.rounds": "300", "training.epochs": "3"}).items()
+    assert "training.momentum" not in run.data.params, "what is the same for all trials is no parameter"
+    tags = {"sweep.name": "mirrored", "sweep.commit": "abc", "sweep.status": "completed", "sweep.host": "h"}
+    assert run.data.tags.items() >= tags.items()
+    assert run.data.metrics["test_accuracy"] == 0.75 and run.data.metrics["kept"] == 100
+
+
+def test_epochs_are_metrics_at_the_time_they_ended(sweep: SweepConfig, store: Store, database: str) -> None:
+    export(sweep, store, outcome(expand(sweep)[0]))
+    (run,) = trial_runs(database).values()
+    history = client_of(database).get_metric_history(run.info.run_id, "train_loss")
+    start = run.info.start_time
+    assert [(m.step, m.value, m.timestamp - start) for m in history] == [
+        (1, 1.0, 5000),
+        (2, 0.5, 6000),
+        (3, 1 / 3, 7000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [("failed", "FAILED"), ("diverged", "FAILED"), ("interrupted", "KILLED"), ("completed", "FINISHED")],
+)
+def test_status_is_shown(sweep: SweepConfig, store: Store, database: str, status: str, shown: str) -> None:
+    error = {"error_type": "ValueError", "error_message": "no"} if status == "failed" else {}
+    export(sweep, store, outcome(expand(sweep)[0], status, **error))
+    (run,) = trial_runs(database).values()
+    assert (run.info.status, run.data.tags["sweep.status"]) == (shown, status)
+    assert run.data.tags.get("sweep.error") == ("ValueError: no" if status == "failed" else None)
+
+
+def test_a_second_export_writes_nothing_and_a_new_outcome_replaces(
+    sweep: SweepConfig, store: Store, database: str
+) -> None:
+    one, two = expand(sweep)[:2]
+    export(sweep, store, outcome(one), outcome(two, "failed"))
+    before = {name: run.info.run_id for name, run in trial_runs(database).items()}
+    export(sweep, store, outcome(one), outcome(two, "completed", started=30))
+    after = trial_runs(database)
+    assert after[trial_id(one)].info.run_id == before[trial_id(one)]
+    assert after[trial_id(two)].info.run_id != before[trial_id(two)]
+    assert after[trial_id(two)].info.status == "FINISHED"
+
+
+def test_a_half_written_run_is_written_again(sweep: SweepConfig, store: Store, database: str) -> None:
+    trial = expand(sweep)[0]
+    export(sweep, store, outcome(trial))
+    (run,) = trial_runs(database).values()
+    client_of(database).update_run(run.info.run_id, status="RUNNING")
+    export(sweep, store, outcome(trial))
+    (again,) = trial_runs(database).values()
+    assert again.info.run_id != run.info.run_id and again.info.status == "FINISHED"
+
+
+def test_a_launch_exports_what_earlier_ones_left_out(sweep: SweepConfig, store: Store, database: str) -> None:
+    trials = expand(sweep)
+    for trial in trials[:3]:
+        store.write(outcome(trial))
+    store.write(outcome(replace(trials[0], seed=99)))  # of another sweep
+    export(sweep, store, outcome(trials[3]))
+    assert set(trial_runs(database)) == {trial_id(trial) for trial in trials[:4]}
+
+
+def test_the_sweep_has_one_run_of_its_own_with_config_and_figures(
+    sweep: SweepConfig, store: Store, database: str, tmp_path: Path
+) -> None:
+    figure = tmp_path / "figure.svg"
+    for text in ("first", "second"):
+        figure.write_text(text)
+        with Exporter(sweep, store) as exporter:
+            exporter.add_artifacts([figure])
+    (run,) = runs_of(database, "mirrored")
+    assert run.data.tags["sweep.kind"] == "sweep" and run.info.status == "FINISHED"
+    folder = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert folder.is_relative_to(tmp_path / "results" / "mlflow-artifacts")
+    assert (folder / "figure.svg").read_text() == "second"
+    assert json.loads((folder / "config.json").read_text())["grid"]["sparsity"] == [0.9, 0.995]
+
+
+def test_metrics_of_many_epochs_go_in_pieces(sweep: SweepConfig, store: Store, database: str) -> None:
+    trial = expand(sweep)[0]
+    few = outcome(trial)
+    epochs = tuple(replace(few.epochs[0], epoch=e) for e in range(1, 301))  # five metrics each
+    export(sweep, store, Outcome(replace(few.trial, epochs=300), epochs))
+    (run,) = trial_runs(database).values()
+    assert len(client_of(database).get_metric_history(run.info.run_id, "train_loss")) == 300
+
+
+def test_nothing_is_written_before_a_trial_starts(sweep: SweepConfig, store: Store, tmp_path: Path) -> None:
+    with Exporter(sweep, store):
+        pass
+    assert not (tmp_path / "results").exists()
+
+
+def test_no_password_is_shown(sweep: SweepConfig, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    hidden = replace(sweep, tracking=replace(sweep.tracking, uri="http://me:secret@127.0.0.1:1/x"))
+    export(hidden, store, outcome(expand(sweep)[0]))
+    assert "http://***@127.0.0.1:1/x" in caplog.text and "secret" not in caplog.text
+    assert redacted("a://u:p@h b://h/x@y") == "a://***@h b://h/x@y"
+
+
+def test_ui_is_for_this_machine_and_for_databases_only() -> None:
+    command = ui_command("sqlite:////x/mlflow.db", port=5001)
+    assert command[command.index("--host") + 1] == "127.0.0.1" and command[command.index("--port") + 1] == "5001"
+    with pytest.raises(InputError, match=r"https://\*\*\*@host is a server"):
+        ui_command("https://u:p@host")
+
+
+def test_a_new_database_is_made_in_silence_beside_the_store(first: First) -> None:
+    assert first.said == (0, "", "")
+    (run,) = runs_of(f"sqlite:///{first.folder}/results/mlflow.db", "first")
+    assert run.data.tags["sweep.kind"] == "sweep"
+    assert sorted(os.listdir(first.folder)) == ["first.yaml", "results"]
+    assert sorted(os.listdir(first.folder / "results")) == ["mlflow-artifacts", "mlflow.db"]
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as attempt:
+        return attempt.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def server(database: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """What `sweep ui` would start, on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        ui_command(database, port=port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not answers(port):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    yield f"http://127.0.0.1:{port}", process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_is_given_up_quickly_and_caught_up_with_later(
+    sweep: SweepConfig,
+    store: Store,
+    server: tuple[str, subprocess.Popen[bytes]],
+    database: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    uri, process = server
+    remote = replace(sweep, tracking=replace(sweep.tracking, uri=uri))
+    trials = expand(sweep)
+    with Exporter(remote, store) as exporter:
+        exporter.finished(store.write(outcome(trials[0])))
+        deadline = time.monotonic() + 30
+        while trial_id(trials[0]) not in trial_runs(uri):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        begin = time.monotonic()
+        for trial in trials[1:]:
+            exporter.finished(store.write(outcome(trial)))
+        assert time.monotonic() - begin < 1.0, "the sweep waited for MLflow"
+        with caplog.at_level(logging.WARNING):
+            exporter.close()
+        assert time.monotonic() - begin < 15.0
+    (warning,) = [record for record in caplog.records if record.name == tracking.logger.name]
+    assert "launch it again" in warning.getMessage()
+    with Exporter(sweep, store) as exporter:  # to the server's own database, as the next launch would
+        exporter.started(trials[0])
+    assert set(trial_runs(database)) == {trial_id(trial) for trial in trials}
