@@ -1,0 +1,49 @@
+"""The engine on Ray: all trials as one Ray Tune experiment, here or on a cluster. The only package that imports ray.
+
+cluster.py    Ray, started or joined, and gone again
+worker.py     what runs in a worker process
+desk.py       what workers may ask of the driver's machine
+driver.py     what the driver does while they run
+
+Tune decides where and when a trial runs and starts it again when its machine is lost. What a trial is, whether it is
+done and what came out is the store's business alone, so nothing of Tune's outlives the call.
+"""
+
+# Light on purpose: every Ray process imports this package, not every one needs torch.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sweep.config import SweepConfig, TrialConfig
+    from sweep.store import Store
+    from sweep.watch import Stop, Watcher
+
+
+def run(
+    sweep: SweepConfig,
+    trials: Sequence[TrialConfig],
+    store: Store,
+    watch: Watcher,
+    stop: Stop,
+    *,
+    address: str | None = None,
+) -> None:
+    """Run ``trials`` on a Ray of our own on this machine, or on the cluster at ``address`` ("auto", "host:6379").
+
+    A trial whose worker or machine is lost runs again, up to ``compute.max_failures`` times, and is recorded as failed
+    after that. Once ``stop`` is requested no trial starts, and those that run are recorded as interrupted at the end
+    of their epoch.
+
+    Raises:
+        InputError: no Ray at ``address``, or no node, present or launchable, has what one trial takes.
+    """
+    if not trials:
+        return
+    from sweep.launch import environment
+
+    environment.prepare(address)  # ray reads it while it is imported
+    from sweep.launch.driver import run_on_ray
+
+    run_on_ray(sweep, trials, store, watch, stop, address)

@@ -1,0 +1,131 @@
+"""Ray: started on this machine or joined, held against what a trial takes, and gone again."""
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml
+from ray.autoscaler.v2.utils import is_autoscaler_v2
+
+from sweep.config import Compute
+from sweep.errors import InputError
+from sweep.launch.environment import FOR_TRIALS
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Path]:
+    """A Ray to run on, and a scratch folder that goes with it: nothing of either is left afterwards.
+
+    Raises:
+        InputError: there is no Ray at ``address``.
+    """
+    # Short, because unix sockets in it must have names of less than 108 characters.
+    scratch = Path(tempfile.mkdtemp(prefix="sweep-", dir=os.environ.get("RAY_TMPDIR") or "/tmp"))
+    for name in ("ray", "ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        with _own_signals():
+            _connect(address, scratch)
+        yield scratch
+    finally:
+        ray.shutdown()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _connect(address: str | None, scratch: Path) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False}
+    if address is None:
+        ray.init(address="local", _temp_dir=str(scratch / "ray"), **quiet)
+        return
+    del quiet["include_dashboard"]
+    try:
+        _knock(address)
+        ray.init(address=address, runtime_env={"env_vars": FOR_TRIALS}, **quiet)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"--address {address}: no Ray cluster answers there ({reason}); start one with 'ray up cluster.yaml', "
+            "or leave --address out to use this machine"
+        ) from None
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens: Ray itself would try for minutes."""
+    if address.startswith("ray://"):
+        raise ValueError("ray:// is for interactive use; name its HOST:6379, or run on one of its machines with 'auto'")
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep our signal handlers: ray.init puts its own in the place of SIGTERM's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check_room(compute: Compute, address: str | None) -> None:
+    """Make sure that some node can hold a trial, counting those that an autoscaler would launch.
+
+    Raises:
+        InputError: naming the setting to change.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if address is not None:
+        launchable = _launchable()
+        if launchable is None:
+            return
+        nodes += launchable
+    gpus, cpus = compute.gpus_per_trial, compute.cpus_per_trial
+    with_gpus = [node for node in nodes if node.get("GPU", 0) >= gpus]
+    if any(node.get("CPU", 0) >= cpus for node in with_gpus):
+        return
+    whose = "this machine has" if address is None else "a node of the cluster has at most"
+    if not with_gpus:
+        mend = "" if address else ", --address runs on a cluster"
+        raise InputError(
+            f"compute.gpus_per_trial: a trial takes {gpus:g} GPU and {whose} {_most(nodes, 'GPU'):g}; "
+            f"--set compute.gpus_per_trial=0 trains on the CPU{mend}"
+        )
+    most = int(_most(with_gpus, "CPU"))
+    raise InputError(
+        f"compute.cpus_per_trial: a trial takes {cpus} CPU cores and {whose} {most}; "
+        f"--set compute.cpus_per_trial={max(most, 1)}"
+    )
+
+
+def _most(nodes: list[Mapping[str, float]], resource: str) -> float:
+    return max((node.get(resource, 0) for node in nodes), default=0)
+
+
+def _launchable() -> list[Mapping[str, float]] | None:
+    """Resources of each kind of node that the cluster's autoscaler can launch; None if it has one that does not say.
+
+    Some platforms tell Ray; `ray up` leaves its config in a file on the head node, which is where the driver runs then.
+    """
+    reported = ray._private.state.state.get_cluster_config()
+    if reported and reported.node_group_configs:
+        return [dict(group.resources) for group in reported.node_group_configs if group.max_count]
+    bootstrap = Path("~/ray_bootstrap_config.yaml").expanduser()
+    if bootstrap.exists():
+        config = yaml.safe_load(bootstrap.read_text())
+        kinds = config["available_node_types"].values()
+        return [kind.get("resources", {}) for kind in kinds if kind.get("max_workers", config.get("max_workers", 0))]
+    return None if is_autoscaler_v2() else []

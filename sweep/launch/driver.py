@@ -1,0 +1,197 @@
+"""What the driver does: hands the trials to Tune, tells the watcher, and stops it all when asked to."""
+
+import logging
+import pickle
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.exceptions import RayActorError
+from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import FIFOScheduler
+
+from sweep import provenance
+from sweep.config import SweepConfig, TrialConfig
+from sweep.grid import title, trial_id
+from sweep.launch.cluster import check_room, connected
+from sweep.launch.desk import open_desk
+from sweep.launch.worker import Job, run_one
+from sweep.records import FAILED, EpochRecord, Outcome, TrialRecord
+from sweep.store import Store
+from sweep.trial import describe
+from sweep.watch import Stop, Watcher
+from training import data
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 2000  # trials an experiment: the driver's work for each grows with their number
+
+
+def run_on_ray(
+    sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: Watcher, stop: Stop, address: str | None
+) -> None:
+    """``sweep.launch.run``, once the environment is prepared."""
+    dataset = data.load(_absolute(sweep.data))
+    with connected(address) as scratch:
+        check_room(sweep.compute, address)
+        home = ray.get_runtime_context().get_node_id()
+        desk = open_desk(store, home)
+        job = Job(
+            sweep=sweep.name,
+            cluster=sweep.compute.cluster or socket.gethostname(),
+            device="cuda" if sweep.compute.gpus_per_trial else "cpu",
+            threads=sweep.compute.cpus_per_trial,
+            store=store,
+            home=home,
+            desk=desk,
+        )
+        # with_parameters puts the data set into the object store, which hands every machine one copy of it.
+        trainable = tune.with_resources(
+            tune.with_parameters(run_one, job=job, dataset=dataset),
+            {"cpu": sweep.compute.cpus_per_trial, "gpu": sweep.compute.gpus_per_trial},
+        )
+        for start in range(0, len(trials), CHUNK):
+            chunk = {trial_id(trial): trial for trial in trials[start : start + CHUNK]}
+            teller = _Teller(chunk, job, watch)
+            if not stop.requested:
+                _fit(trainable, chunk, scratch / "tune", teller, _Halting(stop, desk), sweep.compute.max_failures)
+            if not stop.requested:
+                teller.account_for_the_rest()
+
+
+def _fit(
+    trainable: Any,
+    trials: Mapping[str, TrialConfig],
+    folder: Path,
+    teller: "_Teller",
+    scheduler: "_Halting",
+    max_failures: int,
+) -> None:
+    """One Tune experiment over exactly these trials."""
+    specs = [{"id": name, "pickled": pickle.dumps(trial)} for name, trial in trials.items()]
+    tuner = tune.Tuner(
+        trainable,
+        param_space={"trial": tune.grid_search(specs)},
+        tune_config=tune.TuneConfig(
+            reuse_actors=True, scheduler=scheduler, trial_name_creator=_name, trial_dirname_creator=_name
+        ),
+        run_config=tune.RunConfig(
+            name=next(iter(trials)),
+            storage_path=str(folder),
+            callbacks=[teller],
+            failure_config=tune.FailureConfig(max_failures=max_failures),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+
+
+def _name(trial: Trial) -> str:
+    return str(trial.config["trial"]["id"])
+
+
+def _absolute(config: data.DataConfig) -> data.DataConfig:
+    """Paths that mean the same in any folder: other machines are in another one."""
+    return config if "://" in config.path else replace(config, path=str(Path(config.path).expanduser().absolute()))
+
+
+def _error(trial: Trial) -> BaseException:
+    """What a trial was last lost by."""
+    if trial.pickled_error_file is None:  # an error of Tune's own
+        return RuntimeError(Path(trial.error_file).read_text())
+    with open(trial.pickled_error_file, "rb") as file:
+        error: BaseException = pickle.load(file)  # written by this very process
+    return getattr(error, "cause", error)  # what was raised in the worker, if it was raised there
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, RayActorError):
+        return "its process died, or its machine: often memory (fewer trials at once, smaller batches)"
+    return " ".join(str(error).split())[:1000]
+
+
+class _NotRestored:
+    """Tune writes its helpers down to restore an experiment from; nobody does, and a watcher cannot be pickled."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return object, ()
+
+
+class _Teller(_NotRestored, TrialProgressCallback):
+    """Tells the watcher what Tune tells us. Being of this class, it keeps Tune from adding one that prints."""
+
+    def __init__(self, trials: Mapping[str, TrialConfig], job: Job, watch: Watcher):
+        self._trials, self._job, self._watch = trials, job, watch
+        self._ended: set[str] = set()
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial got its worker, perhaps not its first."""
+        self._watch.started(self._trials[_name(trial)])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A report: an epoch, or the end."""
+        if "epoch" in result:
+            self._watch.epoch(EpochRecord(**result["epoch"]))
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial ran to its end, or was taken back before it began."""
+        if trial.last_result.get("stored") and (record := self._job.store.trial(_name(trial))):
+            self._finished(record)
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial was lost and is going to start again."""
+        logger.warning(f"{title(self._trials[_name(trial)])}: {_describe(_error(trial))}; it starts again")
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial was lost once more than it may be."""
+        self._lost(_name(trial), _error(trial))
+
+    def account_for_the_rest(self) -> None:
+        """Record trials as failed that Tune has lost without a word, at the end of an experiment."""
+        for name in self._trials.keys() - self._ended:
+            self._lost(name, RuntimeError("it ended without a record"))
+
+    def _finished(self, record: TrialRecord) -> None:
+        self._ended.add(record.trial_id)
+        self._watch.finished(record)
+
+    def _lost(self, name: str, error: BaseException) -> None:
+        """Store what there is to say of a trial that could not speak for itself."""
+        record = TrialRecord(
+            **describe(self._trials[name]),
+            **provenance.code(),
+            sweep=self._job.sweep,
+            cluster=self._job.cluster,
+            status=FAILED,
+            error_type="WorkerLost" if isinstance(error, RayActorError) else type(error).__name__,
+            error_message=_describe(error),
+            traceback=str(error)[-4000:],
+        )
+        self._finished(self._job.store.write(Outcome(record)))
+
+
+class _Halting(_NotRestored, FIFOScheduler):
+    """First come, first served; on request, nobody: waiting trials are taken back and running ones told."""
+
+    def __init__(self, stop: Stop, desk: Any):
+        super().__init__()
+        self._stop, self._desk, self._told = stop, desk, False
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Asked many times a second."""
+        if not self._stop.requested:
+            return super().choose_trial_to_run(tune_controller)
+        if not self._told:
+            self._desk.stop.remote()
+            self._told = True
+        for trial in tune_controller.get_trials():
+            if trial.status == Trial.PENDING:
+                tune_controller.stop_trial(trial)
+        return None

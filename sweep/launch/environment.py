@@ -1,0 +1,55 @@
+"""What Ray and Tune are told through the environment, and the token that keeps others off our Ray. Imports no ray."""
+
+import os
+import secrets
+from pathlib import Path
+
+# What trials need wherever they run; the rest concerns the driver and a Ray that it starts.
+FOR_TRIALS = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # stay in one folder: a folder per trial breaks relative paths
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",  # patience with a busy machine: after it, the next trial is lost
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without a GPU sees none
+}
+_FOR_THE_DRIVER = {
+    "RAY_worker_niceness": "0",  # as fast as without Ray
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the only output engine that verbose=0 silences
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # nor a paragraph on stdout for each worker that died: we say it in a line
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # or five files a trial
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is our Stop's
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # no snapshots: the store is the only state
+}
+
+
+def prepare(address: str | None) -> None:
+    """Set what is not set already. To be called before ray is imported.
+
+    A Ray of our own always asks for the token, since parts of it listen on every network interface; to a joined
+    cluster we show one if there is one.
+    """
+    for name, value in {**FOR_TRIALS, **_FOR_THE_DRIVER}.items():
+        os.environ.setdefault(name, value)
+    if address is None:
+        _make_token()
+    if _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _token_file() -> Path:
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+
+
+def _has_token() -> bool:
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or _token_file().exists()
+
+
+def _make_token() -> None:
+    """A token that only its owner can read. Ray would make one too, but readable to all."""
+    file = _token_file()
+    if not _has_token():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(secrets.token_hex(32))
+    elif file.exists() and file.stat().st_uid == os.getuid() and file.stat().st_mode & 0o077:
+        file.chmod(0o600)

@@ -1,0 +1,288 @@
+"""The engine on Ray: real clusters, real digits, real kills."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep import launch
+from sweep.config import SweepConfig, TrialConfig, read_sweep
+from sweep.errors import InputError
+from sweep.grid import expand, trial_id
+from sweep.records import EpochRecord, Outcome, TrialRecord
+from sweep.store import Store
+from sweep.trial import describe
+from sweep.watch import Stop
+
+# Ray and what it imports warn of their own affairs
+pytestmark = pytest.mark.filterwarnings("default")
+
+SPIES = """
+import gc, json, os, signal
+from pathlib import Path
+from torch import nn
+from training.data import Dataset
+
+HERE = Path(__file__).parent
+
+def note(name):
+    arrays = [o.train_images.flags for o in gc.get_objects() if type(o) is Dataset]
+    shared = bool(arrays) and not any(flags.writeable or flags.owndata for flags in arrays)
+    facts = {"name": name, "pid": os.getpid(), "shared": shared}
+    with open(HERE / "notes", "a") as notes:
+        notes.write(json.dumps(facts) + chr(10))
+
+def plain(classes):
+    note("plain")
+    return network(classes)
+
+def network(classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, classes))
+
+def lost_once(classes):
+    first = not HERE.joinpath("killed").exists()
+    HERE.joinpath("killed").touch()
+    if first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    note("lost_once")
+    return network(classes)
+
+def lost_always(classes):
+    note("lost_always")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def broken(classes):
+    note("broken")
+    raise RuntimeError("a mistake in the network")
+"""
+
+CONFIG = """
+data: digits
+grid: {architecture: "spies:plain", method: snip, sparsity: 0.9, seed: 0}
+training: {epochs: 2, batch_size: 64}
+compute: {max_failures: 1}
+"""
+
+
+class Heard:
+    """A watcher that remembers."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.epochs: list[EpochRecord] = []
+        self.ended: list[TrialRecord] = []
+
+    def started(self, trial: TrialConfig) -> None:
+        self.begun.append(trial_id(trial))
+
+    def epoch(self, record: EpochRecord) -> None:
+        self.epochs.append(record)
+
+    def finished(self, record: TrialRecord) -> None:
+        self.ended.append(record)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to run in, with a config and networks that tell tales, and a short one for Ray's scratch."""
+    scratch = tempfile.mkdtemp(prefix="t", dir="/tmp")
+    monkeypatch.setenv("RAY_TMPDIR", scratch)
+    (tmp_path / "spies.py").write_text(SPIES)
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "spies", raising=False)
+    yield tmp_path
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def read(folder: Path, *settings: str) -> SweepConfig:
+    return read_sweep(folder / "tiny.yaml", [f"store={folder / 'results'}", *settings])
+
+
+def title_of(process: int) -> str:
+    """A process's command line; empty if it is gone."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def ray_processes() -> set[int]:
+    """This test process's Ray: descendants of it that belong to one."""
+    parents = {int(entry.name): entry for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    family, grown = {os.getpid()}, True
+    while grown:
+        found = {process for process, entry in parents.items() if parent_of(entry) in family}
+        grown, family = not found <= family, family | found
+    return {process for process in family if re.search(r"gcs_server|raylet|^ray::", title_of(process))}
+
+
+def parent_of(entry: Path) -> int | None:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
+    spies = "[spies:plain,spies:lost_once,spies:lost_always,spies:broken]"
+    sweep = read(folder, f"grid.architecture={spies}")
+    trials, store, heard = expand(sweep), Store(sweep.store), Heard()
+    before, handler = set(os.listdir(folder)), signal.getsignal(signal.SIGTERM)
+
+    launch.run(sweep, trials, store, heard, Stop())
+
+    assert Counter(record.trial_id for record in heard.ended) == Counter(map(trial_id, trials))
+    assert all(record == store.trial(record.trial_id) for record in heard.ended)
+    by_network: dict[str, set[tuple[str, str | None]]] = {}
+    for record in heard.ended:
+        by_network.setdefault(record.architecture, set()).add((record.status, record.error_type))
+    assert by_network == {
+        "spies:plain": {("completed", None)},
+        "spies:lost_once": {("completed", None)},  # killed, and started again
+        "spies:lost_always": {("failed", "WorkerLost")},
+        "spies:broken": {("failed", "RuntimeError")},
+    }
+    notes = [json.loads(line) for line in (folder / "notes").read_text().splitlines()]
+    # lost workers get max_failures=1 more attempt, a trial's own mistake gets none
+    assert Counter(note["name"] for note in notes) == {"plain": 1, "lost_once": 1, "lost_always": 2, "broken": 1}
+    assert all(note["shared"] for note in notes), "the data set is to lie in shared memory"
+    assert len({note["pid"] for note in notes}) < len(notes), "workers are to be reused"
+    assert {epoch.trial_id for epoch in heard.epochs} == set(store.completed())
+    assert set(heard.begun) == set(map(trial_id, trials))
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert not ray_processes()
+    assert not os.listdir(os.environ["RAY_TMPDIR"])
+    assert set(os.listdir(folder)) - before <= {"results", "notes", "killed", "__pycache__"}
+    assert (Path.home() / ".ray" / "auth_token").stat().st_mode & 0o077 == 0
+
+
+def test_more_gpu_than_there_is_is_bad_input_and_leaves_nothing(folder: Path) -> None:
+    sweep, heard = read(folder, "compute.gpus_per_trial=0.5"), Heard()
+    with pytest.raises(InputError, match=r"0\.5 GPU .* --set compute\.gpus_per_trial=0"):
+        launch.run(sweep, expand(sweep), Store(sweep.store), heard, Stop())
+    assert not heard.begun and not (folder / "results").exists() and not ray_processes()
+
+
+DRIVER = """
+import sys
+from sweep import launch
+from sweep.config import read_sweep
+from sweep.grid import expand, title
+from sweep.store import Store
+from sweep.watch import Stop
+
+class Talker:
+    def started(self, trial): pass
+    def epoch(self, record): print("epoch", record.epoch, flush=True)
+    def finished(self, record): print(record.status, flush=True)
+
+sweep = read_sweep("tiny.yaml", ["store=results", "grid.seed=0,1,2,3,4,5", "training.epochs=100000"])
+stop = Stop()
+with stop.listening():
+    launch.run(sweep, expand(sweep), Store(sweep.store), Talker(), stop)
+print("signal", stop.signal)
+"""
+
+
+def test_ctrl_c_stops_running_trials_at_their_epoch_and_records_them(folder: Path) -> None:
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert driver.stdout is not None
+    for line in driver.stdout:
+        if line.startswith("epoch"):
+            break
+    os.killpg(driver.pid, signal.SIGINT)  # all of the process group, as a terminal does
+    out, errors = driver.communicate(timeout=40)
+    assert (driver.returncode, errors) == (0, "")
+    ended = [line for line in out.splitlines() if not line.startswith("epoch")]
+    assert ended[-1] == "signal 2"
+    assert 1 <= len(ended) - 1 <= os.cpu_count() and set(ended[:-1]) == {"interrupted"}
+    assert set(Store("results").statuses().values()) == {"interrupted"}
+    assert not ray_processes()
+
+
+@pytest.mark.slow
+def test_no_trial_outlives_a_driver_that_dies(folder: Path) -> None:
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    assert driver.stdout.readline().startswith("epoch")
+    workers = {process for process in ray_processes() if "ImplicitFunc" in title_of(process)}
+    assert workers
+    driver.kill()
+    driver.communicate()
+    deadline = time.monotonic() + 20
+    while any(map(title_of, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def cluster(folder: Path) -> Iterator[Any]:
+    """A head that runs no trials, as in cluster.yaml, and a worker node: on this machine, but Ray cannot tell."""
+    from sweep.launch import environment
+
+    (Path(os.environ["RAY_TMPDIR"]) / "ray").mkdir()  # which this Cluster takes for granted
+    environment.prepare("auto")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    made.add_node(num_cpus=2)
+    yield made
+    made.shutdown()
+
+
+@pytest.mark.slow
+def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Path, cluster: Any) -> None:
+    sweep, heard = read(folder), Heard()
+    store = Store(sweep.store)
+    launch.run(sweep, expand(sweep), store, heard, Stop(), address=cluster.address)
+    assert [record.status for record in heard.ended] == ["completed"]
+
+    large = read(folder, "compute.cpus_per_trial=64")
+    with pytest.raises(InputError, match=r"64 CPU cores .* at most 2; --set compute\.cpus_per_trial=2"):
+        launch.run(large, expand(large), store, heard, Stop(), address=cluster.address)
+
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    from sweep.launch.cluster import connected
+    from sweep.launch.desk import open_desk
+    from sweep.launch.worker import Job
+
+    here, there = Store(folder / "drivers"), Store(folder / "workers")  # one path, two machines' disks
+    outcome = Outcome(TrialRecord(**describe(expand(sweep)[0]), sweep="", status="completed"))
+    with connected(cluster.address):
+        home = ray.get_runtime_context().get_node_id()
+        job = Job("", "", "cpu", 1, store=there, home=home, desk=open_desk(here, home))
+        (away,) = {node["NodeID"] for node in ray.nodes()} - {home}
+        keep = ray.remote(Job.keep)
+        for node, disk in ((away, here), (home, there)):
+            assert not disk.completed()
+            there_only = NodeAffinitySchedulingStrategy(node, soft=False)
+            ray.get(keep.options(num_cpus=0, scheduling_strategy=there_only).remote(job, outcome))
+            assert disk.completed() == {outcome.trial.trial_id}
+
+
+@pytest.mark.slow
+def test_no_cluster_at_the_address_is_bad_input(folder: Path) -> None:
+    sweep = read(folder)
+    with pytest.raises(InputError, match=r"--address 127\.0\.0\.1:1: no Ray cluster answers there"):
+        launch.run(sweep, expand(sweep), Store(sweep.store), Heard(), Stop(), address="127.0.0.1:1")
