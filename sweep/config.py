@@ -8,39 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pruning
 from pruning.settings import PruneConfig
 from sweep import reading
+from sweep.axes import Choice, Grid, read_architecture, read_grid, read_method, read_seed, read_sparsity
 from sweep.errors import InputError
 from sweep.source import Node, override, plain, read_yaml
 from training import data as datasets
-from training import models
 from training.data import DataConfig
-from training.initialise import INITIALISERS
 from training.recipe import TrainConfig
-
-
-@dataclass(frozen=True)
-class Choice:
-    """An architecture or a method of the grid: its name and all its options, defaults filled in."""
-
-    name: str
-    options: tuple[tuple[str, Any], ...] = ()
-    label: str = ""  # name and the options that differ from their defaults: "force rounds=300"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain form: {"name": …, option: value, …}."""
-        return {"name": self.name, **dict(self.options)}
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The axes of the sweep; every combination is a trial."""
-
-    architecture: tuple[Choice, ...]
-    method: tuple[Choice, ...]
-    sparsity: tuple[float, ...]
-    seed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -167,7 +142,7 @@ def _part(key: str, node: Node) -> Any:
     if key == "data":
         return _data(node)
     if key == "grid":
-        return _grid(node)
+        return read_grid(node)
     kinds = {"pruning": PruneConfig, "training": TrainConfig, "compute": Compute, "tracking": Tracking}
     return reading.read(kinds[key], node, key) if key in kinds else reading.value(str, node, key)
 
@@ -183,99 +158,6 @@ def _data(node: Node) -> DataConfig:
         raise node.value.get(name, node).error(f"data.{name}", message) from None
 
 
-def _grid(node: Node) -> Grid:
-    axes = ("architecture", "method", "sparsity", "seed")
-    if not isinstance(node.value, dict):
-        raise node.error("grid", f"must be a mapping with the axes {', '.join(axes)}")
-    for axis, child in node.value.items():
-        if axis not in axes:
-            raise child.error(f"grid.{axis}", f"unknown axis; {reading.nearest(axis, axes)}")
-    for axis in axes:
-        if axis not in node.value:
-            raise node.error(f"grid.{axis}", "is missing: the grid is architecture × method × sparsity × seed")
-    readers = {"architecture": _architecture, "method": _method, "sparsity": _sparsity, "seed": _seed}
-    return Grid(**{axis: _axis(axis, node.value[axis], readers[axis]) for axis in axes})
-
-
-def _axis(axis: str, node: Node, read_one: Any) -> tuple[Any, ...]:
-    items = node.value if isinstance(node.value, list) else [node]
-    if not items:
-        raise node.error(f"grid.{axis}", "is empty: name at least one")
-    values = []
-    for item in items:
-        value = read_one(item, f"grid.{axis}")
-        if value in values:
-            raise item.error(f"grid.{axis}", f"{getattr(value, 'label', value)} stands twice in the grid; remove one")
-        values.append(value)
-    return tuple(values)
-
-
-def _named(node: Node, key: str) -> tuple[str, dict[str, Any]]:
-    """A bare name, or a mapping with ``name`` and options."""
-    if isinstance(node.value, str):
-        return node.value, {}
-    if not isinstance(node.value, dict) or not isinstance(getattr(node.value.get("name"), "value", None), str):
-        raise node.error(key, f"a name, or a mapping such as {{name: …, option: …}}, not {reading.scalar(node)}")
-    return node.value["name"].value, {k: child.value for k, child in node.value.items() if k != "name"}
-
-
-def _choice(node: Node, key: str, name: str, given: Mapping[str, Any], resolve: Any) -> Choice:
-    try:
-        defaults, options = resolve(name, {}), resolve(name, given)
-    except ValueError as error:
-        option, _, message = str(error).partition(": ")
-        child = node.value.get(option) if isinstance(node.value, dict) else None
-        raise (child.error(f"{key}.{option}", message) if child else node.error(key, str(error))) from None
-    changed = [f"{k}={_short(v)}" for k, v in options.items() if v != defaults.get(k)]
-    return Choice(name, tuple(options.items()), " ".join([name, *changed]))
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _architecture(node: Node, key: str) -> Choice:
-    name, given = _named(node, key)
-    return _choice(node, key, name, given, _resolve_architecture)
-
-
-def _resolve_architecture(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of an architecture, with ``init``, the name of its initialisation, which every one has."""
-    init = given.get("init", "kaiming_normal")
-    if init not in INITIALISERS:
-        raise ValueError(f"init: unknown initialisation {init!r}; {reading.nearest(str(init), INITIALISERS)}")
-    options = models.check(name, {k: v for k, v in given.items() if k != "init"})
-    if "name" in options:
-        raise ValueError(f"architecture {name} has an option called 'name', which a config cannot set; rename it")
-    return {"init": init, **options}
-
-
-def _method(node: Node, key: str) -> Choice:
-    name, given = _named(node, key)
-    return _choice(node, key, name, given, lambda name, options: pruning.find(name).resolve(options))
-
-
-def _sparsity(node: Node, key: str) -> float:
-    value = node.value
-    if isinstance(value, str) and re.fullmatch(r"\s*[\d.]+\s*%\s*", value):
-        value = float(value.strip().rstrip("%"))
-        raise node.error(key, f"sparsity is the fraction removed, in [0, 1): write {value / 100:g}, not {node.value!r}")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise node.error(key, f"sparsity is the fraction removed, a number in [0, 1), not {reading.scalar(node)}")
-    if 1 < value < 100:
-        raise node.error(key, f"{value:g} looks like a percentage: sparsity is a fraction, write {value / 100:g}")
-    if not 0 <= value < 1:
-        raise node.error(key, f"sparsity is the fraction removed, in [0, 1), not {value:g}")
-    return float(value)
-
-
-def _seed(node: Node, key: str) -> int:
-    seed: int = reading.value(int, node, key)
-    if not 0 <= seed < 2**31:
-        raise node.error(key, f"a seed lies between 0 and 2147483647, not {seed}")
-    return seed
-
-
 def trial_from(values: Mapping[str, Any]) -> TrialConfig:
     """The trial that :meth:`TrialConfig.as_dict` wrote down (a stored record, a message to a worker).
 
@@ -286,10 +168,10 @@ def trial_from(values: Mapping[str, Any]) -> TrialConfig:
     try:
         return TrialConfig(
             data=reading.read(DataConfig, plain(values["data"], where), "data"),
-            architecture=_architecture(plain(values["architecture"], where), "architecture"),
-            method=_method(plain(values["method"], where), "method"),
-            sparsity=_sparsity(plain(values["sparsity"], where), "sparsity"),
-            seed=_seed(plain(values["seed"], where), "seed"),
+            architecture=read_architecture(plain(values["architecture"], where), "architecture"),
+            method=read_method(plain(values["method"], where), "method"),
+            sparsity=read_sparsity(plain(values["sparsity"], where), "sparsity"),
+            seed=read_seed(plain(values["seed"], where), "seed"),
             pruning=reading.read(PruneConfig, plain(values["pruning"], where), "pruning"),
             training=reading.read(TrainConfig, plain(values["training"], where), "training"),
         )

@@ -145,7 +145,8 @@ class Store:
             files = [path for path in files if Path(path).stem in wanted]
         with ThreadPoolExecutor(max_workers=8) as pool:
             pieces = [piece for piece in pool.map(partial(self._read, record, columns), files) if piece is not None]
-        return pa.concat_tables([*pieces, _columns(record, columns).empty_table()])
+        empty = pa.Table.from_batches([], schema=_columns(record, columns))
+        return pa.concat_tables([*pieces, empty])
 
     def _read(self, record: type, columns: list[str] | None, path: str) -> pa.Table | None:
         """One file in today's schema, or None if it is damaged."""

@@ -18,7 +18,8 @@ from pruning.masks import digest
 from pruning.packing import entropy_bytes, pack
 from pruning.problem import Batch
 from sweep import provenance
-from sweep.config import Choice, TrialConfig, canonical
+from sweep.axes import Choice
+from sweep.config import TrialConfig, canonical
 from sweep.grid import trial_id
 from sweep.records import (
     COMPLETED,

@@ -169,7 +169,10 @@ BAD = {
     "data path that is not there": (["launch", str(ROOT / "configs/tiny_imagenet.yaml"), "--local"], "data.path"),
     "no GPU": (["launch", DIGITS, "--local", "--set", "compute.gpus_per_trial=1"], "compute.gpus_per_trial=0"),
     "both engines": (["launch", DIGITS, "--local", "--address", "auto"], "give one of the two"),
-    "network too deep for the images": (["launch", DIGITS, "--set", "grid.architecture=vgg19"], "take vgg_digits or larger"),
+    "network too deep for the images": (
+        ["launch", DIGITS, "--set", "grid.architecture=vgg19"],
+        "take vgg_digits or larger",
+    ),
     "empty store": (["report"], "sweep launch"),
     "unknown trial": (["trial", "show", "abc"], "'abc' is not in"),
     "no database": (["ui"], "sweep launch"),

@@ -1,0 +1,133 @@
+"""The axes of the grid: architectures, methods, sparsities and seeds, read and checked."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pruning
+from sweep import reading
+from sweep.source import Node
+from training import models
+from training.initialise import INITIALISERS
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An architecture or a method of the grid: its name and all its options, defaults filled in."""
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+    label: str = ""  # name and the options that differ from their defaults: "force rounds=300"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form: {"name": …, option: value, …}."""
+        return {"name": self.name, **dict(self.options)}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The axes of the sweep; every combination is a trial."""
+
+    architecture: tuple[Choice, ...]
+    method: tuple[Choice, ...]
+    sparsity: tuple[float, ...]
+    seed: tuple[int, ...]
+
+
+def read_grid(node: Node) -> Grid:
+    """The grid that a mapping of axes describes; a scalar stands for a list of one."""
+    axes = ("architecture", "method", "sparsity", "seed")
+    if not isinstance(node.value, dict):
+        raise node.error("grid", f"must be a mapping with the axes {', '.join(axes)}")
+    for axis, child in node.value.items():
+        if axis not in axes:
+            raise child.error(f"grid.{axis}", f"unknown axis; {reading.nearest(axis, axes)}")
+    for axis in axes:
+        if axis not in node.value:
+            raise node.error(f"grid.{axis}", "is missing: the grid is architecture × method × sparsity × seed")
+    readers = {"architecture": read_architecture, "method": read_method, "sparsity": read_sparsity, "seed": read_seed}
+    return Grid(**{axis: _axis(axis, node.value[axis], readers[axis]) for axis in axes})
+
+
+def _axis(axis: str, node: Node, read_one: Any) -> tuple[Any, ...]:
+    items = node.value if isinstance(node.value, list) else [node]
+    if not items:
+        raise node.error(f"grid.{axis}", "is empty: name at least one")
+    values = []
+    for item in items:
+        value = read_one(item, f"grid.{axis}")
+        if value in values:
+            raise item.error(f"grid.{axis}", f"{getattr(value, 'label', value)} stands twice in the grid; remove one")
+        values.append(value)
+    return tuple(values)
+
+
+def _named(node: Node, key: str) -> tuple[str, dict[str, Any]]:
+    """A bare name, or a mapping with ``name`` and options."""
+    if isinstance(node.value, str):
+        return node.value, {}
+    if not isinstance(node.value, dict) or not isinstance(getattr(node.value.get("name"), "value", None), str):
+        raise node.error(key, f"a name, or a mapping such as {{name: …, option: …}}, not {reading.scalar(node)}")
+    return node.value["name"].value, {k: child.value for k, child in node.value.items() if k != "name"}
+
+
+def _choice(node: Node, key: str, name: str, given: Mapping[str, Any], resolve: Any) -> Choice:
+    try:
+        defaults, options = resolve(name, {}), resolve(name, given)
+    except ValueError as error:
+        option, _, message = str(error).partition(": ")
+        child = node.value.get(option) if isinstance(node.value, dict) else None
+        raise (child.error(f"{key}.{option}", message) if child else node.error(key, str(error))) from None
+    changed = [f"{k}={_short(v)}" for k, v in options.items() if v != defaults.get(k)]
+    return Choice(name, tuple(options.items()), " ".join([name, *changed]))
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def read_architecture(node: Node, key: str) -> Choice:
+    """A name or a mapping with options, ``init`` among them."""
+    name, given = _named(node, key)
+    return _choice(node, key, name, given, _resolve_architecture)
+
+
+def _resolve_architecture(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of an architecture, with ``init``, the name of its initialisation, which every one has."""
+    init = given.get("init", "kaiming_normal")
+    if init not in INITIALISERS:
+        raise ValueError(f"init: unknown initialisation {init!r}; {reading.nearest(str(init), INITIALISERS)}")
+    options = models.check(name, {k: v for k, v in given.items() if k != "init"})
+    if "name" in options:
+        raise ValueError(f"architecture {name} has an option called 'name', which a config cannot set; rename it")
+    return {"init": init, **options}
+
+
+def read_method(node: Node, key: str) -> Choice:
+    """A name or a mapping with options."""
+    name, given = _named(node, key)
+    return _choice(node, key, name, given, lambda name, options: pruning.find(name).resolve(options))
+
+
+def read_sparsity(node: Node, key: str) -> float:
+    """A fraction in [0, 1); percentages are answered with the fraction."""
+    value = node.value
+    if isinstance(value, str) and re.fullmatch(r"\s*[\d.]+\s*%\s*", value):
+        value = float(value.strip().rstrip("%"))
+        raise node.error(key, f"sparsity is the fraction removed, in [0, 1): write {value / 100:g}, not {node.value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise node.error(key, f"sparsity is the fraction removed, a number in [0, 1), not {reading.scalar(node)}")
+    if 1 < value < 100:
+        raise node.error(key, f"{value:g} looks like a percentage: sparsity is a fraction, write {value / 100:g}")
+    if not 0 <= value < 1:
+        raise node.error(key, f"sparsity is the fraction removed, in [0, 1), not {value:g}")
+    return float(value)
+
+
+def read_seed(node: Node, key: str) -> int:
+    """A whole number that every generator takes."""
+    seed: int = reading.value(int, node, key)
+    if not 0 <= seed < 2**31:
+        raise node.error(key, f"a seed lies between 0 and 2147483647, not {seed}")
+    return seed
