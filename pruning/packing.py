@@ -6,7 +6,7 @@ Two encodings, chosen per tensor by its density:
 ``gaps``  the number of removed weights before each kept one, a byte each; 255 means "255 more, read on":
           near the bound once general byte compression (the store's zstd) squeezes the skewed bytes.
 
-Between them the smaller file is ``gaps`` below a density of about 0.3 (``benchmarks`` measures it).
+Of the two, ``gaps`` gives the smaller file below a density of about 0.3.
 """
 
 import math

@@ -194,21 +194,29 @@ def trial_show(trial_id: str, store: str, as_json: bool) -> None:
 
 
 @trial.command("run", epilog=_examples(
-    "sweep trial run 3f9c --config configs/digits.yaml",
-    "sweep trial run 3f9c --config configs/cifar10.yaml --device cuda",
+    "sweep trial run 3f9c",
+    "sweep trial run 3f9c --config configs/cifar10.yaml --device cuda --keep",
 ))  # fmt: skip
 @click.argument("trial_id", metavar="ID")
-@click.option("--config", required=True, type=click.Path(dir_okay=False), help="The sweep that the trial belongs to.")
+@click.option("--config", type=click.Path(dir_okay=False), help="The sweep it is in; not needed for a stored trial.")
 @_settings
+@STORE
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--keep", is_flag=True, help="Store the outcome; refused if the store has it completed already.")
-def trial_run(trial_id: str, config: str, settings: tuple[str, ...], device: str, keep: bool) -> None:
-    """Run one trial of CONFIG here and print what came out, epoch by epoch. Stores nothing unless told to."""
+def trial_run(
+    trial_id: str, config: str | None, settings: tuple[str, ...], store: str, device: str, keep: bool
+) -> None:
+    """Run one trial here and print what came out, epoch by epoch. Stores nothing unless told to."""
     from sweep import show
     from sweep.config import read_sweep
-    from sweep.run import run_one
+    from sweep.run import run_one, run_stored
+    from sweep.store import Store
 
-    sys.exit(run_one(read_sweep(config, settings), trial_id, device, keep, show.console()))
+    if config:
+        sys.exit(run_one(read_sweep(config, settings), trial_id, device, keep, show.console()))
+    if keep or settings:
+        raise InputError("--keep and --set need the trial's sweep: name it with --config")
+    sys.exit(run_stored(show.find(Store(store), trial_id), device, show.console()))
 
 
 @main.command(epilog=_examples(

@@ -17,6 +17,8 @@ from sweep.report.terminal import render
 from sweep.store import Store
 from sweep.text import clock
 
+QUIET_SECONDS = 300.0  # off a terminal, long trials give a sign of life this often
+
 
 class Progress:
     """Watches a sweep: done, running, failed, time left, and the accuracy of every cell so far."""
@@ -28,8 +30,8 @@ class Progress:
         self._ended: Counter[str] = Counter()
         self._records: dict[str, TrialRecord] = {}
         self._tables: list[RenderableType] = []
-        self._began = time.monotonic()
-        self._live = Live(console=console, get_renderable=self._view, refresh_per_second=2, transient=True)
+        self._began = self._spoke = time.monotonic()
+        self._live = Live(console=console, get_renderable=self._view, refresh_per_second=2)
 
     def __enter__(self) -> "Progress":
         self._began = time.monotonic()
@@ -51,6 +53,8 @@ class Progress:
         """Note how far a running trial is."""
         start, _ = self._running.get(record.trial_id, (time.monotonic(), 0))
         self._running[record.trial_id] = (start, record.epoch)
+        if not self._console.is_terminal and time.monotonic() - self._spoke > QUIET_SECONDS:
+            self._say(self._head().plain + "\n" + self._now().plain)
 
     def finished(self, record: TrialRecord) -> None:
         """Count a trial that ended. Off a terminal every one gets a line, on it those that did not complete."""
@@ -60,7 +64,11 @@ class Progress:
             self._records[record.trial_id] = record
             self._draw()
         if not self._console.is_terminal or record.status != COMPLETED:
-            self._console.print(self._line(record), highlight=False, soft_wrap=True, markup=False)
+            self._say(self._line(record))
+
+    def _say(self, text: str) -> None:
+        self._spoke = time.monotonic()
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     @property
     def remaining(self) -> float | None:
@@ -91,11 +99,14 @@ class Progress:
         self._tables = [render(accuracy_table(panel)) for panel in panels(self._records.values())]
 
     def _view(self) -> RenderableType:
+        return Group(self._head(), *self._tables, self._now())
+
+    def _head(self) -> Text:
         done, left = self._before + self._ended[COMPLETED], self.remaining
         head = Text(f"{done}/{len(self._trials)} done · {len(self._running)} running · ")
         head.append(f"{self._ended.total() - self._ended[COMPLETED]} failed · ")
         head.append(f"{clock(left)} left" if left is not None else "time left: after the first trial", style="bold")
-        return Group(head, *self._tables, self._now())
+        return head
 
     def _now(self) -> Text:
         lines = []

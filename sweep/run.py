@@ -1,5 +1,6 @@
 """A sweep from config to finished store: what is missing is run, mirrored in MLflow, and counted."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,11 +11,11 @@ import torch
 from rich.console import Console
 
 import pruning
-from sweep.config import SweepConfig, TrialConfig
+from sweep.config import SweepConfig, TrialConfig, trial_from
 from sweep.errors import InputError
 from sweep.grid import expand, title, trial_id
 from sweep.progress import Progress
-from sweep.records import COMPLETED, INTERRUPTED, STATUSES, EpochRecord
+from sweep.records import COMPLETED, INTERRUPTED, STATUSES, EpochRecord, Outcome, TrialRecord
 from sweep.report import write_report
 from sweep.store import Store
 from sweep.tracking import Exporter
@@ -159,18 +160,38 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
         raise InputError(
             f"trial {matching[0]} is completed in {store.uri}: run it without --keep, or name another store"
         )
-    check_data(sweep)
-    trial = trials[matching[0]]
-    console.print(f"{matching[0]} {title(trial)} on {device}")
-    outcome = run_trial(trial, device=device, sweep=sweep.name, on_epoch=lambda e: console.print(_epoch_line(e)))
-    record = store.write(outcome) if keep else outcome.trial
-    if record.status != COMPLETED:
+    outcome = _run_here(trials[matching[0]], sweep.name, device, console)
+    if keep:
+        store.write(outcome)
+    return _exit_code(outcome.trial)
+
+
+def run_stored(record: TrialRecord, device: str, console: Console) -> int:
+    """Run a stored trial again from its stored config, storing nothing. Returns the exit code."""
+    again = _run_here(trial_from(json.loads(record.config)), record.sweep, device, console).trial
+    if again.status == record.status == COMPLETED:
+        same = again.mask_hash == record.mask_hash, again.test_accuracy == record.test_accuracy
+        words = ["the same" if equal else "another" for equal in same]
+        console.print(f"as stored: {words[0]} mask, {words[1]} test accuracy")
+    return _exit_code(again)
+
+
+def _run_here(trial: TrialConfig, sweep: str, device: str, console: Console) -> Outcome:
+    with _data_errors():
+        data.check(trial.data)
+    console.print(f"{trial_id(trial)} {title(trial)} on {device}")
+    outcome = run_trial(trial, device=device, sweep=sweep, on_epoch=lambda e: console.print(_epoch_line(e)))
+    record = outcome.trial
+    if record.status == COMPLETED:
+        accuracy = 100 * (record.test_accuracy or 0)
+        console.print(f"test accuracy {accuracy:.2f} %, kept {record.kept:,} of {record.prunable:,}")
+    else:
         console.print(record.traceback or record.status, markup=False)
-        return 130 if record.status == INTERRUPTED else 1
-    console.print(
-        f"test accuracy {100 * (record.test_accuracy or 0):.2f} %, kept {record.kept:,} of {record.prunable:,}"
-    )
-    return 0
+    return outcome
+
+
+def _exit_code(record: TrialRecord) -> int:
+    return {COMPLETED: 0, INTERRUPTED: 130}.get(record.status, 1)
 
 
 def _epoch_line(record: EpochRecord) -> str:

@@ -108,6 +108,8 @@ def test_one_trial_runs_here_without_touching_the_store(launched):
     assert result.returncode == 0, result.stderr
     assert "epoch 1: loss" in result.stdout
     assert sorted((folder / "results").rglob("*.parquet")) == before
+    again = sweep("trial", "run", name[:6], cwd=folder)
+    assert "as stored: the same mask, the same test accuracy" in again.stdout
     refused = sweep("trial", "run", name, "--config", DIGITS, *QUICK, "--keep", cwd=folder)
     assert refused.returncode == 2
     assert "is completed in" in refused.stderr
