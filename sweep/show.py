@@ -15,6 +15,7 @@ from sweep.config import SweepConfig
 from sweep.errors import InputError
 from sweep.records import COMPLETED, TrialRecord
 from sweep.report import ReportFiles
+from sweep.report.terminal import render
 from sweep.run import Plan, Summary, prunable_weights
 from sweep.store import Store
 from sweep.text import percent
@@ -214,7 +215,8 @@ def architectures(out: Console, rows: Sequence[Row]) -> None:
 
 def report(out: Console, files: ReportFiles) -> None:
     """Where the report is, and its table."""
-    out.print(files.summary.read_text(encoding="utf-8"), markup=False)
+    for table in files.tables:
+        out.print(render(table), "")
     for path in files.all:
         out.print(str(path), markup=False)
 

@@ -114,7 +114,8 @@ def _draw_title(axes: "Axes", panel: Panel, found: Sequence[Cell], remark: str) 
     epochs = span({trial.epochs for cell in found for trial in cell.completed})
     axes.set_title(style.wrapped(panel.title), loc="left", fontweight="bold", pad=20)
     axes.annotate(
-        f"{epochs} epochs, n = {counts}; every run a point, mean and sample std of those that trained{remark}",
+        f"{epochs} epoch{'' if epochs == '1' else 's'}, n = {counts}; "
+        f"every run a point, mean and sample std of those that trained{remark}",
         (0, 1),
         xycoords="axes fraction",
         xytext=(0, 7),

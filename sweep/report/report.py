@@ -14,7 +14,7 @@ from sweep.report.figure import accuracy_figure
 from sweep.report.layers import MASK_COLUMNS, layers_figure
 from sweep.report.statistics import cells, sparsities
 from sweep.report.summary import summary
-from sweep.report.table import panel_rows, to_csv
+from sweep.report.table import Table, accuracy_table, panel_rows, to_csv
 from sweep.report.trials import Panel, panels, read
 from sweep.store import Store
 from sweep.text import percent
@@ -22,12 +22,13 @@ from sweep.text import percent
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """What was written: figures as PNG and SVG, ``summary.md``, ``summary.csv`` and ``trials.csv``."""
+    """What was written: figures as PNG and SVG, ``summary.md``, ``summary.csv`` and ``trials.csv``; and its tables."""
 
     figures: tuple[Path, ...]
     summary: Path
     summary_csv: Path
     trials_csv: Path
+    tables: tuple[Table, ...]
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -64,6 +65,7 @@ def write_report(
         summary=out / "summary.md",
         summary_csv=out / "summary.csv",
         trials_csv=out / "trials.csv",
+        tables=tuple(accuracy_table(panel) for panel in found),
     )
     files.summary.write_text(summary(found, images), encoding="utf-8")
     rows = [row for panel in found for row in panel_rows(panel)]
