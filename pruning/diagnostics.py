@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.batchnorm import _NormBase
 
-from pruning.masks import Masks, count, prunable
+from pruning.masks import PRUNABLE_LAYERS, TRANSPOSED, Masks, count, prunable
 from pruning.problem import LOSSES, Batch, Loss, Problem, scoring_mode
 
 
@@ -44,9 +45,9 @@ def diagnose(
 ) -> Diagnostics:
     """Measure ``masks`` on ``model`` (at its dense initial weights) and ``batches``. The model is not changed."""
     problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, torch.Generator(), None)
-    problem.batches = batches
+    problem.batches = list(batches)
     problem.mask(masks)
-    with scoring_mode(model, train_mode):
+    with scoring_mode(model, train_mode), torch.enable_grad():
         gradients = problem.gradients()
     alive = effective(model, masks, problem.input_shape)
     macs = positions(model, problem.input_shape)
@@ -70,41 +71,42 @@ def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Mas
 
     With every kept weight positive, no biases, normalisation layers as the identity and average for max pooling,
     the output is a sum over live paths: a weight lies on one iff its gradient is above zero. Weights are scaled by
-    their layer's fan-in and taken in float64, so that deep sparse networks do not underflow.
+    their layer's fan-in and taken in float64, so that deep sparse networks do not underflow. (Pooling and
+    normalisation called as functions, rather than as modules, stay what they are.)
     """
     state: dict[str, Tensor] = {}
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         state[name] = tensor.detach().double() if tensor.is_floating_point() else tensor
-    for prefix, module in model.named_modules():
-        for name, value in _neutral(module):
-            key = f"{prefix}.{name}" if prefix else name
-            state[key] = torch.full_like(state[key], value)
+        if name.rpartition(".")[2] == "bias":
+            state[name] = torch.zeros_like(state[name])
     for name, mask in masks.items():
         state[name] = (mask.double() / max(1, mask[0].numel())).requires_grad_()
     ones = torch.ones(1, *input_shape, dtype=torch.float64, device=next(iter(masks.values())).device)
-    with scoring_mode(model, train=False), _average_pooling(model):
+    with scoring_mode(model, train=False), torch.enable_grad(), _open_paths(model):
         output = functional_call(model, state, (ones,)).sum()
     gradients = torch.autograd.grad(output, [state[name] for name in masks], allow_unused=True, materialize_grads=True)
     return {name: mask & (gradient > 0) for (name, mask), gradient in zip(masks.items(), gradients, strict=True)}
 
 
-def _neutral(module: nn.Module) -> Iterator[tuple[str, float]]:
-    """Own tensors of ``module`` that must not open or close a path, with the value that makes them neutral."""
-    own = dict(module.named_parameters(recurse=False)) | dict(module.named_buffers(recurse=False))
-    normalises = "running_mean" in own or isinstance(module, (nn.LayerNorm, nn.GroupNorm))
-    values = {"bias": 0.0, "running_mean": 0.0, "running_var": 1.0} | ({"weight": 1.0} if normalises else {})
-    return ((name, value) for name, value in values.items() if own.get(name) is not None)
+_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
 
 
 @contextmanager
-def _average_pooling(model: nn.Module) -> Iterator[None]:
-    """Answer every ``MaxPool2d`` with the average instead: all inputs of a window count, not the largest alone."""
+def _open_paths(model: nn.Module) -> Iterator[None]:
+    """Let every normalisation layer pass its input on, and every ``MaxPool2d`` answer with the average.
+
+    So all inputs of a window count, not the largest alone, and nothing is subtracted.
+    """
 
     def average(module: nn.MaxPool2d, inputs: tuple[Tensor], output: Any) -> Tensor:
         kernel, stride, padding = module.kernel_size, module.stride, module.padding
         return nn.functional.avg_pool2d(inputs[0], kernel, stride, padding, ceil_mode=module.ceil_mode)
 
+    def identity(module: nn.Module, inputs: tuple[Tensor], output: Any) -> Tensor:
+        return inputs[0]
+
     handles = [m.register_forward_hook(average) for m in model.modules() if isinstance(m, nn.MaxPool2d)]
+    handles += [m.register_forward_hook(identity) for m in model.modules() if isinstance(m, _NORMS)]
     try:
         yield
     finally:
@@ -118,15 +120,15 @@ def positions(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
     found = dict.fromkeys(names.values(), 0)
 
     def record(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        weight = module.weight
-        outputs_a_weight = output.numel() // weight.shape[0] if isinstance(weight, Tensor) else 0
-        found[names[id(weight)]] += outputs_a_weight
+        # a weight of a convolution is used once an output position, of a transposed one once an input position
+        side = inputs[0] if isinstance(module, TRANSPOSED) else output
+        found[names[id(module.weight)]] += side.numel() // cast(Tensor, module.weight).shape[0]
 
-    handles = [m.register_forward_hook(record) for m in model.modules() if id(getattr(m, "weight", None)) in names]
-    device = next(model.parameters()).device
+    handles = [m.register_forward_hook(record) for m in model.modules() if isinstance(m, PRUNABLE_LAYERS)]
+    like = next(model.parameters())
     try:
         with scoring_mode(model, train=False), torch.no_grad():
-            model(torch.zeros(1, *input_shape, device=device))
+            model(torch.zeros(1, *input_shape, device=like.device, dtype=like.dtype))
     finally:
         for handle in handles:
             handle.remove()

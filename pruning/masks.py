@@ -14,18 +14,27 @@ from torch import Tensor, nn
 Masks = dict[str, Tensor]
 Scores = dict[str, Tensor]
 
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+PRUNABLE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
+
 
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that pruning may remove: of every convolution and linear layer, classifier and shortcuts included.
 
     Biases and normalisation layers are never pruned. A weight shared by two layers appears once.
+
+    Raises:
+        ValueError: a layer whose weight is computed from others (``weight_norm``, parametrizations).
     """
     names = {id(parameter): name for name, parameter in reversed(list(model.named_parameters()))}
-    layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     found: dict[str, nn.Parameter] = {}
-    for module in model.modules():
-        weight = getattr(module, "weight", None)
-        if isinstance(module, layers) and isinstance(weight, nn.Parameter):
+    for prefix, module in model.named_modules():
+        if isinstance(module, PRUNABLE_LAYERS):
+            weight = module.weight
+            if id(weight) not in names or not isinstance(weight, nn.Parameter):
+                raise ValueError(
+                    f"the weight of {prefix or 'the model'} is not a parameter of its own; unwrap it first"
+                )
             found.setdefault(names[id(weight)], weight)
     return found
 

@@ -32,6 +32,7 @@ class Problem:
         dense: θ, the prunable weights before round one, by parameter name.
         parameters: θ⊙c, what the forward pass uses now (zero where masked); they require gradients.
         masks: c.
+        round: which one this is, from 1 on.
         batches: this round's (inputs, labels); empty for methods without data.
         loss: mean loss of logits and labels.
         generator: CPU generator for whatever a method draws.
@@ -45,7 +46,11 @@ class Problem:
             raise ValueError("the model has nothing to prune: no convolution and no linear layer")
         self.loss = loss
         self.generator = generator
+        half = [name for name, weight in self.dense.items() if weight.dtype in (torch.float16, torch.bfloat16)]
+        if half:
+            raise ValueError(f"{half[0]} is in half precision, in which saliencies vanish: prune model.float()")
         self.batches: Sequence[Batch] = ()
+        self.round = 0
         self.passes = 0
         self._input_shape = input_shape
         self._buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
@@ -76,18 +81,23 @@ class Problem:
         output: Tensor = functional_call(self.model, {**self.parameters, **self._buffers}, (inputs,))
         return output
 
-    def batch_loss(self, batch: Batch, temperature: float = 1.0) -> Tensor:
-        """Mean loss of one batch at θ⊙c, of the logits divided by ``temperature``."""
-        inputs, labels = batch
-        return self.loss(self.logits(inputs) / temperature, labels)
+    def losses(self, temperature: float = 1.0) -> Iterator[Tensor]:
+        """The mean loss of each batch at θ⊙c, of the logits divided by ``temperature``.
+
+        Dropout draws the same for the same batch of a round however often it is asked for: passes that belong
+        together see one function.
+        """
+        if not self.batches:
+            raise ValueError("this method scores weights on data: pass batches=[(inputs, labels), …]")
+        for number, (inputs, labels) in enumerate(self.batches):
+            torch.manual_seed((self.generator.initial_seed() + 7919 * self.round + number + 1) % 2**63)
+            yield self.loss(self.logits(inputs) / temperature, labels)
 
     def gradients(self, temperature: float = 1.0) -> dict[str, Tensor]:
         """g(θ⊙c): gradient of the mean loss over ``batches`` for every prunable weight, masked ones included."""
-        if not self.batches:
-            raise ValueError("this method scores weights on data: pass batches=[(inputs, labels), …]")
         total = {name: torch.zeros_like(weight) for name, weight in self.dense.items()}
-        for batch in self.batches:
-            for name, gradient in self.gradient(self.batch_loss(batch, temperature)).items():
+        for loss in self.losses(temperature):
+            for name, gradient in self.gradient(loss).items():
                 total[name] += gradient
         return {name: gradient / len(self.batches) for name, gradient in total.items()}
 
@@ -107,8 +117,7 @@ def scoring_mode(model: nn.Module, train: bool, seed: int = 0) -> Iterator[None]
     Inside, torch's global generator (dropout draws from it) starts at ``seed``.
     """
     flags = {module: module.training for module in model.modules()}
-    devices = {parameter.device for parameter in model.parameters()}
-    cuda = range(torch.cuda.device_count()) if any(device.type == "cuda" for device in devices) else ()
+    cuda = range(torch.cuda.device_count())
     try:
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(seed)

@@ -1,7 +1,7 @@
 """The one loop: score -> how many -> mask -> score … Every method is a preset of it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from pruning.masks import Masks, Scores, count, full, keep_highest, keep_highest
 from pruning.problem import LOSSES, Batch, Loss, Problem, scoring_mode
 from pruning.schedules import kept_counts
 
-Batches = Sequence[Batch] | Callable[[int], Sequence[Batch]]
+Batches = Iterable[Batch] | Callable[[int], Iterable[Batch]]
+SEED = 200609081  # not one that people seed their weights with: random scores are to be independent of them
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def prune(
             round (from 1 on) that returns them. Methods without data need none.
         loss: "cross_entropy", "logit" (the FORCE authors' code), or any mean loss of (logits, labels).
         train_mode: score with batch statistics (the FORCE paper) or with running ones (SynFlow's code).
-        generator: CPU generator of whatever the method draws; seeded with 0 unless given.
+        generator: CPU generator of whatever the method draws; freshly seeded with :data:`SEED` unless given.
         input_shape: (channels, height, width) of one input, where there are no batches to read it off.
         options: the method's own, such as ``rounds=60``.
 
@@ -73,16 +74,17 @@ def prune(
     if not preset.removes and sparsity != 0:
         raise ValueError(f"sparsity: method {method} removes nothing, its sparsity is 0, not {sparsity}")
     own = {name: settings[name] for name in preset.score_options}
-    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    generator = torch.Generator().manual_seed(SEED) if generator is None else generator
     problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, generator, input_shape)
     total = sum(weight.numel() for weight in problem.dense.values())
     counts = kept_counts(
         total, kept_count(total, sparsity), settings.get("rounds", 1), settings.get("schedule", "linear")
     )
-    supply = batches if callable(batches) else lambda _: batches
+    supply = _supply(batches)
     start, rounds = time.perf_counter(), []
-    with scoring_mode(model, train_mode, generator.initial_seed()):
+    with scoring_mode(model, train_mode, generator.initial_seed()), torch.enable_grad():
         for step, kept in enumerate(counts, start=1) if preset.removes else ():
+            problem.round, problem.batches = step, ()  # the last round's batches go before the next ones come
             problem.batches = supply(step) if preset.data or input_shape is None else ()
             scores = preset.score(problem, **own)
             among = full(problem.dense) if preset.recover else problem.masks
@@ -90,6 +92,22 @@ def prune(
             rounds.append(_compare(step, problem.masks, masks, total))
             problem.mask(masks)
     return Pruned(problem.masks, tuple(rounds), time.perf_counter() - start, problem.passes)
+
+
+def _supply(batches: Batches) -> Callable[[int], Sequence[Batch]]:
+    """Batches by round, each read once: a loader that shuffles would show a method other data in every pass."""
+    if callable(batches):
+        draw = batches
+        return lambda step: _pairs(draw(step))
+    same = _pairs(batches)
+    return lambda step: same
+
+
+def _pairs(batches: Iterable[Batch]) -> Sequence[Batch]:
+    found = list(batches)
+    if not all(isinstance(batch, (tuple, list)) and len(batch) == 2 for batch in found):
+        raise ValueError("batches: a list of (inputs, labels) pairs, such as [(images, labels)]")
+    return found
 
 
 def _select(scores: Scores, kept: int, among: Masks, scope: str) -> Masks:

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,8 @@ def _check(method: str, name: str, value: Any, default: Any) -> None:
         raise ValueError(f"{name}: {value!r} is none of {', '.join(choices)}")
     if name == "rounds" and value < 1:
         raise ValueError(f"rounds: must be at least 1, not {value}")
+    if (kind is float and not math.isfinite(value)) or (name == "temperature" and value <= 0):
+        raise ValueError(f"{name}: must be a finite number{' above 0' if name == 'temperature' else ''}, not {value}")
 
 
 def _like(value: Any, default: Any) -> Any:

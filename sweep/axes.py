@@ -1,5 +1,6 @@
 """The axes of the grid: architectures, methods, sparsities and seeds, read and checked."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,26 +65,56 @@ def _axis(axis: str, node: Node, read_one: Any) -> tuple[Any, ...]:
 
 
 def _named(node: Node, key: str) -> tuple[str, dict[str, Any]]:
-    """A bare name, or a mapping with ``name`` and options."""
+    """A bare name, or a mapping with ``name`` and options, lists made tuples."""
     if isinstance(node.value, str):
         return node.value, {}
     if not isinstance(node.value, dict) or not isinstance(getattr(node.value.get("name"), "value", None), str):
         raise node.error(key, f"a name, or a mapping such as {{name: …, option: …}}, not {reading.scalar(node)}")
-    return node.value["name"].value, {k: child.value for k, child in node.value.items() if k != "name"}
+    return node.value["name"].value, {k: _option(child, f"{key}.{k}") for k, child in node.value.items() if k != "name"}
+
+
+def _option(node: Node, key: str) -> Any:
+    """An option's value: text, a number, true or false, null, or a list of them."""
+    if isinstance(node.value, list):
+        return tuple(_option(item, key) for item in node.value)
+    if not _plain(node.value):
+        raise node.error(
+            key, f"an option is text, a finite number, true, false, null or a list, not {reading.scalar(node)}"
+        )
+    return node.value
+
+
+def _plain(value: Any) -> bool:
+    """Whether a trial's id can be made of it."""
+    if isinstance(value, (tuple, list)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _choice(node: Node, key: str, name: str, given: Mapping[str, Any], resolve: Any) -> Choice:
     try:
-        defaults, options = resolve(name, {}), resolve(name, given)
+        options = resolve(name, given)
     except ValueError as error:
         option, _, message = str(error).partition(": ")
         child = node.value.get(option) if isinstance(node.value, dict) else None
         raise (child.error(f"{key}.{option}", message) if child else node.error(key, str(error))) from None
-    changed = [f"{k}={_short(v)}" for k, v in options.items() if v != defaults.get(k)]
-    return Choice(name, tuple(options.items()), " ".join([name, *changed]))
+    for option, value in options.items():
+        if not _plain(value):
+            raise node.error(
+                key, f"{name}: the default of its option {option!r} is no plain value, of which an id can be made"
+            )
+    try:
+        defaults = resolve(name, {})
+    except ValueError:  # it has options without defaults
+        defaults = {}
+    frozen = {option: tuple(value) if isinstance(value, list) else value for option, value in options.items()}
+    changed = [f"{k}={_short(v)}" for k, v in frozen.items() if k not in defaults or v != defaults[k]]
+    return Choice(name, tuple(frozen.items()), " ".join([name, *changed]))
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ",".join(map(_short, value)) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -20,6 +20,7 @@ def facts(device: str) -> dict[str, Any]:
         **code(),
         "host": socket.gethostname(),
         "device": device_name(device),
+        "threads": torch.get_num_threads(),
         "peak_memory_bytes": peak_memory(device),
     }
 
@@ -55,6 +56,12 @@ def peak_memory(device: str) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def reset_peak_memory(device: str) -> None:
+    """Count a GPU's peak memory from here on."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _git(*arguments: str) -> str | None:

@@ -131,6 +131,7 @@ class TrialRecord:
     started: datetime | None = None  # UTC
     host: str | None = None
     device: str | None = None
+    threads: int | None = None  # of torch, on the CPU: another number may round differently
     cluster: str | None = None
     git_commit: str | None = None
     git_dirty: bool | None = None

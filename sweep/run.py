@@ -160,7 +160,7 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
         raise InputError(
             f"trial {matching[0]} is completed in {store.uri}: run it without --keep, or name another store"
         )
-    outcome = _run_here(trials[matching[0]], sweep.name, device, console)
+    outcome = _run_here(trials[matching[0]], sweep.name, device, sweep.compute.cpus_per_trial, console)
     if keep:
         store.write(outcome)
     return _exit_code(outcome.trial)
@@ -168,7 +168,8 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
 
 def run_stored(record: TrialRecord, device: str, console: Console) -> int:
     """Run a stored trial again from its stored config, storing nothing. Returns the exit code."""
-    again = _run_here(trial_from(json.loads(record.config)), record.sweep, device, console).trial
+    trial = trial_from(json.loads(record.config))
+    again = _run_here(trial, record.sweep, device, record.threads or 1, console).trial
     if again.status == record.status == COMPLETED:
         same = again.mask_hash == record.mask_hash, again.test_accuracy == record.test_accuracy
         words = ["the same" if equal else "another" for equal in same]
@@ -176,7 +177,8 @@ def run_stored(record: TrialRecord, device: str, console: Console) -> int:
     return _exit_code(again)
 
 
-def _run_here(trial: TrialConfig, sweep: str, device: str, console: Console) -> Outcome:
+def _run_here(trial: TrialConfig, sweep: str, device: str, threads: int, console: Console) -> Outcome:
+    torch.set_num_threads(threads)  # results on a CPU depend on how sums are split
     with _data_errors():
         data.check(trial.data)
     console.print(f"{trial_id(trial)} {title(trial)} on {device}")

@@ -59,6 +59,7 @@ def run_trial(
         sweep, cluster: names for the record.
         on_epoch: told after every epoch; may raise :class:`Interrupted`.
     """
+    provenance.reset_peak_memory(device)
     run = _Run(trial, device)
     facts: dict[str, Any] = {"status": COMPLETED}
     begin, started = time.perf_counter(), datetime.now(UTC)
@@ -154,12 +155,13 @@ class _Run:
     def batches(self, train: data.Split, step: int) -> list[Batch]:
         """The pruning batches of one round: drawn from (seed, "pruning batches", round), whatever the method."""
         settings = self.trial.pruning
-        draw = seeding.generator(self.trial.seed, "pruning batches", step)
-        balanced = settings.sampling == "balanced"
-        return [
-            train.sample(settings.batch_size, draw, balanced=balanced, augment=settings.augment)
-            for _ in range(settings.batches)
-        ]
+        return train.sample(
+            settings.batches * settings.batch_size,
+            seeding.generator(self.trial.seed, "pruning batches", step),
+            batch_size=settings.batch_size,
+            balanced=settings.sampling == "balanced",
+            augment=settings.augment,
+        )
 
 
 def build_network(architecture: Choice, config: data.DataConfig) -> nn.Module:

@@ -12,7 +12,7 @@ _NOT_IDENTITY: dict[str, Any] = {"identity": False}  # where and how it is read 
 class DataConfig:
     """A data set's name and its settings; `training.data.resolve` fills in each None and "auto".
 
-    Every field but path, download and workers is part of a trial's identity.
+    Every field but path, download, workers and the columns is part of a trial's identity.
 
     Raises:
         ValueError: "field: what is wrong and how to mend it", for any value out of range.
@@ -22,8 +22,8 @@ class DataConfig:
     path: str = field(default="data", metadata=_NOT_IDENTITY)  # a folder; for Parquet also s3://, gs://
     download: bool = field(default=False, metadata=_NOT_IDENTITY)
     format: Format = "auto"
-    image_column: str | None = None  # Parquet only
-    label_column: str | None = None  # Parquet only
+    image_column: str | None = field(default=None, metadata=_NOT_IDENTITY)  # Parquet only
+    label_column: str | None = field(default=None, metadata=_NOT_IDENTITY)  # Parquet only
     classes: int | None = None
     image_size: int | None = None  # side in pixels; other images are scaled to it and cropped at the centre
     validation: int | float = 0  # images held out of the training set by seed; below 1 a fraction of it

@@ -70,7 +70,7 @@ def check(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     resolved = {**defaults, **options}
     if name in ARCHITECTURES:
         return {key: _positive(name, key, value, known[key].annotation) for key, value in resolved.items()}
-    return resolved
+    return {key: float(v) if type(defaults.get(key)) is float and type(v) is int else v for key, v in resolved.items()}
 
 
 def build(

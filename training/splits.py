@@ -102,8 +102,16 @@ class Split(ABC):
         order = torch.arange(len(self)) if generator is None else self.order(generator)
         return self._read(order, batch_size, self._augmenting(generator, augment))
 
-    def sample(self, count: int, generator: torch.Generator, *, balanced: bool = False, augment: bool = True) -> Batch:
-        """One batch of `count` images drawn without replacement; balanced: equally many of each class.
+    def sample(
+        self,
+        count: int,
+        generator: torch.Generator,
+        *,
+        batch_size: int | None = None,
+        balanced: bool = False,
+        augment: bool = True,
+    ) -> list[Batch]:
+        """`count` images drawn without replacement, in batches (one, unless told); balanced: equally many a class.
 
         Raises:
             ValueError: there are not so many images (of a class), or classes do not divide `count`.
@@ -113,7 +121,7 @@ class Split(ABC):
             order = order[self._equally_many(order, count)]
         if count > len(order):
             raise ValueError(f"cannot draw {count} images without replacement from {len(order)}; ask for fewer")
-        return next(self._read(order[:count], count, self._augmenting(generator, augment)))
+        return list(self._read(order[:count], batch_size or count, self._augmenting(generator, augment)))
 
     @abstractmethod
     def _read(self, rows: Tensor, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:

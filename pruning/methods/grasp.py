@@ -20,8 +20,8 @@ def grasp(problem: Problem, *, temperature: float = 200.0) -> Scores:
     """Weight times Hessian-gradient product."""
     constant = problem.gradients(temperature)
     product = {name: torch.zeros_like(weight) for name, weight in problem.dense.items()}
-    for batch in problem.batches:
-        gradient = problem.gradient(problem.batch_loss(batch, temperature), create_graph=True)
+    for loss in problem.losses(temperature):
+        gradient = problem.gradient(loss, create_graph=True)
         flow = torch.stack([(constant[name] * g).sum() for name, g in gradient.items()]).sum()
         for name, hg in problem.gradient(flow).items():
             product[name] += hg / len(problem.batches)

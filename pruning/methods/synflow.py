@@ -26,7 +26,7 @@ def synflow(problem: Problem) -> Scores:
     with scoring_mode(problem.model, train=False):
         flow = functional_call(problem.model, positive, (ones,)).sum()
     problem.passes += 2
-    gradients = torch.autograd.grad(flow, weights)
+    gradients = torch.autograd.grad(flow, weights, allow_unused=True, materialize_grads=True)
     return {
         name: (weight * gradient).abs().detach()
         for name, weight, gradient in zip(problem.dense, weights, gradients, strict=True)

@@ -51,6 +51,34 @@ def test_all_of_a_dense_network_is_effective_even_through_max_pooling_and_shifte
     assert count(effective(model, masks, (3, 8, 8))) == count(masks)
 
 
+@pytest.mark.parametrize(
+    "norm",
+    [
+        lambda n: nn.GroupNorm(2, n),
+        lambda n: nn.InstanceNorm2d(n),
+        lambda n: nn.BatchNorm2d(n, track_running_stats=False),
+    ],
+)
+def test_no_normalisation_layer_cuts_a_dense_network(norm):
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), norm(4), nn.ReLU(), nn.Conv2d(4, 4, 3), norm(4), nn.Flatten(), nn.Linear(64, 2)
+    )
+    masks = full(pruning.prunable(model))
+    assert count(effective(model, masks, (3, 8, 8))) == count(masks)
+
+
+def test_a_shared_bias_closes_no_path():
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3))
+    model[2].bias = model[0].bias
+    masks = full(pruning.prunable(model))
+    assert count(effective(model, masks, (3,))) == 18
+
+
+def test_a_transposed_convolutions_weight_is_used_once_an_input_position():
+    model = nn.Sequential(nn.ConvTranspose2d(4, 6, 2, stride=2))
+    assert positions(model.double(), (4, 8, 8)) == {"0.weight": 64}
+
+
 def test_a_layer_without_weights_cuts_everything_off():
     model = convolutional()
     masks = full(pruning.prunable(model))

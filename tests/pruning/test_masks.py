@@ -104,6 +104,12 @@ def test_a_weight_that_two_layers_share_is_prunable_once():
     assert list(prunable(nn.Sequential(first, second))) == ["0.weight"]
 
 
+def test_a_weight_computed_from_others_is_refused_by_name():
+    model = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), nn.Linear(3, 3))
+    with pytest.raises(ValueError, match="the weight of 0 is not a parameter of its own"):
+        prunable(model)
+
+
 def test_apply_zeroes_removed_weights_and_leaves_the_rest():
     model = nn.Sequential(nn.Linear(2, 2, bias=False))
     model[0].weight.data = torch.tensor([[1.0, 2.0], [3.0, 4.0]])

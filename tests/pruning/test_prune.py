@@ -55,6 +55,39 @@ def test_batches_may_be_drawn_anew_every_round():
     assert seen == [1, 2, 3, 4]
 
 
+def test_an_iterator_of_batches_is_read_once_and_serves_every_pass():
+    masks = pruning.prune(convolutional(), "grasp", 0.9, iter([batch(0), batch(1)])).masks
+    again = pruning.prune(convolutional(), "grasp", 0.9, [batch(0), batch(1)]).masks
+    assert all(torch.equal(masks[name], again[name]) for name in masks)
+
+
+def test_one_batch_instead_of_a_list_of_them_says_what_is_meant():
+    with pytest.raises(ValueError, match=r"such as \[\(images, labels\)\]"):
+        pruning.prune(convolutional(), "snip", 0.9, batch())
+
+
+def test_pruning_works_where_gradients_are_off():
+    with torch.no_grad():
+        off = pruning.prune(convolutional(), "snip", 0.9, [batch()]).masks
+    on = pruning.prune(convolutional(), "snip", 0.9, [batch()]).masks
+    assert all(torch.equal(off[name], on[name]) for name in on)
+
+
+def test_a_model_in_half_precision_is_refused():
+    with pytest.raises(ValueError, match=r"prune model.float\(\)"):
+        pruning.prune(convolutional().bfloat16(), "magnitude", 0.9)
+
+
+def test_passes_that_belong_together_drop_the_same_units():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 32), nn.Dropout(0.5), nn.Linear(32, 4))
+    problem = pruning.Problem(model, nn.functional.cross_entropy, torch.Generator().manual_seed(1), None)
+    problem.batches = [batch(0), batch(1)]
+    first, second = problem.gradients(), problem.gradients()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    problem.round = 1
+    assert not torch.equal(problem.gradients()["1.weight"], first["1.weight"])
+
+
 def test_passes_count_every_forward_and_backward_over_a_batch():
     data = [batch(0), batch(1)]
     assert pruning.prune(convolutional(), "random", 0.9, data).passes == 0

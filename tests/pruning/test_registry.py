@@ -46,6 +46,8 @@ def test_given_options_stand_over_defaults_and_whole_numbers_become_floats_where
         ("force", {"rounds": True}, "not True"),
         ("force", {"schedule": "cosine"}, "'cosine' is none of exponential, linear"),
         ("snip", {"scope": "local"}, "'local' is none of global, layerwise, erk"),
+        ("grasp", {"temperature": 0}, "temperature: must be a finite number above 0"),
+        ("grasp", {"temperature": float("nan")}, "must be a finite number"),
         ("dense", {"scope": "global"}, "its options: none"),
     ],
 )

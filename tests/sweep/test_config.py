@@ -1,5 +1,6 @@
 """What a YAML says, and what bad input gets."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,22 @@ def test_a_trial_config_survives_the_way_through_plain_values(config):
         assert trial_from(trial.as_dict()) == trial
 
 
+def test_an_own_architecture_takes_lists_and_options_without_defaults(config, tmp_path, monkeypatch):
+    (tmp_path / "nets_of_mine.py").write_text("def build(classes, depth, widths=(8, 8), act=None): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = "architecture: [{name: 'nets_of_mine:build', depth: 3, widths: [4, 8]}]"
+    [trial, *_] = expand(read_sweep(config(architecture=own)))
+    assert trial.architecture.label == "nets_of_mine:build depth=3 widths=[4,8]"
+    assert trial_from(json.loads(trial.to_json())) == trial
+
+
+def test_an_option_that_no_id_can_be_made_of_is_refused(config, tmp_path, monkeypatch):
+    (tmp_path / "odd_nets.py").write_text("def build(classes, act=print): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match="default of its option 'act' is no plain value"):
+        read_sweep(config(architecture="architecture: 'odd_nets:build'"))
+
+
 BAD = {
     "unknown key": (
         {},
@@ -124,6 +141,12 @@ BAD = {
         r"grid.method.rounds: method snip has no option",
     ),
     "option type": ({"method": "method: {name: force, rounds: many}"}, [], "takes a int such as 60, not 'many'"),
+    "infinite option": (
+        {"method": "method: {name: grasp, temperature: .inf}"},
+        [],
+        "an option is text, a finite number",
+    ),
+    "mapping as option": ({"method": "method: {name: grasp, temperature: {a: 1}}"}, [], "not a mapping"),
     "empty axis": ({"method": "method: []"}, [], "grid.method: is empty"),
     "nameless method": ({"method": "method: {rounds: 3}"}, [], "a name, or a mapping such as"),
     "fractional seed": ({"seed": "seed: 0.5"}, [], "must be a whole number, not 0.5"),

@@ -253,18 +253,18 @@ def test_a_sample_draws_without_replacement_and_only_from_its_generator(make_spl
     train = make_splits(20, crop_padding=0, flip=False).train
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    images, labels = train.sample(20, seeding.generator(0, "saliency", 1))
+    [(images, labels)] = train.sample(20, seeding.generator(0, "saliency", 1))
     assert len(images.unique(dim=0)) == 20
     assert not torch.equal(labels, train.labels)
-    again, _ = train.sample(20, seeding.generator(0, "saliency", 1))
+    [(again, _)] = train.sample(20, seeding.generator(0, "saliency", 1))
     assert torch.equal(images, again)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_sample_is_augmented_unless_told_otherwise(make_splits):
     train = make_splits(20).train
-    augmented, labels = train.sample(20, seeding.generator(0, "saliency"))
-    plain, same_labels = train.sample(20, seeding.generator(0, "saliency"), augment=False)
+    [(augmented, labels)] = train.sample(20, seeding.generator(0, "saliency"))
+    [(plain, same_labels)] = train.sample(20, seeding.generator(0, "saliency"), augment=False)
     assert torch.equal(labels, same_labels)
     assert not torch.equal(augmented, plain)
 
@@ -272,7 +272,7 @@ def test_a_sample_is_augmented_unless_told_otherwise(make_splits):
 def test_a_balanced_sample_has_equally_many_of_each_class_in_random_order():
     dataset, config = digits(validation=0.5)
     train = data.split(dataset, config, 3, "cpu").train
-    images, labels = train.sample(100, seeding.generator(0, "saliency"), balanced=True)
+    [(images, labels)] = train.sample(100, seeding.generator(0, "saliency"), balanced=True)
     assert labels.bincount().tolist() == [10] * 10
     assert len(images.unique(dim=0)) == 100
     assert not torch.equal(labels, labels.sort().values)

@@ -157,7 +157,7 @@ def test_the_real_cifar10_loads_whole_and_balanced():
     means = dataset.train_images.mean(axis=(0, 2, 3)) / 255
     assert means == pytest.approx(dataset.mean, abs=0.003)
     splits = data.split(dataset, config, 0, "cpu")
-    images, labels = splits.train.sample(100, seeding.generator(0, "saliency"), balanced=True)
+    [(images, labels)] = splits.train.sample(100, seeding.generator(0, "saliency"), balanced=True)
     assert images.shape == (100, 3, 32, 32)
     assert labels.bincount().tolist() == [10] * 10
 

@@ -44,7 +44,7 @@ def test_a_streamed_set_splits_and_samples_like_one_in_memory(config):
     parts = splits(config)
     assert (len(parts.train), len(parts.validation), len(parts.test)) == (12, 4, 6)
     assert parts.test.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    images, labels = parts.train.sample(4, seeding.generator(0, "saliency"), balanced=True)
+    [(images, labels)] = parts.train.sample(4, seeding.generator(0, "saliency"), balanced=True)
     assert images.shape == (4, 3, 16, 16)
     assert images.dtype == torch.float32
     assert labels.bincount().tolist() == [2, 2]
