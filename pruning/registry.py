@@ -71,11 +71,16 @@ class Method:
         return {name: _like(options.get(name, default), default) for name, default in defaults.items()}
 
 
+_KINDS: dict[type, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
 def _check(method: str, name: str, value: Any, default: Any) -> None:
     kind = type(default)
     accepted = (int, float) if kind is float else (kind,)
     if not isinstance(value, accepted) or isinstance(value, bool) is not (kind is bool):
-        raise ValueError(f"{name}: method {method} takes a {kind.__name__} such as {default!r}, not {value!r}")
+        raise ValueError(
+            f"{name}: method {method} takes {_KINDS.get(kind, kind.__name__)} such as {default!r}, not {value!r}"
+        )
     choices = {"schedule": tuple(SCHEDULES), "scope": SCOPES}.get(name)
     if choices and value not in choices:
         raise ValueError(f"{name}: {value!r} is none of {', '.join(choices)}")
@@ -121,6 +126,6 @@ def find(name: str) -> Method:
     """
     if name in _METHODS:
         return _METHODS[name]
-    near = difflib.get_close_matches(name, _METHODS, n=1)
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), _METHODS, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_METHODS)}"
     raise ValueError(f"unknown method {name!r}; {hint}")

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,10 @@ from sweep import reading
 from sweep.source import Node
 from training import models
 from training.initialise import INITIALISERS
+from training.suggest import suggest
+
+Options = dict[str, Any]
+DEFAULT_INIT = "kaiming_normal"
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def read_grid(node: Node) -> Grid:
         raise node.error("grid", f"must be a mapping with the axes {', '.join(axes)}")
     for axis, child in node.value.items():
         if axis not in axes:
-            raise child.error(f"grid.{axis}", f"unknown axis; {reading.nearest(axis, axes)}")
+            raise child.error(f"grid.{axis}", f"unknown axis; {suggest(axis, axes)}")
     for axis in axes:
         if axis not in node.value:
             raise node.error(f"grid.{axis}", "is missing: the grid is architecture × method × sparsity × seed")
@@ -91,24 +95,18 @@ def _plain(value: Any) -> bool:
     return value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _choice(node: Node, key: str, name: str, given: Mapping[str, Any], resolve: Any) -> Choice:
+def _choice(node: Node, key: str, name: str, resolve: Callable[[], Options], defaults: Callable[[], Options]) -> Choice:
     try:
-        options = resolve(name, given)
+        options, usual = resolve(), defaults()
     except ValueError as error:
         option, _, message = str(error).partition(": ")
         child = node.value.get(option) if isinstance(node.value, dict) else None
         raise (child.error(f"{key}.{option}", message) if child else node.error(key, str(error))) from None
     for option, value in options.items():
         if not _plain(value):
-            raise node.error(
-                key, f"{name}: the default of its option {option!r} is no plain value, of which an id can be made"
-            )
-    try:
-        defaults = resolve(name, {})
-    except ValueError:  # it has options without defaults
-        defaults = {}
+            raise node.error(key, f"{name}: the default of its option {option!r} is no plain value, to make an id of")
     frozen = {option: tuple(value) if isinstance(value, list) else value for option, value in options.items()}
-    changed = [f"{k}={_short(v)}" for k, v in frozen.items() if k not in defaults or v != defaults[k]]
+    changed = [f"{k}={_short(v)}" for k, v in frozen.items() if k not in usual or v != usual[k]]
     return Choice(name, tuple(frozen.items()), " ".join([name, *changed]))
 
 
@@ -119,26 +117,25 @@ def _short(value: Any) -> str:
 
 
 def read_architecture(node: Node, key: str) -> Choice:
-    """A name or a mapping with options, ``init`` among them."""
+    """A name or a mapping with options, ``init``, the name of its initialisation, always among them."""
     name, given = _named(node, key)
-    return _choice(node, key, name, given, _resolve_architecture)
 
+    def resolve() -> Options:
+        init = given.get("init", DEFAULT_INIT)
+        if init not in INITIALISERS:
+            raise ValueError(f"init: unknown initialisation {init!r}; {suggest(str(init), INITIALISERS)}")
+        options = models.check(name, {k: v for k, v in given.items() if k != "init"})
+        if "name" in options:
+            raise ValueError(f"architecture {name} has an option called 'name', which a config cannot set; rename it")
+        return {"init": init, **options}
 
-def _resolve_architecture(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of an architecture, with ``init``, the name of its initialisation, which every one has."""
-    init = given.get("init", "kaiming_normal")
-    if init not in INITIALISERS:
-        raise ValueError(f"init: unknown initialisation {init!r}; {reading.nearest(str(init), INITIALISERS)}")
-    options = models.check(name, {k: v for k, v in given.items() if k != "init"})
-    if "name" in options:
-        raise ValueError(f"architecture {name} has an option called 'name', which a config cannot set; rename it")
-    return {"init": init, **options}
+    return _choice(node, key, name, resolve, lambda: {"init": DEFAULT_INIT, **models.defaults(name)})
 
 
 def read_method(node: Node, key: str) -> Choice:
     """A name or a mapping with options."""
     name, given = _named(node, key)
-    return _choice(node, key, name, given, lambda name, options: pruning.find(name).resolve(options))
+    return _choice(node, key, name, lambda: pruning.find(name).resolve(given), lambda: pruning.find(name).options)
 
 
 def read_sparsity(node: Node, key: str) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,7 @@ def _examples(*lines: str) -> str:
 
 CONFIG = click.argument("config", type=click.Path(dir_okay=False))
 STORES = click.argument("stores", nargs=-1, metavar="[STORE]...")
-STORE = click.option("--store", default="results", show_default=True, help="Folder or URI of the store.")
+STORE = click.option("--store", help="Folder or URI of the store.  [default: results, or the config's]")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
@@ -53,6 +54,10 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="KEY=VALUE",
         help="Override a key of the YAML: --set grid.seed=0,1,2.",
     )(command)
+
+
+def _with_store(settings: tuple[str, ...], store: str | None) -> tuple[str, ...]:
+    return settings if store is None else (*settings, f"store={json.dumps(store)}")
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -149,7 +154,7 @@ def plan(config: str, settings: tuple[str, ...], as_json: bool) -> None:
 @_settings
 @STORE
 @AS_JSON
-def status(config: str | None, settings: tuple[str, ...], store: str, as_json: bool) -> None:
+def status(config: str | None, settings: tuple[str, ...], store: str | None, as_json: bool) -> None:
     """How many trials are completed, failed or missing: of CONFIG's grid, or of all sweeps in a store."""
     from sweep import show
     from sweep.store import Store
@@ -159,11 +164,15 @@ def status(config: str | None, settings: tuple[str, ...], store: str, as_json: b
         from sweep.run import count
         from sweep.run import plan as make_plan
 
-        sweep = read_sweep(config, settings)
+        sweep = read_sweep(config, _with_store(settings, store))
         opened = Store(sweep.store)
         counts = {sweep.name: count(make_plan(sweep, opened).trials, opened)}
+    elif settings:
+        raise InputError("--set needs the config that it changes: sweep status CONFIG --set …")
     else:
-        opened = Store(store)
+        opened = Store(store or "results")
+        if opened.local is not None and not opened.local.exists():
+            raise InputError(f"store: {opened.local} does not exist; name another with --store, or launch a sweep")
         counts = show.statuses(opened)
     if as_json:
         click.echo(json.dumps(counts))
@@ -180,12 +189,12 @@ def trial() -> None:
 @click.argument("trial_id", metavar="ID")
 @STORE
 @AS_JSON
-def trial_show(trial_id: str, store: str, as_json: bool) -> None:
+def trial_show(trial_id: str, store: str | None, as_json: bool) -> None:
     """Everything stored of one trial: config, outcome, mask by layer, epochs, where it ran. ID may be a beginning."""
     from sweep import show
     from sweep.store import Store
 
-    opened = Store(store)
+    opened = Store(store or "results")
     record = show.find(opened, trial_id)
     if as_json:
         click.echo(json.dumps(show.trial_json(opened, record), indent=1, default=str))
@@ -204,7 +213,7 @@ def trial_show(trial_id: str, store: str, as_json: bool) -> None:
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--keep", is_flag=True, help="Store the outcome; refused if the store has it completed already.")
 def trial_run(
-    trial_id: str, config: str | None, settings: tuple[str, ...], store: str, device: str, keep: bool
+    trial_id: str, config: str | None, settings: tuple[str, ...], store: str | None, device: str, keep: bool
 ) -> None:
     """Run one trial here and print what came out, epoch by epoch. Stores nothing unless told to."""
     from sweep import show
@@ -213,10 +222,10 @@ def trial_run(
     from sweep.store import Store
 
     if config:
-        sys.exit(run_one(read_sweep(config, settings), trial_id, device, keep, show.console()))
+        sys.exit(run_one(read_sweep(config, _with_store(settings, store)), trial_id, device, keep, show.console()))
     if keep or settings:
         raise InputError("--keep and --set need the trial's sweep: name it with --config")
-    sys.exit(run_stored(show.find(Store(store), trial_id), device, show.console()))
+    sys.exit(run_stored(show.find(Store(store or "results"), trial_id), device, show.console()))
 
 
 @main.command(epilog=_examples(
@@ -238,6 +247,8 @@ def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: 
     opened = [Store(uri) for uri in stores or ("results",)]
     folder = Path(out) if out else report_folder(opened[0], name or "all")
     files = write_report(opened, folder, sweep=name)
+    for damaged, reason in {path: why for store in opened for path, why in store.damaged.items()}.items():
+        click.echo(f"left out, cannot read {damaged}: {reason}", err=True)
     if as_json:
         click.echo(json.dumps([str(path) for path in files.all]))
     else:
@@ -272,17 +283,22 @@ def architectures(as_json: bool) -> None:
 
 @main.command(epilog=_examples("sweep ui", "sweep ui --store results --port 5001"))
 @STORE
-@click.option("--port", default=5000, show_default=True, help="Port on the loopback interface.")
-def ui(store: str, port: int) -> None:
+@click.option(
+    "--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="Port on the loopback interface."
+)
+def ui(store: str | None, port: int) -> None:
     """Open the MLflow interface on the runs of a store, on this machine only."""
     from sweep.store import Store
     from sweep.tracking import default_uri, ui_command
 
-    opened = Store(store)
+    opened = Store(store or "results")
     uri = default_uri(opened)
     database = Path(uri.removeprefix("sqlite:///"))
     if not database.exists():
         raise InputError(f"{database}: no MLflow database there; run 'sweep launch CONFIG' first, or name its --store")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise InputError(f"--port {port}: something listens there already; choose another")
     click.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = ui_command(uri, port=port)
     os.execvp(command[0], command)

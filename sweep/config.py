@@ -16,6 +16,7 @@ from sweep.source import Node, override, plain, read_yaml
 from training import data as datasets
 from training.data import DataConfig
 from training.recipe import TrainConfig
+from training.suggest import suggest
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def sweep_from(root: Node, default_name: str = "sweep") -> SweepConfig:
     known = [f.name for f in dataclasses.fields(SweepConfig)]
     for key, node in root.value.items():
         if key not in known:
-            raise node.error(key, f"unknown key; {reading.nearest(key, known)}")
+            raise node.error(key, f"unknown key; {suggest(key, known)}")
     for key in ("data", "grid"):
         if key not in root.value:
             raise root.error(key, "is missing: every sweep has 'data' and 'grid'")

@@ -1,5 +1,6 @@
 """The same trials in this process, one after another: for debugging, a borrowed GPU, and unit tests."""
 
+import os
 from collections.abc import Sequence
 
 import torch
@@ -8,9 +9,8 @@ from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import InputError
 from sweep.records import INTERRUPTED, EpochRecord
 from sweep.store import Store
-from sweep.trial import Interrupted, run_trial
+from sweep.trial import Interrupted, load_data, run_trial
 from sweep.watch import Stop, Watcher
-from training import data
 
 
 def run(sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: Watcher, stop: Stop) -> None:
@@ -26,7 +26,9 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: 
         )
     if device == "cpu":
         torch.set_num_threads(sweep.compute.cpus_per_trial)
-    dataset = data.load(sweep.data) if trials else None
+        if sweep.compute.cpus_per_trial > (cores := os.cpu_count() or 1):
+            raise InputError(f"compute.cpus_per_trial: {sweep.compute.cpus_per_trial} of {cores} cores; set it lower")
+    dataset = load_data(sweep)
 
     def on_epoch(record: EpochRecord) -> None:
         watch.epoch(record)

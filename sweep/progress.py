@@ -104,7 +104,8 @@ class Progress:
     def _head(self) -> Text:
         done, left = self._before + self._ended[COMPLETED], self.remaining
         head = Text(f"{done}/{len(self._trials)} done · {len(self._running)} running · ")
-        head.append(f"{self._ended.total() - self._ended[COMPLETED]} failed · ")
+        lost = {state: number for state, number in self._ended.items() if state != COMPLETED and number}
+        head.append("".join(f"{number} {state} · " for state, number in lost.items()))
         head.append(f"{clock(left)} left" if left is not None else "time left: after the first trial", style="bold")
         return head
 

@@ -1,13 +1,12 @@
 """From a tree of YAML values to a typed, frozen dataclass, with errors that name the line and the fix."""
 
 import dataclasses
-import difflib
 import types
 import typing
-from collections.abc import Iterable
 from typing import Any, Literal, TypeVar, Union
 
 from sweep.source import Node
+from training.suggest import suggest
 
 T = TypeVar("T")
 _WORDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
@@ -26,7 +25,7 @@ def read(kind: type[T], node: Node, key: str = "") -> T:
     hints, fields = typing.get_type_hints(kind), {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for name, child in node.value.items():
         if name not in fields:
-            raise child.error(_join(key, name), f"unknown key; {nearest(name, fields)}")
+            raise child.error(_join(key, name), f"unknown key; {suggest(name, fields)}")
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in node.value:
@@ -75,13 +74,6 @@ def scalar(node: Node) -> str:
     if isinstance(node.value, (dict, list)):
         return "a mapping" if isinstance(node.value, dict) else "a list"
     return repr(node.value)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """ "did you mean …?", or all there is to choose from."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
 
 
 def _listed(kind: Any) -> str:

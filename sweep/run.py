@@ -1,6 +1,7 @@
 """A sweep from config to finished store: what is missing is run, mirrored in MLflow, and counted."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -73,7 +74,9 @@ def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
     planned = plan(sweep, store)
     if planned.todo:
         prunable_weights(sweep)
+        check_networks(sweep)
         check_data(sweep)
+        store.check_writable()
         console.print(
             f"{sweep.name}: {len(planned.trials)} trials, {planned.done} completed, {len(planned.todo)} to run"
         )
@@ -111,17 +114,41 @@ def prunable_weights(sweep: SweepConfig) -> dict[str, int]:
     """Prunable weights by architecture label, counted without allocating them.
 
     Raises:
-        InputError: an architecture that cannot be built for these images.
+        InputError: an architecture that cannot be built for these images, or with nothing to prune.
     """
     counts = {}
     for architecture in sweep.grid.architecture:
-        try:
-            with torch.device("meta"):
-                model = build_network(architecture, sweep.data)
-        except ValueError as error:
-            raise InputError(f"grid.architecture: {architecture.label}: {error}") from None
-        counts[architecture.label] = sum(weight.numel() for weight in pruning.prunable(model).values())
+        with _naming(architecture.label), torch.device("meta"):
+            weights = pruning.prunable(build_network(architecture, sweep.data))
+            counts[architecture.label] = sum(weight.numel() for weight in weights.values())
+            if not weights:
+                raise ValueError("there is nothing to prune in it: no convolution and no linear layer")
     return counts
+
+
+def check_networks(sweep: SweepConfig) -> None:
+    """Make sure that every architecture of your own takes these images and answers with a logit a class.
+
+    Raises:
+        InputError: naming the architecture.
+    """
+    channels, side = data.info(sweep.data.name).channels, sweep.data.side
+    for architecture in sweep.grid.architecture:
+        if ":" in architecture.name:
+            with _naming(architecture.label), torch.no_grad():
+                model = build_network(architecture, sweep.data).eval()
+                logits = model(torch.zeros(2, channels, side, side))
+                shape = list(getattr(logits, "shape", [])) or type(logits).__name__
+                if shape != [2, sweep.data.classes]:
+                    raise ValueError(f"for 2 images it answers with {shape}, not with [2, {sweep.data.classes}] logits")
+
+
+@contextmanager
+def _naming(architecture: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a network of the user's may raise anything
+        raise InputError(f"grid.architecture: {architecture}: {error}") from error
 
 
 def count(trials: dict[str, TrialConfig], store: Store) -> dict[str, int]:
@@ -178,6 +205,10 @@ def run_stored(record: TrialRecord, device: str, console: Console) -> int:
 
 
 def _run_here(trial: TrialConfig, sweep: str, device: str, threads: int, console: Console) -> Outcome:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise InputError(f"--device {device}: cpu, cuda or cuda:N")
+    if device != "cpu" and not torch.cuda.is_available():
+        raise InputError(f"--device {device}: this machine has no GPU; --device cpu does without")
     torch.set_num_threads(threads)  # results on a CPU depend on how sums are split
     with _data_errors():
         data.check(trial.data)

@@ -84,7 +84,8 @@ def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
         out.print(f"See why: sweep status --store {sweep.store}. Launching again runs what is not completed.")
     if found.signal is not None:
         out.print("Stopped. Launching again runs what is missing.")
-    out.print(f"Report: sweep report {sweep.store} --sweep {sweep.name}    MLflow: sweep ui --store {sweep.store}")
+    browse = f"    MLflow: sweep ui --store {sweep.store}" if sweep.tracking.enabled and not sweep.tracking.uri else ""
+    out.print(f"Report: sweep report {sweep.store} --sweep {sweep.name}{browse}")
 
 
 def summary_json(sweep: SweepConfig, found: Summary) -> Row:

@@ -20,7 +20,8 @@ class Node:
 
     def error(self, key: str, message: str) -> InputError:
         """An error about this value, to be raised by the caller."""
-        return InputError(f"{self.where}: {key}: {message}" if key else f"{self.where}: {message}")
+        said = not key or self.where == f"--set {key}"
+        return InputError(f"{self.where}: {message}" if said else f"{self.where}: {key}: {message}")
 
 
 _PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
@@ -32,6 +33,11 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.yaml_implicit_resolvers = {key: list(rules) for key, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 _FLOAT = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
+_WHOLE = re.compile(r"^[-+]?(0|[1-9][0-9_]*)$")  # 010 and 1:30 are not the numbers 8 and 90 to anybody
+for _rules in _Loader.yaml_implicit_resolvers.values():
+    _rules[:] = [rule for rule in _rules if rule[0] != "tag:yaml.org,2002:int"]
+for _start in "-+0123456789":
+    _Loader.yaml_implicit_resolvers.setdefault(_start, []).append(("tag:yaml.org,2002:int", _WHOLE))
 for _start in "-+.0123456789":
     _Loader.yaml_implicit_resolvers.setdefault(_start, []).insert(0, ("tag:yaml.org,2002:float", _FLOAT))
 
@@ -69,7 +75,7 @@ def override(root: Node, settings: Iterable[str]) -> Node:
             raise InputError(f"--set {setting}: write it as --set KEY=VALUE, for example --set grid.seed=0,1,2")
         text = text.strip()
         listed = "," in text and text[0] not in "[{\"'"
-        value = plain(_value(_compose(f"[{text}]" if listed else text, where)), where)
+        value = plain(bare(_compose(f"[{text}]" if listed else text, where)), where)
         root = _put(root, key.split("."), value, key)
     return root
 
@@ -78,15 +84,16 @@ def _put(node: Node, path: list[str], value: Node, key: str) -> Node:
     if not path:
         return value
     if not isinstance(node.value, dict):
-        raise value.error("", f"{key!r} leads into {node.value!r}, which has no keys of its own ({node.where})")
+        raise value.error("", f"{key!r} leads into {bare(node)!r}, which has no keys of its own ({node.where})")
     child = node.value.get(path[0], Node({}, value.where))
     return replace(node, value={**node.value, path[0]: _put(child, path[1:], value, key)})
 
 
-def _value(node: Node) -> Any:
+def bare(node: Node) -> Any:
+    """The plain value, without places."""
     if isinstance(node.value, dict):
-        return {key: _value(item) for key, item in node.value.items()}
-    return [_value(item) for item in node.value] if isinstance(node.value, list) else node.value
+        return {key: bare(item) for key, item in node.value.items()}
+    return [bare(item) for item in node.value] if isinstance(node.value, list) else node.value
 
 
 def _compose(text: str, source: str) -> Node:
@@ -94,6 +101,8 @@ def _compose(text: str, source: str) -> Node:
     try:
         root = loader.get_single_node()
         return Node(None, f"{source}:1") if root is None else _tree(root, loader, source, depth=0)
+    except InputError:
+        raise
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = _place(source, mark) if mark else source

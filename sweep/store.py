@@ -15,6 +15,7 @@ read it. What it promises:
 """
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -74,6 +75,24 @@ class Store:
 
     def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
         return Store, (self.uri,)
+
+    def check_writable(self) -> None:
+        """Make sure, before hours of work, that records can be kept. Leaves nothing behind.
+
+        Raises:
+            InputError: the folder cannot be made or written to, or the bucket cannot be reached.
+        """
+        try:
+            if self.local is None:
+                self._fs.get_file_info(self._root)
+                return
+            nearest = next(folder for folder in (self.local, *self.local.parents) if folder.exists())
+            with tempfile.TemporaryFile(dir=nearest):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"store: cannot write to {self._root}: {error}; name another with --set store=DIR"
+            ) from None
 
     def write(self, outcome: Outcome) -> TrialRecord:
         """Store all records of one trial, its row last. An earlier outcome of the same trial is replaced.

@@ -19,7 +19,8 @@ from pruning.packing import entropy_bytes, pack
 from pruning.problem import Batch
 from sweep import provenance
 from sweep.axes import Choice
-from sweep.config import TrialConfig, canonical
+from sweep.config import SweepConfig, TrialConfig, canonical
+from sweep.errors import InputError
 from sweep.grid import trial_id
 from sweep.records import (
     COMPLETED,
@@ -79,6 +80,31 @@ def run_trial(
     return Outcome(record, tuple(run.epochs), tuple(run.masks))
 
 
+def load_data(config: SweepConfig | TrialConfig) -> AnyDataset:
+    """The images of a sweep or trial, once it is sure that there are enough of them for what is asked.
+
+    Raises:
+        DataError: the data cannot be read.
+        InputError: more images are held out, or drawn for pruning, than there are.
+    """
+    dataset, settings = data.load(config.data), config.pruning
+    try:
+        left = len(data.split(dataset, config.data, 0, "cpu").train)
+    except ValueError as error:
+        raise InputError(f"data.{error}") from None
+    asked = settings.batches * settings.batch_size
+    if asked > left:
+        raise InputError(
+            f"pruning.batch_size: a round draws {asked} images, and {left} are there to train on; lower it"
+        )
+    if settings.sampling == "balanced" and asked % dataset.classes:
+        raise InputError(
+            f"pruning.batch_size: sampling is balanced over {dataset.classes} classes, and {asked} images a round are"
+            f" no multiple of that; set it to {max(1, round(settings.batch_size / dataset.classes)) * dataset.classes}"
+        )
+    return dataset
+
+
 class _Run:
     """The science of one trial, with what it has found so far."""
 
@@ -90,7 +116,7 @@ class _Run:
 
     def science(self, dataset: AnyDataset | None, on_epoch: Callable[[EpochRecord], None]) -> None:
         trial, seed = self.trial, self.trial.seed
-        dataset = data.load(trial.data) if dataset is None else dataset
+        dataset = load_data(trial) if dataset is None else dataset
         splits = data.split(dataset, trial.data, seed, self.device)
         model = self.build()
         order = splits.train.order(seeding.generator(seed, "training", 1))

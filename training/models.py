@@ -66,11 +66,16 @@ def check(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     missing = [key for key, p in known.items() if p.default is p.empty and key not in options]
     if missing:
         raise ValueError(f"architecture {name} needs the option {missing[0]!r}")
-    defaults = {key: parameter.default for key, parameter in known.items()}
-    resolved = {**defaults, **options}
+    preset = {key: parameter.default for key, parameter in known.items()}
+    resolved = {**preset, **options}
     if name in ARCHITECTURES:
         return {key: _positive(name, key, value, known[key].annotation) for key, value in resolved.items()}
-    return {key: float(v) if type(defaults.get(key)) is float and type(v) is int else v for key, v in resolved.items()}
+    return {key: float(v) if type(preset.get(key)) is float and type(v) is int else v for key, v in resolved.items()}
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The options that have a default, with it."""
+    return {key: p.default for key, p in _options(_factory(name)).items() if p.default is not p.empty}
 
 
 def build(
@@ -94,7 +99,16 @@ def build(
     given = {"classes": classes, "channels": channels, "size": size}
     parameters = inspect.signature(factory).parameters
     taken = {key: value for key, value in given.items() if key in parameters or key == "classes"}
-    model = factory(**taken, **check(name, options))
+    arguments = {**taken, **check(name, options)}
+    try:
+        model = factory(**arguments)
+    except ValueError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        raise ValueError(
+            f"architecture {name} failed with {type(error).__name__}: {error}; it was called with"
+            f" {', '.join(arguments)} (classes always, channels and size if it names them)"
+        ) from error
     if not isinstance(model, nn.Module):
         raise ValueError(f"architecture {name} returned a {type(model).__name__}, not a torch.nn.Module")
     initialise(model, init)
@@ -115,7 +129,7 @@ def _imported(name: str) -> Factory:
         sys.path.append(os.getcwd())
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:  # importing runs the user's code, which may raise anything
+    except (Exception, SystemExit) as error:  # importing runs the user's code, which may raise anything
         raise ValueError(
             f"architecture {name!r} cannot be imported from {os.getcwd()} ({type(error).__name__}: {error});"
             " write it as package.module:factory"

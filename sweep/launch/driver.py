@@ -36,7 +36,7 @@ def run_on_ray(
     sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: Watcher, stop: Stop, address: str | None
 ) -> None:
     """``sweep.launch.run``, once the environment is prepared."""
-    dataset = data.load(_absolute(sweep.data))
+    dataset = load_data(replace(sweep, data=_absolute(sweep.data)))
     with connected(address) as scratch:
         check_room(sweep.compute, address)
         home = ray.get_runtime_context().get_node_id()

@@ -55,7 +55,10 @@ def write_report(
     masks = [store.masks([t.trial_id for t in trials], MASK_COLUMNS) for store, trials in sources]
     if out.exists() and not out.is_dir():
         raise InputError(f"report: {out} is a file; name a folder to write to")
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"report: cannot write to {out}: {error}; name another folder with --out") from None
     figures = [
         _draw(panel, stem, pa.concat_tables(masks), out) for panel, stem in zip(found, _stems(found), strict=True)
     ]

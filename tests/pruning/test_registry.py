@@ -42,7 +42,7 @@ def test_given_options_stand_over_defaults_and_whole_numbers_become_floats_where
     [
         ("snip", {"rounds": 5}, "method snip has no option 'rounds'; its options: scope"),
         ("force", {"rounds": 0}, "rounds: must be at least 1"),
-        ("force", {"rounds": 2.5}, "takes a int such as 60, not 2.5"),
+        ("force", {"rounds": 2.5}, "takes a whole number such as 60, not 2.5"),
         ("force", {"rounds": True}, "not True"),
         ("force", {"schedule": "cosine"}, "'cosine' is none of exponential, linear"),
         ("snip", {"scope": "local"}, "'local' is none of global, layerwise, erk"),

@@ -170,6 +170,26 @@ BAD = {
     ),
     "data path that is not there": (["launch", str(ROOT / "configs/tiny_imagenet.yaml"), "--local"], "data.path"),
     "no GPU": (["launch", DIGITS, "--local", "--set", "compute.gpus_per_trial=1"], "compute.gpus_per_trial=0"),
+    "store that cannot be written": (
+        ["launch", DIGITS, "--local", "--set", "store=/proc/x"],
+        "cannot write to /proc/x",
+    ),
+    "more held out than there is": (["launch", DIGITS, "--local", "--set", "data.validation=5000"], "data.validation"),
+    "more drawn than there is": (
+        ["launch", DIGITS, "--local", "--set", "pruning.batch_size=5000"],
+        "pruning.batch_size",
+    ),
+    "unbalanced": (
+        ["launch", DIGITS, "--local", "--set", "pruning.sampling=balanced", "--set", "pruning.batch_size=15"],
+        "set it to 20",
+    ),
+    "more cores than there are": (
+        ["launch", DIGITS, "--local", "--set", "compute.cpus_per_trial=4096"],
+        "set it lower",
+    ),
+    "setting below a list": (["plan", DIGITS, "--set", "grid.seed.x=1"], "leads into [0, 1]"),
+    "octal": (["plan", DIGITS, "--set", "grid.seed=010"], "a whole number, not '010'"),
+    "absent store": (["status", "--store", "nowhere"], "does not exist"),
     "both engines": (["launch", DIGITS, "--local", "--address", "auto"], "give one of the two"),
     "network too deep for the images": (
         ["launch", DIGITS, "--set", "grid.architecture=vgg19"],
@@ -219,19 +239,76 @@ def test_a_label_out_of_range_names_file_and_row(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["test.parquet", "train.parquet"]
 
 
-def test_a_failed_trial_gives_exit_code_1_and_the_others_complete(tmp_path):
-    settings = [
-        "--set",
-        "pruning.sampling=balanced",
-        "--set",
-        "pruning.batch_size=15",
-        "--set",
-        "tracking.enabled=false",
-    ]
-    result = sweep("launch", DIGITS, "--local", *QUICK, *settings, cwd=tmp_path)
+OWN = """
+from torch import nn
+
+class FailsInTraining(nn.Sequential):
+    def forward(self, x):
+        if self.training:
+            raise RuntimeError("kaboom")
+        return super().forward(x)
+
+def failing(classes):
+    return FailsInTraining(nn.Flatten(), nn.Linear(64, classes))
+
+def raising(classes):
+    raise RuntimeError("kaboom")
+
+def leaving(classes):
+    raise SystemExit(3)
+
+def wide(classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(65, classes))
+
+def short(classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+
+def empty(classes):
+    return nn.Sequential(nn.Flatten())
+"""
+
+
+def test_a_failed_trial_gives_exit_code_1_and_the_others_complete(tmp_path, monkeypatch):
+    (tmp_path / "own_nets.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ["--set", "grid.architecture=[own_nets:failing, {name: vgg_digits, width: 8, depth: 4}]"]
+    result = sweep("launch", DIGITS, "--local", *QUICK, *own, "--set", "tracking.enabled=false", cwd=tmp_path)
     assert result.returncode == 1, result.stdout + result.stderr
-    assert "failed: ValueError: cannot draw 15 images balanced" in result.stdout
-    assert "failed" in sweep("status", cwd=tmp_path).stdout
+    assert "failed: RuntimeError: kaboom" in result.stdout
+    status = json.loads(sweep("status", "--json", cwd=tmp_path).stdout)
+    assert status["digits"] == {"completed": 2, "failed": 2}
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ("raising", "failed with RuntimeError: kaboom"),
+        ("leaving", "failed with SystemExit: 3"),
+        ("wide", "mat1 and mat2"),
+        ("short", "it answers with [2, 3], not with [2, 10] logits"),
+        ("empty", "nothing to prune"),
+    ],
+)
+def test_a_network_of_ones_own_that_cannot_work_is_refused_before_anything_starts(
+    network, message, tmp_path, monkeypatch
+):
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets/own_nets_too.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path / "nets")
+    own = ["--set", f"grid.architecture=own_nets_too:{network}"]
+    result = sweep("launch", DIGITS, "--local", *QUICK, *own, cwd=tmp_path)
+    assert (result.returncode, message in result.stderr) == (2, True), result.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_mirror_has_every_trial_of_the_launches(launched):
+    import sqlite3
+
+    folder, _ = launched
+    with contextlib.closing(sqlite3.connect(folder / "results/mlflow.db")) as database:
+        rows = database.execute("select value from tags where key = 'sweep.trial_id'").fetchall()
+    assert {path.stem for path in (folder / "results/trials").glob("*.parquet")} == {name for (name,) in rows}
+    assert len(rows) == len(set(rows))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -140,7 +140,11 @@ BAD = {
         [],
         r"grid.method.rounds: method snip has no option",
     ),
-    "option type": ({"method": "method: {name: force, rounds: many}"}, [], "takes a int such as 60, not 'many'"),
+    "option type": (
+        {"method": "method: {name: force, rounds: many}"},
+        [],
+        "takes a whole number such as 60, not 'many'",
+    ),
     "infinite option": (
         {"method": "method: {name: grasp, temperature: .inf}"},
         [],
@@ -151,7 +155,7 @@ BAD = {
     "nameless method": ({"method": "method: {rounds: 3}"}, [], "a name, or a mapping such as"),
     "fractional seed": ({"seed": "seed: 0.5"}, [], "must be a whole number, not 0.5"),
     "negative seed": ({"seed": "seed: -1"}, [], "a seed lies between"),
-    "epochs": ({}, ["training.epochs=-1"], "--set training.epochs: training.epochs: must be at least 0"),
+    "epochs": ({}, ["training.epochs=-1"], "--set training.epochs: must be at least 0"),
     "optimizer": ({}, ["training.optimizer=sdg"], "'sdg' is none of sgd, adam, adamw"),
     "text for a number": ({}, ["training.learning_rate=high"], "must be a number, not 'high'"),
     "bool for a number": ({}, ["training.epochs=true"], "must be a whole number, not True"),

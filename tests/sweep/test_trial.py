@@ -129,9 +129,9 @@ def test_a_loss_that_stops_being_finite_is_a_diverged_record_with_the_mask_kept(
     assert outcome.trial.kept == outcome.trial.prunable - round(0.9 * outcome.trial.prunable)
 
 
-def test_a_failure_is_a_record_with_type_message_and_traceback(trials):
+def test_a_failure_is_a_record_with_type_message_and_traceback(trials, digits):
     impossible = replace(trials["snip"], pruning=replace(trials["snip"].pruning, batch_size=10**6))
-    outcome = run_trial(impossible)
+    outcome = run_trial(impossible, digits)
     assert (outcome.trial.status, outcome.trial.error_type) == ("failed", "ValueError")
     assert "cannot draw 1000000 images" in outcome.trial.error_message
     assert "Traceback" in outcome.trial.traceback

@@ -46,9 +46,9 @@ def test_resolving_again_changes_nothing_and_settings_win_over_the_table():
     assert resolve(resolved) == resolved
 
 
-def test_only_path_download_and_workers_are_outside_a_trials_identity():
+def test_only_what_says_where_the_data_lies_is_outside_a_trials_identity():
     outside = {field.name for field in dataclasses.fields(DataConfig) if not field.metadata.get("identity", True)}
-    assert outside == {"path", "download", "workers"}
+    assert outside == {"path", "download", "workers", "image_column", "label_column"}
 
 
 @pytest.mark.parametrize("name", data.names())
