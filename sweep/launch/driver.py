@@ -23,7 +23,7 @@ from sweep.launch.desk import open_desk
 from sweep.launch.worker import Job, run_one
 from sweep.records import FAILED, EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
-from sweep.trial import describe
+from sweep.trial import describe, load_data
 from sweep.watch import Stop, Watcher
 from training import data
 
