@@ -148,7 +148,8 @@ def _naming(architecture: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a network of the user's may raise anything
-        raise InputError(f"grid.architecture: {architecture}: {error}") from error
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise InputError(f"grid.architecture: {architecture}: {kind}{error}") from error
 
 
 def count(trials: dict[str, TrialConfig], store: Store) -> dict[str, int]:

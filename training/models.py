@@ -99,16 +99,10 @@ def build(
     given = {"classes": classes, "channels": channels, "size": size}
     parameters = inspect.signature(factory).parameters
     taken = {key: value for key, value in given.items() if key in parameters or key == "classes"}
-    arguments = {**taken, **check(name, options)}
     try:
-        model = factory(**arguments)
-    except ValueError:
-        raise
-    except (Exception, SystemExit) as error:  # the user's code may raise anything
-        raise ValueError(
-            f"architecture {name} failed with {type(error).__name__}: {error}; it was called with"
-            f" {', '.join(arguments)} (classes always, channels and size if it names them)"
-        ) from error
+        model = factory(**taken, **check(name, options))
+    except SystemExit as error:
+        raise ValueError(f"architecture {name} called sys.exit({error.code})") from error
     if not isinstance(model, nn.Module):
         raise ValueError(f"architecture {name} returned a {type(model).__name__}, not a torch.nn.Module")
     initialise(model, init)
