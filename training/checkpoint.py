@@ -20,9 +20,8 @@ def save(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    finally:
+        Path(temporary).unlink(missing_ok=True)  # renamed by now, unless something went wrong
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def test_removing_the_weight_that_grasp_scores_lowest_raises_the_gradient_norm_m
             change.append(norm(weight))
         weight.data[index] = value
         directional = (change[0] - change[1]) / (2 * eps)  # d‖g‖²/d(log θ_i) = 2 θ_i (Hg)_i
-        assert scores["0.weight"][index].item() == pytest.approx(directional / 2, rel=1e-4, abs=1e-9)
+        assert scores["0.weight"][index].item() == pytest.approx(directional / 2, rel=1e-4)
 
 
 def test_snip_is_the_finite_difference_of_the_loss_in_the_mask():
@@ -95,14 +95,15 @@ def test_snip_is_the_finite_difference_of_the_loss_in_the_mask():
     scores = score("snip", made)
     for name in ("0.weight", "10.weight"):
         weight = model.get_parameter(name)
-        index, eps = tuple(0 for _ in weight.shape), 1e-6
+        largest = int(scores[name].argmax())  # where rounding matters least beside the difference
+        index, eps = tuple(int(i) for i in torch.unravel_index(torch.tensor(largest), weight.shape)), 1e-5
         losses, value = [], weight.data[index].item()
         for c in (1 + eps, 1 - eps):
             weight.data[index] = value * c
             losses.append(F.cross_entropy(model(inputs.double()), labels).item())
         weight.data[index] = value
         expected = abs(losses[0] - losses[1]) / (2 * eps)
-        assert scores[name][index].item() == pytest.approx(expected, rel=1e-5, abs=1e-9)
+        assert scores[name][index].item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_synflow_by_hand_on_two_layers():
