@@ -6,7 +6,7 @@ Two encodings, chosen per tensor by its density:
 ``gaps``  the number of removed weights before each kept one, a byte each; 255 means "255 more, read on":
           near the bound once general byte compression (the store's zstd) squeezes the skewed bytes.
 
-Of the two, ``gaps`` gives the smaller file below a density of about 0.3.
+Under that compression ``gaps`` is the smaller of the two at a density of 0.15 and ``bits`` at 0.2 (a test says so).
 """
 
 import math
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 Encoding = Literal["bits", "gaps"]
-GAPS_BELOW_DENSITY = 0.3
+GAPS_BELOW_DENSITY = 0.17
 
 
 def pack(mask: Tensor) -> tuple[Encoding, bytes]:

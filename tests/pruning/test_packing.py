@@ -2,11 +2,13 @@
 
 import math
 
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pruning import packing
 from pruning.packing import entropy_bytes, pack, unpack
 
 
@@ -49,6 +51,19 @@ def test_empty_and_full_masks_of_many_dimensions_survive(density):
 def test_bytes_that_are_no_mask_of_this_shape_are_refused(encoding, blob, shape):
     with pytest.raises(ValueError, match="mask"):
         unpack(encoding, blob, shape)
+
+
+@pytest.mark.parametrize(("density", "smaller"), [(0.05, "gaps"), (0.15, "gaps"), (0.2, "bits"), (0.4, "bits")])
+def test_the_chosen_encoding_is_the_smaller_one_as_the_store_compresses_it(density, smaller, monkeypatch):
+    mask = torch.rand(500_000, generator=torch.Generator().manual_seed(0)) < density
+    sizes = {}
+    for encoding, threshold in (("gaps", 1.0), ("bits", 0.0)):
+        with monkeypatch.context() as forced:
+            forced.setattr(packing, "GAPS_BELOW_DENSITY", threshold)
+            used, blob = pack(mask)
+        assert used == encoding
+        sizes[encoding] = pa.Codec("zstd", 3).compress(blob).size
+    assert min(sizes, key=sizes.get) == smaller == pack(mask)[0]
 
 
 def test_the_entropy_bound_of_a_quarter_dense_mask_is_n_times_h():
