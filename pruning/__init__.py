@@ -5,13 +5,17 @@ pruning.apply(model, pruned.masks)      # and again after every optimizer step
 """
 
 from pruning import methods  # noqa: F401  (registers them)
-from pruning.masks import FixedMask, Masks, Scores, apply, prunable
+from pruning.masking import Course, FixedMask, Masking
+from pruning.masks import Masks, Scores, apply, prunable
 from pruning.problem import Problem
-from pruning.prune import Pruned, Round, prune
+from pruning.prune import Pruned, prune
 from pruning.registry import find, names, register
+from pruning.rounds import Round
 
 __all__ = [
+    "Course",
     "FixedMask",
+    "Masking",
     "Masks",
     "Problem",
     "Pruned",

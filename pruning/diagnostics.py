@@ -10,30 +10,77 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _NormBase
 
-from pruning.masks import PRUNABLE_LAYERS, TRANSPOSED, Masks, count, prunable
-from pruning.problem import LOSSES, Batch, Loss, Problem, scoring_mode
+from pruning.masks import PRUNABLE_LAYERS, TRANSPOSED, Masks, prunable
+from pruning.problem import LOSSES, Batch, Loss, Problem, force_objective, scoring_mode
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One masked tensor. MACs are multiply-accumulates for one input."""
+
+    total: int
+    kept: int
+    effective_kept: int  # kept weights that lie on a path from input to output
+    macs_dense: int
+    macs_kept: int
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """Measured on the pruned network at initialization.
+    """Measured on a pruned network, at initialization or after training.
 
     Attributes:
-        effective_sparsity: fraction of weights removed or cut off from the input or the output.
-        effective_kept: by tensor, the kept weights that lie on a path from input to output.
-        empty_layers: tensors without a single kept weight.
-        macs_dense, macs_kept: multiply-accumulates of the prunable layers for one input.
-        gradient_norm: Σ c_i g_i(θ⊙c)², the squared norm of the gradient that training starts with.
+        layers: by tensor, in order of the network.
+        gradient_norm: Σ c_i g_i(θ⊙c)², the squared norm of the gradient that training goes on with.
         force_objective: Σ c_i |θ_i g_i(θ⊙c)| (de Jorge et al. 2021, eq. 4).
     """
 
-    effective_sparsity: float
-    effective_kept: dict[str, int]
-    empty_layers: int
-    macs_dense: int
-    macs_kept: int
+    layers: dict[str, Layer]
     gradient_norm: float
     force_objective: float
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction of weights removed."""
+        return 1 - self._sum("kept") / self._sum("total")
+
+    @property
+    def effective_sparsity(self) -> float:
+        """Fraction of weights removed or cut off from the input or the output. Never below :attr:`sparsity`."""
+        return 1 - self._sum("effective_kept") / self._sum("total")
+
+    @property
+    def empty_layers(self) -> int:
+        """Tensors without a single kept weight."""
+        return sum(layer.kept == 0 for layer in self.layers.values())
+
+    @property
+    def disconnected(self) -> bool:
+        """Whether no path from input to output is left: the network has collapsed to a constant."""
+        return self._sum("effective_kept") == 0
+
+    @property
+    def macs_dense(self) -> int:
+        """Multiply-accumulates of the prunable layers of the dense network."""
+        return self._sum("macs_dense")
+
+    @property
+    def macs_kept(self) -> int:
+        """The same of the kept weights."""
+        return self._sum("macs_kept")
+
+    @property
+    def speedup(self) -> float | None:
+        """Theoretical: dense over kept MACs. None where nothing is left."""
+        return self.macs_dense / self.macs_kept if self.macs_kept else None
+
+    @property
+    def compression_ratio(self) -> float | None:
+        """Weights over kept weights. None where nothing is left."""
+        return self._sum("total") / self._sum("kept") if self._sum("kept") else None
+
+    def _sum(self, field: str) -> int:
+        return sum(getattr(layer, field) for layer in self.layers.values())
 
 
 def diagnose(
@@ -43,27 +90,24 @@ def diagnose(
     loss: str | Loss = "cross_entropy",
     train_mode: bool = True,
 ) -> Diagnostics:
-    """Measure ``masks`` on ``model`` (at its dense initial weights) and ``batches``. The model is not changed."""
+    """Measure ``masks`` on ``model``, at the weights it has, and ``batches``. The model is not changed."""
     problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, torch.Generator(), None)
     problem.batches = list(batches)
     problem.mask(masks)
     with scoring_mode(model, train_mode), torch.enable_grad():
         gradients = problem.gradients()
     alive = effective(model, masks, problem.input_shape)
-    macs = positions(model, problem.input_shape)
-    kept = {name: int(mask.count_nonzero()) for name, mask in masks.items()}
-    total = sum(mask.numel() for mask in masks.values())
+    uses = positions(model, problem.input_shape)
     return Diagnostics(
-        effective_sparsity=1 - count(alive) / total,
-        effective_kept={name: int(mask.count_nonzero()) for name, mask in alive.items()},
-        empty_layers=sum(k == 0 for k in kept.values()),
-        macs_dense=sum(macs[name] * mask.numel() for name, mask in masks.items()),
-        macs_kept=sum(macs[name] * kept[name] for name in masks),
+        layers={name: _layer(mask, alive[name], uses[name]) for name, mask in masks.items()},
         gradient_norm=float(sum((g * masks[name]).double().square().sum() for name, g in gradients.items())),
-        force_objective=float(
-            sum((problem.dense[name] * g * masks[name]).double().abs().sum() for name, g in gradients.items())
-        ),
+        force_objective=force_objective(problem.dense, masks, gradients),
     )
+
+
+def _layer(mask: Tensor, alive: Tensor, uses: int) -> Layer:
+    kept = int(mask.count_nonzero())
+    return Layer(mask.numel(), kept, int(alive.count_nonzero()), uses * mask.numel(), uses * kept)
 
 
 def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Masks:

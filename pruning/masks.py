@@ -127,30 +127,3 @@ def apply(model: nn.Module, masks: Masks) -> None:
     if missing:
         raise ValueError(f"the model has no parameter {missing[0]!r}: these masks belong to another network")
     torch._foreach_mul_([parameters[name] for name in masks], list(masks.values()))
-
-
-class FixedMask:
-    """A mask made before training and kept to the end: removed weights are zero before and after every step.
-
-    It answers the training loop's three questions (see ``training.loop.Masking``); momentum and weight decay
-    may move a removed weight inside the optimizer's step, never beyond it.
-    """
-
-    def __init__(self, masks: Masks):
-        self.masks = masks
-        self._weights: list[Tensor] = []
-        self._bits: list[Tensor] = []
-
-    def before_training(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Bind the masks to the model's parameters and zero the removed weights."""
-        parameters = dict(model.named_parameters())
-        self._weights = [parameters[name].data for name in self.masks]
-        self._bits = [mask.to(weight.device) for mask, weight in zip(self.masks.values(), self._weights, strict=True)]
-        self.after_step()
-
-    def after_step(self) -> None:
-        """Zero the removed weights again."""
-        torch._foreach_mul_(self._weights, self._bits)
-
-    def after_epoch(self, epoch: int) -> None:
-        """A fixed mask does not move."""

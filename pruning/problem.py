@@ -33,10 +33,13 @@ class Problem:
         parameters: θ⊙c, what the forward pass uses now (zero where masked); they require gradients.
         masks: c.
         round: which one this is, from 1 on.
+        kept: how many weights are to be left after it.
         batches: this round's (inputs, labels); empty for methods without data.
         loss: mean loss of logits and labels.
         generator: CPU generator for whatever a method draws.
-        passes: forward and backward passes so far, in batches.
+        passes: forward and backward passes so far, each over one batch.
+        work: the same in forward passes of one input: a backward pass counts as two (Evci et al. 2020, appendix H).
+        objective: the FORCE objective Σ c_i |θ_i g_i(θ⊙c)| at the last call of :meth:`gradients`, or None.
     """
 
     def __init__(self, model: nn.Module, loss: Loss, generator: torch.Generator, input_shape: Sequence[int] | None):
@@ -51,7 +54,11 @@ class Problem:
             raise ValueError(f"{half[0]} is in half precision, in which saliencies vanish: prune model.float()")
         self.batches: Sequence[Batch] = ()
         self.round = 0
+        self.kept = sum(weight.numel() for weight in self.dense.values())
         self.passes = 0
+        self.work = 0
+        self.objective: float | None = None
+        self._inputs = 0
         self._input_shape = input_shape
         self._buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
         self.mask(full(self.dense))
@@ -75,11 +82,25 @@ class Problem:
             raise ValueError("this method needs the shape of an input: pass input_shape=(channels, height, width)")
         return tuple(self.batches[0][0].shape[1:])
 
-    def logits(self, inputs: Tensor) -> Tensor:
-        """Output of the network at θ⊙c. Batch statistics go to copies of the buffers."""
-        self.passes += 1
-        output: Tensor = functional_call(self.model, {**self.parameters, **self._buffers}, (inputs,))
+    def logits(self, inputs: Tensor, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Output of the network at θ⊙c, or at other values of its parameters.
+
+        Batch statistics go to copies of the buffers.
+
+        Args:
+            inputs: [B, *input_shape].
+            parameters: values by name, over those of the model; default :attr:`parameters`.
+        """
+        self._inputs = len(inputs)
+        self.count(forward=1)
+        weights = self.parameters if parameters is None else parameters
+        output: Tensor = functional_call(self.model, {**weights, **self._buffers}, (inputs,))
         return output
+
+    def count(self, forward: int = 0, backward: int = 0, inputs: int | None = None) -> None:
+        """Note passes over a batch of ``inputs`` (default: as many as the last forward pass had)."""
+        self.passes += forward + backward
+        self.work += (forward + 2 * backward) * (self._inputs if inputs is None else inputs)
 
     def losses(self, temperature: float = 1.0) -> Iterator[Tensor]:
         """The mean loss of each batch at θ⊙c, of the logits divided by ``temperature``.
@@ -99,15 +120,23 @@ class Problem:
         for loss in self.losses(temperature):
             for name, gradient in self.gradient(loss).items():
                 total[name] += gradient
-        return {name: gradient / len(self.batches) for name, gradient in total.items()}
+        found = {name: gradient / len(self.batches) for name, gradient in total.items()}
+        if temperature == 1.0:
+            self.objective = force_objective(self.dense, self.masks, found)
+        return found
 
     def gradient(self, value: Tensor, create_graph: bool = False) -> dict[str, Tensor]:
         """∂value/∂(θ⊙c) by parameter name; zero for weights that ``value`` does not depend on."""
-        self.passes += 1
+        self.count(backward=1)
         found = torch.autograd.grad(
             value, list(self.parameters.values()), create_graph=create_graph, allow_unused=True, materialize_grads=True
         )
         return dict(zip(self.parameters, found, strict=True))
+
+
+def force_objective(dense: Mapping[str, Tensor], masks: Masks, gradients: Mapping[str, Tensor]) -> float:
+    """Σ_{i: c_i = 1} |θ_i g_i(θ⊙c)|: what FORCE maximises (de Jorge et al. 2021, eq. 4)."""
+    return float(sum((dense[name] * g * masks[name]).double().abs().sum() for name, g in gradients.items()))
 
 
 @contextmanager

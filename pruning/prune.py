@@ -9,23 +9,13 @@ import torch
 from torch import nn
 
 from pruning import registry, scopes
-from pruning.masks import Masks, Scores, count, full, keep_highest, keep_highest_per_layer, kept_count
+from pruning.masks import Masks, full, kept_count
 from pruning.problem import LOSSES, Batch, Loss, Problem, scoring_mode
+from pruning.rounds import Round, compare
 from pruning.schedules import kept_counts
 
 Batches = Iterable[Batch] | Callable[[int], Iterable[Batch]]
 SEED = 200609081  # not one that people seed their weights with: random scores are to be independent of them
-
-
-@dataclass(frozen=True)
-class Round:
-    """One score→mask pass: ``revived`` weights came back, ``lost`` went, ``kept`` remain after it."""
-
-    round: int
-    density: float
-    kept: int
-    revived: int
-    lost: int
 
 
 @dataclass(frozen=True)
@@ -36,6 +26,7 @@ class Pruned:
     rounds: tuple[Round, ...]
     seconds: float
     passes: int  # forward and backward passes, each over one batch
+    work: int  # the same in forward passes of one input, a backward pass being two
 
 
 def prune(
@@ -46,6 +37,7 @@ def prune(
     *,
     loss: str | Loss = "cross_entropy",
     train_mode: bool = True,
+    invert: bool = False,
     generator: torch.Generator | None = None,
     input_shape: Sequence[int] | None = None,
     **options: Any,
@@ -60,6 +52,7 @@ def prune(
             round (from 1 on) that returns them. Methods without data need none.
         loss: "cross_entropy", "logit" (the FORCE authors' code), or any mean loss of (logits, labels).
         train_mode: score with batch statistics (the FORCE paper) or with running ones (SynFlow's code).
+        invert: keep the lowest scores instead, in every round: a control (Frankle et al. 2021).
         generator: CPU generator of whatever the method draws; freshly seeded with :data:`SEED` unless given.
         input_shape: (channels, height, width) of one input, where there are no batches to read it off.
         options: the method's own, such as ``rounds=60``.
@@ -73,7 +66,8 @@ def prune(
         raise ValueError(f"sparsity: a fraction in [0, 1), not {sparsity}")
     if not preset.removes and sparsity != 0:
         raise ValueError(f"sparsity: method {method} removes nothing, its sparsity is 0, not {sparsity}")
-    own = {name: settings[name] for name in preset.score_options}
+    scope, floor = settings.get("scope", preset.scope), settings.get("floor", 0.0)
+    own = {name: settings.get(name, default) for name, default in preset.score_options.items()}
     generator = torch.Generator().manual_seed(SEED) if generator is None else generator
     problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, generator, input_shape)
     total = sum(weight.numel() for weight in problem.dense.values())
@@ -84,14 +78,18 @@ def prune(
     start, rounds = time.perf_counter(), []
     with scoring_mode(model, train_mode, generator.initial_seed()), torch.enable_grad():
         for step, kept in enumerate(counts, start=1) if preset.removes else ():
-            problem.round, problem.batches = step, ()  # the last round's batches go before the next ones come
+            problem.round, problem.kept = step, kept
+            problem.batches = ()  # the last round's go before the next ones come
             problem.batches = supply(step) if preset.data or input_shape is None else ()
+            problem.objective = None
             scores = preset.score(problem, **own)
+            if invert:
+                scores = {name: -score for name, score in scores.items()}
             among = full(problem.dense) if preset.recover else problem.masks
-            masks = _select(scores, kept, among, settings.get("scope", preset.scope))
-            rounds.append(_compare(step, problem.masks, masks, total))
+            masks = scopes.select(scores, kept, among, scope, floor)
+            rounds.append(compare(step, problem.masks, masks, problem.objective))
             problem.mask(masks)
-    return Pruned(problem.masks, tuple(rounds), time.perf_counter() - start, problem.passes)
+    return Pruned(problem.masks, tuple(rounds), time.perf_counter() - start, problem.passes, problem.work)
 
 
 def _supply(batches: Batches) -> Callable[[int], Sequence[Batch]]:
@@ -108,15 +106,3 @@ def _pairs(batches: Iterable[Batch]) -> Sequence[Batch]:
     if not all(isinstance(batch, (tuple, list)) and len(batch) == 2 for batch in found):
         raise ValueError("batches: a list of (inputs, labels) pairs, such as [(images, labels)]")
     return found
-
-
-def _select(scores: Scores, kept: int, among: Masks, scope: str) -> Masks:
-    if scope == "global":
-        return keep_highest(scores, kept, among)
-    return keep_highest_per_layer(scores, scopes.layer_counts(among, kept, scope), among)
-
-
-def _compare(step: int, before: Masks, after: Masks, total: int) -> Round:
-    kept = count(after)
-    both = sum(int((before[name] & mask).count_nonzero()) for name, mask in after.items())
-    return Round(round=step, density=kept / total, kept=kept, revived=kept - both, lost=count(before) - both)

@@ -1,112 +1,31 @@
-"""The methods by name: registration, look-up with "did you mean", options found by signature."""
+"""The methods by name: registration, look-up with "did you mean", and those of your own by path or entry point."""
 
 import difflib
 import inspect
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from pruning.masks import Scores
-from pruning.schedules import SCHEDULES
-from pruning.scopes import SCOPES
-
-ScoreFunction = Callable[..., Scores]
-
-
-@dataclass(frozen=True)
-class Method:
-    """A score under a preset of the one loop in ``pruning.prune``.
-
-    Attributes:
-        name: as in a config.
-        paper: where it was published.
-        score: Problem -> Scores, its keyword-only arguments being the method's options.
-        rounds: default T of a progressive method, None for one that is one-shot by definition.
-        recover: whether a removed weight may come back in a later round.
-        scope: a name of ``pruning.scopes.SCOPES``.
-        data: whether it looks at batches.
-        removes: False for the dense control alone.
-    """
-
-    name: str
-    paper: str
-    score: ScoreFunction
-    rounds: int | None = None
-    recover: bool = False
-    scope: str = "global"
-    data: bool = True
-    removes: bool = True
-
-    @property
-    def summary(self) -> str:
-        """First line of the method's docstring."""
-        return (inspect.getdoc(self.score) or "").partition("\n")[0]
-
-    @property
-    def score_options(self) -> dict[str, Any]:
-        """Options of the score alone, with their defaults."""
-        signature = inspect.signature(self.score).parameters.values()
-        return {p.name: p.default for p in signature if p.kind is inspect.Parameter.KEYWORD_ONLY}
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Every option a config may set, with its default."""
-        progressive = {"rounds": self.rounds, "schedule": "exponential"} if self.rounds is not None else {}
-        scope = {"scope": "global"} if self.removes and self.scope == "global" else {}
-        return {**progressive, **scope, **self.score_options}
-
-    def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """All options, the given ones over the defaults.
-
-        Raises:
-            ValueError: "option: what is wrong and what is valid".
-        """
-        defaults = self.options
-        for name, value in options.items():
-            if name not in defaults:
-                valid = ", ".join(defaults) or "none"
-                raise ValueError(f"{name}: method {self.name} has no option {name!r}; its options: {valid}")
-            _check(self.name, name, value, defaults[name])
-        return {name: _like(options.get(name, default), default) for name, default in defaults.items()}
-
-
-_KINDS: dict[type, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-
-
-def _check(method: str, name: str, value: Any, default: Any) -> None:
-    kind = type(default)
-    accepted = (int, float) if kind is float else (kind,)
-    if not isinstance(value, accepted) or isinstance(value, bool) is not (kind is bool):
-        raise ValueError(
-            f"{name}: method {method} takes {_KINDS.get(kind, kind.__name__)} such as {default!r}, not {value!r}"
-        )
-    choices = {"schedule": tuple(SCHEDULES), "scope": SCOPES}.get(name)
-    if choices and value not in choices:
-        raise ValueError(f"{name}: {value!r} is none of {', '.join(choices)}")
-    if name == "rounds" and value < 1:
-        raise ValueError(f"rounds: must be at least 1, not {value}")
-    if (kind is float and not math.isfinite(value)) or (name == "temperature" and value <= 0):
-        raise ValueError(f"{name}: must be a finite number{' above 0' if name == 'temperature' else ''}, not {value}")
-
-
-def _like(value: Any, default: Any) -> Any:
-    return float(value) if isinstance(default, float) else value
-
+from pruning import plugins
+from pruning.method import Method, ScoreFunction
 
 _METHODS: dict[str, Method] = {}
+_ASIDE: list[Method] = []  # registered by modules that were imported for one function's sake: see _load
 
 
 def register(name: str, *, paper: str, **preset: Any) -> Callable[[ScoreFunction], ScoreFunction]:
-    """Decorator: make a score function known as ``name``. ``preset`` are fields of :class:`Method`.
+    """Decorator: make a score function known as ``name``. ``preset`` are fields of :class:`pruning.method.Method`.
+
+    The same function again (its module reloaded, a notebook's cell run again) takes the place of the earlier one.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: another function has the name, or this one has arguments that a config could not set.
     """
 
     def add(score: ScoreFunction) -> ScoreFunction:
-        if name in _METHODS:
-            raise ValueError(f"a method named {name!r} is registered already, in {_METHODS[name].score.__module__}")
+        known = _METHODS.get(name)
+        if known and not _same(known.score, score):
+            raise ValueError(f"a method named {name!r} is registered already, in {known.score.__module__}")
         _METHODS[name] = Method(name=name, paper=paper, score=score, **preset)
         return score
 
@@ -114,18 +33,97 @@ def register(name: str, *, paper: str, **preset: Any) -> Callable[[ScoreFunction
 
 
 def names() -> list[str]:
-    """Every registered method, in order of registration."""
-    return list(_METHODS)
+    """Every method that has a name of its own: the registered ones in their order, then those that packages offer.
+
+    The latter, entry points of the group ``sweep.methods``, are imported when they are first asked for. So one that
+    is broken is among the names, and :func:`find` says what is wrong with it.
+    """
+    return list(dict.fromkeys([*_METHODS, *plugins.offered()]))
 
 
 def find(name: str) -> Method:
-    """The method of that name.
+    """The method of that name, or the one that ``package.module:function`` leads to.
+
+    A function that is named by its path has the preset it is registered with; one that is not registered is one-shot
+    and global. Either way the method's name is the path: all that another process needs to find it again.
 
     Raises:
-        ValueError: unknown name, with the nearest known one.
+        ValueError: an unknown name, with the nearest known one; or a function that cannot be imported or be a method.
     """
+    if ":" in name:
+        return _preset(name, _load(lambda: plugins.imported(name)))
     if name in _METHODS:
         return _METHODS[name]
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), _METHODS, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_METHODS)}"
-    raise ValueError(f"unknown method {name!r}; {hint}")
+    if name in plugins.offered():
+        _METHODS[name] = _offered(name)
+        return _METHODS[name]
+    raise ValueError(f"unknown method {name!r}; {_hint(name)}")
+
+
+def usable() -> tuple[list[Method], list[str]]:
+    """Every method that has a name of its own, and a line for each that a package offers in vain."""
+    found, reasons = [], []
+    for name in names():
+        try:
+            found.append(find(name))
+        except ValueError as error:
+            reasons.append(str(error))
+            continue
+        if found[-1].shipped and name in plugins.offered():
+            packages = " and ".join(map(plugins.package, plugins.offered()[name]))
+            reasons.append(f"method {name!r} of the package {packages}: a shipped one has that name, and keeps it")
+    return found, reasons
+
+
+def _load(load: Callable[[], Any]) -> Any:
+    """What ``load`` imports. Methods that are registered on the way are set aside.
+
+    Otherwise a name in a config would be known or unknown by what happens to have been imported before it, and the
+    process that reads a config would know names that those which run its trials do not.
+    """
+    known = set(_METHODS)
+    try:
+        return load()
+    finally:
+        _ASIDE.extend(_METHODS.pop(name) for name in list(_METHODS) if name not in known)
+
+
+def _offered(name: str) -> Method:
+    """The method that an entry point leads to: a module that registers one of that name, or a function."""
+    found = _load(lambda: plugins.loaded(name))
+    if not inspect.ismodule(found):
+        return _preset(name, found)
+    for method in reversed(_ASIDE):
+        if method.name == name and f"{method.score.__module__}.".startswith(f"{found.__name__}."):
+            return method
+    raise ValueError(f"method {name!r}: its entry point leads to {found.__name__}, which registers none of that name")
+
+
+def _preset(name: str, function: ScoreFunction) -> Method:
+    """The method that a function is registered as, under another name."""
+    known = [m for m in (*_METHODS.values(), *_ASIDE) if inspect.unwrap(m.score) is inspect.unwrap(function)]
+    if len(known) > 1:
+        raise ValueError(
+            f"method {name!r} is registered more than once, as {' and as '.join(m.name for m in known)}:"
+            " give each a function of its own"
+        )
+    return replace(known[0], name=name) if known else Method(name=name, paper="", score=function)
+
+
+def _same(one: ScoreFunction, other: ScoreFunction) -> bool:
+    """Whether two functions are one that was defined again: the same name, in the same module or the same file."""
+    names, modules, files = zip(_place(one), _place(other), strict=True)
+    return names[0] == names[1] and (modules[0] == modules[1] or files[0] == files[1])
+
+
+def _place(function: ScoreFunction) -> tuple[str, str, str]:
+    name, code = getattr(function, "__qualname__", repr(function)), getattr(inspect.unwrap(function), "__code__", None)
+    return name, function.__module__, getattr(code, "co_filename", name)
+
+
+def _hint(name: str) -> str:
+    for method in _ASIDE:
+        if method.name == name:
+            return f"write its path, {method.score.__module__}:{method.score.__name__}"
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), names(), n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names())}"

@@ -1,32 +1,113 @@
-"""Scopes: how many weights each layer keeps.
+"""Scopes: where the threshold lies, one over all layers or a count for every layer.
 
-``global``     one threshold over all layers: the scores alone decide;
-``layerwise``  the same density in every layer;
-``erk``        density of a layer ∝ (n_in + n_out + k_h + k_w) / (n_in·n_out·k_h·k_w): the Erdős–Rényi kernel of
-               Evci et al. (2020).
+``global``        one threshold over all layers: the scores alone decide (a ``floor`` may reserve a share a layer);
+``layerwise``     the same density in every layer;
+``erk``           density of a layer ∝ (n_in + n_out + k_h + k_w) / (n_in·n_out·k_h·k_w): the Erdős–Rényi kernel of
+                  Evci et al. (2020);
+``uniform_plus``  the first layer dense, the classifier (the last linear layer) at least 20 % dense, the same density in
+                  all others: the rule of Gale, Elsen & Hooker (2019, "The State of Sparsity in Deep Neural
+                  Networks"), which others call uniform+.
+
+Layers come in the order of the model's modules. Whatever the scope, the weights kept are as many as asked for, over
+all layers together.
 """
 
 from collections.abc import Mapping
 
 from torch import Tensor
 
-SCOPES = ("global", "layerwise", "erk")
+from pruning.masks import Masks, Scores, count, keep_highest, keep_highest_per_layer
+
+SCOPES = ("global", "layerwise", "erk", "uniform_plus")
+CLASSIFIER_DENSITY = 0.2  # the least of uniform+
+
+
+def check(scope: str, floor: float) -> None:
+    """Make sure that a floor can be held.
+
+    Raises:
+        ValueError: "floor: what is wrong", for one outside [0, 1] or beside a scope that fixes every layer's count.
+    """
+    if not 0 <= floor <= 1:
+        raise ValueError(f"floor: a share of the network's density, in [0, 1], not {floor}")
+    if floor and scope != "global":
+        raise ValueError(f"floor: scope {scope} fixes how many weights each layer keeps; leave floor or scope out")
+
+
+def select(scores: Scores, kept: int, among: Masks, scope: str, floor: float = 0.0) -> Masks:
+    """The masks of exactly ``kept`` weights, the highest scores that ``scope`` and ``floor`` allow.
+
+    Args:
+        scores: by tensor; higher = keep. Ties are broken by index, see :func:`pruning.masks.keep_highest`.
+        kept: weights to keep in all.
+        among: the weights that may be kept.
+        scope: a name of :data:`SCOPES`.
+        floor: the least density of any layer, as a share of the network's density; see :func:`reserved`.
+    """
+    if scope != "global":
+        return keep_highest_per_layer(scores, layer_counts(among, kept, scope), among)
+    if not floor:
+        return keep_highest(scores, kept, among)
+    safe = keep_highest_per_layer(scores, reserved(among, kept, floor), among)
+    rest = keep_highest(scores, kept - count(safe), {name: mask & ~safe[name] for name, mask in among.items()})
+    return {name: mask | rest[name] for name, mask in safe.items()}
+
+
+def reserved(available: Mapping[str, Tensor], kept: int, floor: float) -> dict[str, int]:
+    """Weights that a floor reserves in each tensor for its own highest scores, before layers compete.
+
+    The share ``floor`` of what the scope "layerwise" would keep of the tensor, to the nearest weight: nothing at 0,
+    all at 1, where the masks are those of "layerwise". But one weight at least in every tensor that has any left, if
+    ``kept`` allows that many; where all reserves together would then pass ``kept``, the largest give way.
+    """
+    even = layer_counts(available, kept, "layerwise")
+    alive = [name for name, mask in available.items() if mask.any()]
+    least = dict.fromkeys(alive, 1) if floor and len(alive) <= kept else {}
+    counts = {name: max(least.get(name, 0), round(floor * share)) for name, share in even.items()}
+    for _ in range(sum(counts.values()) - kept):
+        counts[max(counts, key=lambda name: counts[name])] -= 1
+    return counts
 
 
 def layer_counts(available: Mapping[str, Tensor], kept: int, scope: str) -> dict[str, int]:
     """Weights to keep in each tensor, ``kept`` in all, for the scopes that fix it beforehand.
 
     Args:
-        available: the mask so far by name; a layer keeps no more than what is still there.
+        available: the mask so far by name, in the order of the network; a layer keeps no more than what is still
+            there, and what it cannot take goes to the others.
         kept: weights to keep in all.
-        scope: "layerwise" or "erk".
+        scope: "layerwise", "erk" or "uniform_plus".
     """
     sizes = {name: mask.numel() for name, mask in available.items()}
     room = {name: int(mask.count_nonzero()) for name, mask in available.items()}
+    if scope == "uniform_plus":
+        return _whole(_uniform_plus(available, sizes, kept), room, kept)
     weights = {
         name: 1.0 if scope == "layerwise" else sum(mask.shape) / mask.numel() for name, mask in available.items()
     }
     return _whole(_capped(weights, sizes, kept), room, kept)
+
+
+def _uniform_plus(available: Mapping[str, Tensor], sizes: Mapping[str, int], kept: int) -> dict[str, float]:
+    """Counts of uniform+, as far as the budget goes.
+
+    The others pay for the first layer and the classifier, but at most half of the network's density d. Where that is
+    not enough, first layer and classifier both stop at the same share of the way from d to 1 and to 0.2: at the
+    highest sparsities uniform+ is no error, and no layer's density is below d/2. (With two layers, the classifier is
+    the others.)
+    """
+    first, *others = sizes
+    density, rest = kept / sum(sizes.values()), sum(sizes[name] for name in others)
+    wanted = {first: 1.0}
+    linear = [name for name in others if available[name].dim() == 2]
+    if linear and len(others) > 1 and kept - sizes[first] < CLASSIFIER_DENSITY * rest:
+        wanted[linear[-1]] = CLASSIFIER_DENSITY
+        rest -= sizes[linear[-1]]
+    price = sum((target - density) * sizes[name] for name, target in wanted.items())
+    paid = min(1.0, density / 2 * rest / price) if price > 0 else 1.0
+    counts = {name: sizes[name] * (density + paid * (target - density)) for name, target in wanted.items()}
+    left = (kept - sum(counts.values())) / max(1, rest)
+    return {name: counts.get(name, left * size) for name, size in sizes.items()}
 
 
 def _capped(weights: Mapping[str, float], sizes: Mapping[str, int], kept: int) -> dict[str, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pruning
+from pruning.ablations import ABLATIONS, NONE
 from sweep import reading
 from sweep.source import Node
 from training import models
@@ -38,21 +39,28 @@ class Grid:
     method: tuple[Choice, ...]
     sparsity: tuple[float, ...]
     seed: tuple[int, ...]
+    ablation: tuple[str, ...] = (NONE,)
 
 
 def read_grid(node: Node) -> Grid:
     """The grid that a mapping of axes describes; a scalar stands for a list of one."""
-    axes = ("architecture", "method", "sparsity", "seed")
+    readers = {
+        "architecture": read_architecture,
+        "method": read_method,
+        "sparsity": read_sparsity,
+        "seed": read_seed,
+        "ablation": read_ablation,
+    }
+    axes = list(readers)
     if not isinstance(node.value, dict):
         raise node.error("grid", f"must be a mapping with the axes {', '.join(axes)}")
     for axis, child in node.value.items():
         if axis not in axes:
             raise child.error(f"grid.{axis}", f"unknown axis; {suggest(axis, axes)}")
     for axis in axes:
-        if axis not in node.value:
+        if axis not in node.value and axis != "ablation":
             raise node.error(f"grid.{axis}", "is missing: the grid is architecture × method × sparsity × seed")
-    readers = {"architecture": read_architecture, "method": read_method, "sparsity": read_sparsity, "seed": read_seed}
-    return Grid(**{axis: _axis(axis, node.value[axis], readers[axis]) for axis in axes})
+    return Grid(**{axis: _axis(axis, child, readers[axis]) for axis, child in node.value.items()})
 
 
 def _axis(axis: str, node: Node, read_one: Any) -> tuple[Any, ...]:
@@ -151,6 +159,14 @@ def read_sparsity(node: Node, key: str) -> float:
     if not 0 <= value < 1:
         raise node.error(key, f"sparsity is the fraction removed, in [0, 1), not {value:g}")
     return float(value)
+
+
+def read_ablation(node: Node, key: str) -> str:
+    """A control that is made of every method's mask, or "none"."""
+    ablation: str = reading.value(str, node, key)
+    if ablation not in ABLATIONS:
+        raise node.error(key, f"unknown ablation {ablation!r}; {suggest(ablation, ABLATIONS)}")
+    return ablation
 
 
 def read_seed(node: Node, key: str) -> int:

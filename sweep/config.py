@@ -8,9 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pruning
+from pruning.ablations import NONE
 from pruning.settings import PruneConfig
 from sweep import reading
-from sweep.axes import Choice, Grid, read_architecture, read_grid, read_method, read_seed, read_sparsity
+from sweep.axes import (
+    Choice,
+    Grid,
+    read_ablation,
+    read_architecture,
+    read_grid,
+    read_method,
+    read_seed,
+    read_sparsity,
+)
 from sweep.errors import InputError
 from sweep.source import Node, override, plain, read_yaml
 from training import data as datasets
@@ -79,10 +90,20 @@ class TrialConfig:
     seed: int
     pruning: PruneConfig
     training: TrainConfig
+    ablation: str = NONE
+
+    @property
+    def method_label(self) -> str:
+        """The method, and the control that is made of it: ``force rounds=300 ablation=invert``."""
+        return self.method.label if self.ablation == NONE else f"{self.method.label} ablation={self.ablation}"
 
     def identity(self) -> dict[str, Any]:
-        """What the trial is named by: all fields but those that only say where the data lies."""
-        return {
+        """What the trial is named by: all fields but those that only say where the data lies.
+
+        No ablation leaves no trace, so that trials from before there were any keep their names.
+        """
+        control = {} if self.ablation == NONE else {"ablation": self.ablation}
+        return control | {
             "data": _identity(self.data),
             "architecture": self.architecture.as_dict(),
             "method": self.method.as_dict(),
@@ -136,7 +157,20 @@ def sweep_from(root: Node, default_name: str = "sweep") -> SweepConfig:
     config = SweepConfig(**{"name": default_name, **parts})
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config.name):
         raise root.value["name"].error("name", f"letters, digits, '.', '_' and '-' only, not {config.name!r}")
+    _check_courses(config, root.value["grid"].value["method"])
     return config
+
+
+def _check_courses(config: SweepConfig, methods: Node) -> None:
+    """Make sure that what methods do during training fits into its epochs."""
+    nodes = methods.value if isinstance(methods.value, list) else [methods]
+    for choice, node in zip(config.grid.method, nodes, strict=True):
+        try:
+            pruning.find(choice.name).rehearse(dict(choice.options), config.training.epochs)
+        except ValueError as error:
+            option, _, message = str(error).partition(": ")
+            child = node.value.get(option, node) if isinstance(node.value, dict) else node
+            raise child.error(f"grid.method.{option}", message) from None
 
 
 def _part(key: str, node: Node) -> Any:
@@ -175,6 +209,7 @@ def trial_from(values: Mapping[str, Any]) -> TrialConfig:
             seed=read_seed(plain(values["seed"], where), "seed"),
             pruning=reading.read(PruneConfig, plain(values["pruning"], where), "pruning"),
             training=reading.read(TrainConfig, plain(values["training"], where), "training"),
+            ablation=read_ablation(plain(values.get("ablation", NONE), where), "ablation"),
         )
     except KeyError as error:
         raise InputError(f"{where}: {error.args[0]}: is missing") from None

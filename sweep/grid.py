@@ -1,8 +1,10 @@
 """The grid: SweepConfig -> trials, and the name that a trial's content gives it."""
 
 import hashlib
+from itertools import product
 
 import pruning
+from pruning.ablations import NONE
 from sweep.config import SweepConfig, TrialConfig, canonical
 from sweep.text import percent
 
@@ -18,26 +20,28 @@ def trial_id(trial: TrialConfig) -> str:
 def expand(sweep: SweepConfig) -> list[TrialConfig]:
     """Every trial of the sweep, seeds varying slowest so that a stopped sweep holds whole comparisons.
 
-    A method that removes nothing (dense) runs once per architecture and seed, at sparsity 0.
+    A method that removes nothing (dense) runs once per architecture and seed, at sparsity 0, without ablations; so
+    do the other methods at sparsity 0.
     """
+    grid = sweep.grid
     trials: dict[TrialConfig, None] = {}
-    for seed in sweep.grid.seed:
-        for architecture in sweep.grid.architecture:
-            for method in sweep.grid.method:
-                for sparsity in sweep.grid.sparsity if pruning.find(method.name).removes else (0.0,):
-                    trial = TrialConfig(
-                        data=sweep.data,
-                        architecture=architecture,
-                        method=method,
-                        sparsity=sparsity,
-                        seed=seed,
-                        pruning=sweep.pruning,
-                        training=sweep.training,
-                    )
-                    trials[trial] = None
+    for seed, architecture, method in product(grid.seed, grid.architecture, grid.method):
+        for sparsity in grid.sparsity if pruning.find(method.name).removes else (0.0,):
+            for ablation in grid.ablation if sparsity else (NONE,):
+                trial = TrialConfig(
+                    data=sweep.data,
+                    architecture=architecture,
+                    method=method,
+                    sparsity=sparsity,
+                    seed=seed,
+                    pruning=sweep.pruning,
+                    training=sweep.training,
+                    ablation=ablation,
+                )
+                trials[trial] = None
     return list(trials)
 
 
 def title(trial: TrialConfig) -> str:
     """What a person calls the trial: ``resnet50 force 99.5% s0``."""
-    return f"{trial.architecture.label} {trial.method.label} {percent(trial.sparsity)} s{trial.seed}"
+    return f"{trial.architecture.label} {trial.method_label} {percent(trial.sparsity)} s{trial.seed}"

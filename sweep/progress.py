@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+import pruning
 from sweep.config import TrialConfig
 from sweep.grid import title, trial_id
 from sweep.records import COMPLETED, EpochRecord, TrialRecord
@@ -81,7 +82,7 @@ class Progress:
         return pace * (len(self._trials) - self._before - ended - partly)
 
     def _share(self, name: str, epochs: int) -> float:
-        whole = self._trials[name].training.epochs
+        whole = _epochs(self._trials[name])
         return epochs / whole if whole else 0.0
 
     def _line(self, record: TrialRecord) -> str:
@@ -113,5 +114,10 @@ class Progress:
         lines = []
         for name, (start, epochs) in list(self._running.items())[:8]:
             trial, since = self._trials[name], clock(time.monotonic() - start)
-            lines.append(f"  {title(trial)}: epoch {epochs}/{trial.training.epochs}, {since}")
+            lines.append(f"  {title(trial)}: epoch {epochs}/{_epochs(trial)}, {since}")
         return Text("\n".join(lines), style="dim")
+
+
+def _epochs(trial: TrialConfig) -> int:
+    """Of all its trainings: lottery tickets have several."""
+    return pruning.find(trial.method.name).rehearse(dict(trial.method.options), trial.training.epochs)

@@ -19,18 +19,25 @@ COMPLETED, FAILED, DIVERGED, INTERRUPTED = STATUSES = ("completed", "failed", "d
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """One score→mask pass of pruning: ``revived`` removed weights came back, ``lost`` kept ones went."""
+    """One score→mask pass: ``revived`` removed weights came back, ``lost`` kept ones went.
+
+    Before training for methods at initialization; during or after it for sparse training and lottery tickets.
+    """
 
     round: int
     density: float
     kept: int
     revived: int
     lost: int
+    force_objective: float | None = None  # Σ c |θ g| of the mask the round started from, on the round's batches
 
 
 @dataclass(frozen=True)
 class MaskRecord:
-    """One masked tensor: its bits ``packed`` in ``encoding`` (``pruning.packing``), and a sha256 of shape and bits."""
+    """One masked tensor: its bits ``packed`` in ``encoding`` (``pruning.packing``), and a sha256 of shape and bits.
+
+    The mask is the one that the tested network has. The last training may have started from another (SET, RigL).
+    """
 
     trial_id: str
     tensor: str
@@ -43,6 +50,11 @@ class MaskRecord:
     encoding: str
     packed: bytes
     hash: str
+    effective_density: float | None = None  # effective_kept / total
+    start_kept: int | None = None  # of the mask that the last training started from
+    start_effective_kept: int | None = None
+    macs_kept: int | None = None
+    macs_dense: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,7 @@ class TrialRecord:
     sparsity: float  # as asked for
     seed: int
     config: str  # the whole TrialConfig as JSON
+    ablation: str | None = None  # a control made of the method's mask, "none" where there is none
 
     # the outcome
     test_accuracy: float | None = None  # after the last epoch
@@ -91,16 +104,30 @@ class TrialRecord:
     epochs: int = 0  # finished
     classes: int | None = None
 
-    # the mask
+    # the mask, as the (last) training starts
     prunable: int | None = None
     kept: int | None = None
     achieved_sparsity: float | None = None
     effective_sparsity: float | None = None  # weights cut off from input or output count as removed
     empty_layers: int | None = None
+    disconnected: bool | None = None  # collapsed: no path from input to output is left
     macs_dense: int | None = None
     macs_kept: int | None = None
+    speedup: float | None = None  # theoretical: macs_dense / macs_kept; None where nothing is left
+    compression_ratio: float | None = None  # prunable / kept
     gradient_norm: float | None = None  # Σ c g², on the first pruning batches
     force_objective: float | None = None  # Σ c |θ g|, on the first pruning batches
+
+    # the same of the tested network: at its trained weights, and at its mask, which SET and RigL have moved
+    final_sparsity: float | None = None
+    final_effective_sparsity: float | None = None
+    final_empty_layers: int | None = None
+    final_disconnected: bool | None = None
+    final_macs_kept: int | None = None
+    final_gradient_norm: float | None = None
+    final_force_objective: float | None = None
+
+    # how the mask came about
     revived: int | None = None  # over all rounds
     rounds: tuple[RoundRecord, ...] = ()
     mask_hash: str | None = None  # sha256 over the tensors' hashes
@@ -116,7 +143,12 @@ class TrialRecord:
 
     # the price
     prune_seconds: float | None = None
-    prune_passes: int | None = None  # forward and backward passes, each over one batch
+    prune_passes: int | None = None  # forward and backward passes before training, each over one batch
+    prune_flops: float | None = None  # of those passes, over the dense network
+    passes: int | None = None  # forward and backward passes in all: pruning and every training
+    training_flops: float | None = None  # of all passes, pruning included; two FLOPs a MAC of a kept weight, backward
+    # twice the forward: what hardware that skips every zero would do (Evci et al. 2020, appendix H)
+    training_flops_share: float | None = None  # training_flops over those of training the dense network once
     train_seconds: float | None = None
     images_per_second: float | None = None  # median over epochs
     seconds: float | None = None  # the whole trial

@@ -1,39 +1,28 @@
 """A trial: seed → data → model → prune → train → records. Callable from a notebook; knows nothing of where it runs."""
 
-import hashlib
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from statistics import median
 from typing import Any, cast
 
 import torch
 from torch import nn
 
 import pruning
-from pruning.diagnostics import diagnose
-from pruning.masks import digest
-from pruning.packing import entropy_bytes, pack
+from pruning.ablations import shuffle_layerwise
+from pruning.diagnostics import Diagnostics, Layer, diagnose, positions
+from pruning.masks import count, kept_count
 from pruning.problem import Batch
-from sweep import provenance
+from sweep import provenance, recording
 from sweep.axes import Choice
-from sweep.config import SweepConfig, TrialConfig, canonical
+from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import InputError
 from sweep.grid import trial_id
-from sweep.records import (
-    COMPLETED,
-    DIVERGED,
-    FAILED,
-    INTERRUPTED,
-    EpochRecord,
-    MaskRecord,
-    Outcome,
-    RoundRecord,
-    TrialRecord,
-)
+from sweep.records import COMPLETED, DIVERGED, FAILED, INTERRUPTED, EpochRecord, MaskRecord, Outcome, TrialRecord
 from training import data, loop, models, seeding
+from training.optimizer import steps_per_epoch
 
 AnyDataset = data.Dataset | data.StreamedDataset
 
@@ -76,7 +65,9 @@ def run_trial(
             "traceback": traceback.format_exc()[-4000:],
         }
     facts |= provenance.facts(device) | {"started": started, "seconds": time.perf_counter() - begin, "cluster": cluster}
-    record = TrialRecord(**{**describe(trial), **run.facts, **_fit(run.epochs), **facts, "sweep": sweep})
+    record = TrialRecord(
+        **{**recording.describe(trial), **run.facts, **recording.fit(run.epochs), **facts, "sweep": sweep}
+    )
     return Outcome(record, tuple(run.epochs), tuple(run.masks))
 
 
@@ -110,84 +101,170 @@ class _Run:
 
     def __init__(self, trial: TrialConfig, device: str):
         self.trial, self.device, self.id = trial, torch.device(device), trial_id(trial)
+        self.method = pruning.find(trial.method.name)
+        self.options = self.method.options | dict(trial.method.options)
+        self.first: list[Batch] = []
         self.facts: dict[str, Any] = {}
         self.epochs: list[EpochRecord] = []
         self.masks: list[MaskRecord] = []
 
     def science(self, dataset: AnyDataset | None, on_epoch: Callable[[EpochRecord], None]) -> None:
-        trial, seed = self.trial, self.trial.seed
+        """Everything, from the images to the accuracy."""
+        trial = self.trial
         dataset = load_data(trial) if dataset is None else dataset
-        splits = data.split(dataset, trial.data, seed, self.device)
-        model = self.build()
-        order = splits.train.order(seeding.generator(seed, "training", 1))
+        self.splits = data.split(dataset, trial.data, trial.seed, self.device)
+        model = self.build("weights")
+        self.first = self.batches(1, trial.pruning.batches)
+        self.uses = positions(model, self.input_shape)
+        self.cost = recording.Cost(sum(self.uses[n] * w.numel() for n, w in pruning.prunable(model).items()))
+        order = self.splits.train.order(seeding.generator(trial.seed, "training", 1))
         self.facts |= {
             "data_encoding": dataset.encoding,
             "data_fingerprint": dataset.fingerprint,
             "classes": dataset.classes,
-            "initial_weights_hash": weights_hash(model),
-            "training_order_hash": _sha256([order.numpy().tobytes()]),
+            "initial_weights_hash": recording.weights_hash(model),
+            "training_order_hash": recording.sha256([order.numpy().tobytes()]),
+            "pruning_batches_hash": recording.sha256(recording.tensor_bytes(t) for batch in self.first for t in batch),
         }
-        masks = self.prune(model, splits.train)
-        masking = pruning.FixedMask(masks)
-        for result in loop.train(model, splits, trial.training, seed, masking=masking, device=self.device):
-            self.epochs.append(EpochRecord(trial_id=self.id, **asdict(result)))
-            on_epoch(self.epochs[-1])
-        pruning.apply(model, masks)  # even when there was no epoch
-        accuracy, loss = loop.evaluate(model, splits.test, device=self.device, precision=trial.training.precision)
-        self.facts |= {"test_accuracy": accuracy, "test_loss": loss, "final_weights_hash": weights_hash(model)}
+        masking = self.masking(self.prune(model))
+        epoch: int | None = 1
+        while epoch is not None:  # once, but for masks that are made after a training
+            start = self.begin(model, masking)
+            self.fit(model, masking, epoch, on_epoch)
+            epoch = masking.after_training(model)
+        self.end(model, masking, start)
 
-    def build(self) -> nn.Module:
+    def build(self, purpose: str) -> nn.Module:
         """The network at its initial weights: the same for every method at one seed."""
-        with seeding.seeded(self.trial.seed, "weights"):
+        with seeding.seeded(self.trial.seed, purpose):
             return build_network(self.trial.architecture, self.trial.data).to(self.device)
 
-    def prune(self, model: nn.Module, train: data.Split) -> pruning.Masks:
-        """Masks by the trial's method; what they are and what they do goes into the records."""
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Channels, height, width."""
+        return tuple(self.first[0][0].shape[1:])
+
+    def prune(self, model: nn.Module) -> pruning.Masks:
+        """The masks that training starts with, by the trial's method."""
         trial, settings = self.trial, self.trial.pruning
-        first = self.batches(train, 1)
+        asked = max(settings.batches, self.method.batches(self.options))
 
         def supply(step: int) -> list[Batch]:
-            return self.batches(train, step) if settings.fresh_batches and step > 1 else first
+            return self.batches(step if settings.fresh_batches else 1, asked)
 
         pruned = pruning.prune(
             model,
             trial.method.name,
-            trial.sparsity,
+            0.0 if self.method.starts_dense else trial.sparsity,
             supply,
             loss=settings.loss,
             train_mode=settings.mode == "train",
+            invert=trial.ablation == "invert",
             generator=seeding.generator(trial.seed, "pruning"),
-            input_shape=tuple(first[0][0].shape[1:]),
+            input_shape=self.input_shape,
             **dict(trial.method.options),
         )
-        found = diagnose(model, pruned.masks, first, settings.loss, settings.mode == "train")
-        self.masks = list(mask_records(self.id, pruned.masks, found.effective_kept))
-        prunable, kept = sum(m.total for m in self.masks), sum(m.kept for m in self.masks)
-        diagnostics = {k: v for k, v in asdict(found).items() if k != "effective_kept"}
-        self.facts |= diagnostics | {
-            "pruning_batches_hash": _sha256(t.cpu().contiguous().numpy().tobytes() for batch in first for t in batch),
-            "prunable": prunable,
-            "kept": kept,
-            "achieved_sparsity": 1 - kept / prunable,
-            "rounds": tuple(RoundRecord(**asdict(r)) for r in pruned.rounds),
-            "revived": sum(r.revived for r in pruned.rounds),
-            "mask_hash": _sha256(m.hash.encode() for m in self.masks),
-            "mask_entropy_bytes": sum(entropy_bytes(mask) for mask in pruned.masks.values()),
+        self.cost.add_pruning(pruned)
+        self.facts |= {
             "prune_seconds": pruned.seconds,
             "prune_passes": pruned.passes,
+            "prune_flops": self.cost.flops,
+            **recording.of_rounds(pruned.rounds),
         }
         return pruned.masks
 
-    def batches(self, train: data.Split, step: int) -> list[Batch]:
-        """The pruning batches of one round: drawn from (seed, "pruning batches", round), whatever the method."""
-        settings = self.trial.pruning
-        return train.sample(
-            settings.batches * settings.batch_size,
-            seeding.generator(self.trial.seed, "pruning batches", step),
-            batch_size=settings.batch_size,
-            balanced=settings.sampling == "balanced",
-            augment=settings.augment,
+    def masking(self, masks: pruning.Masks) -> pruning.Masking:
+        """What happens to these masks in training."""
+        if self.method.masking is None:
+            return pruning.FixedMask(masks)
+        trial, steps = self.trial, steps_per_epoch(len(self.splits.train), self.trial.training.batch_size)
+        draws, invert = seeding.generator(trial.seed, "masking"), trial.ablation == "invert"
+        course = pruning.Course(trial.sparsity, trial.training.epochs, steps, draws, invert)
+        return self.method.masking(masks, course, **{n: self.options[n] for n in self.method.masking_options})
+
+    def begin(self, model: nn.Module, masking: pruning.Masking) -> dict[str, Layer]:
+        """Make the ablation of the mask, if it is the one to end with, and note what training starts from."""
+        trial, masks = self.trial, masking.masks
+        total = sum(mask.numel() for mask in masks.values())
+        if count(masks) == kept_count(total, trial.sparsity):  # iterative pruning has others before it
+            if trial.ablation == "shuffle_layerwise":
+                masking.masks = masks = shuffle_layerwise(masks, seeding.generator(trial.seed, "ablation"))
+            if trial.ablation == "reinitialize":
+                model.load_state_dict(self.build("weights, drawn again").state_dict())
+        found = self.diagnose(model, masks)
+        self.facts |= recording.at_start(found, masks)
+        self.note(masks, found.layers, found.layers)
+        return found.layers
+
+    def fit(
+        self, model: nn.Module, masking: pruning.Masking, first: int, on_epoch: Callable[[EpochRecord], None]
+    ) -> None:
+        """One training, to its end. Epochs are counted on from those of earlier trainings."""
+        trial, images = self.trial, len(self.splits.train)
+        size = trial.training.batch_size
+        before = len(self.epochs) + 1 - first
+        results = loop.train(
+            model, self.splits, trial.training, trial.seed, masking=masking, device=self.device, first_epoch=first
         )
+        dense_gradients = masking.dense_gradients
+        for result in results:
+            macs = recording.macs(masking.masks, self.uses)
+            self.cost.add_epoch(images, steps_per_epoch(images, size), macs)
+            self.cost.add_dense_gradients((masking.dense_gradients - dense_gradients) * size, macs)
+            dense_gradients = masking.dense_gradients
+            self.facts |= self.cost.facts(images, trial.training.epochs)
+            values = asdict(result) | {"trial_id": self.id, "epoch": before + result.epoch}
+            self.epochs.append(EpochRecord(**values))
+            on_epoch(self.epochs[-1])
+
+    def end(self, model: nn.Module, masking: pruning.Masking, start: dict[str, Layer]) -> None:
+        """What is left when all training is done, and how well it does."""
+        trial, masks = self.trial, masking.masks
+        pruning.apply(model, masks)  # even when there was no epoch
+        found = self.diagnose(model, masks)
+        if masking.rounds:
+            self.facts |= recording.of_rounds(masking.rounds)
+        self.facts |= recording.at_end(found)
+        self.note(masks, found.layers, start)
+        accuracy, loss = loop.evaluate(model, self.splits.test, device=self.device, precision=trial.training.precision)
+        self.facts |= {
+            "test_accuracy": accuracy,
+            "test_loss": loss,
+            "final_weights_hash": recording.weights_hash(model),
+        }
+
+    def diagnose(self, model: nn.Module, masks: pruning.Masks) -> Diagnostics:
+        """On the pruning batches of round one, whatever the method."""
+        settings = self.trial.pruning
+        return diagnose(model, masks, self.first, settings.loss, settings.mode == "train")
+
+    def note(self, masks: pruning.Masks, layers: dict[str, Layer], start: dict[str, Layer]) -> None:
+        """Put masks into the records: a trial that fails in training has those that it started with."""
+        self.masks = list(recording.mask_records(self.id, masks, layers, start))
+        self.facts |= recording.of_masks(self.masks, masks)
+
+    def batches(self, step: int, number: int) -> list[Batch]:
+        """The pruning batches of one round: drawn from (seed, "pruning batches", round), whatever the method.
+
+        A method that needs more than the config asks for is given further ones beside those that all methods see.
+        """
+        settings, train = self.trial.pruning, self.splits.train
+        if step == 1 and self.first and number == settings.batches:
+            return self.first
+
+        def draw(some: int, purpose: str) -> list[Batch]:
+            return train.sample(
+                some * settings.batch_size,
+                seeding.generator(self.trial.seed, purpose, step),
+                batch_size=settings.batch_size,
+                balanced=settings.sampling == "balanced",
+                augment=settings.augment,
+            )
+
+        found = draw(settings.batches, "pruning batches")
+        for extra in range(settings.batches, number):
+            found += draw(1, f"pruning batches, batch {extra}")
+        return found
 
 
 def build_network(architecture: Choice, config: data.DataConfig) -> nn.Module:
@@ -195,72 +272,3 @@ def build_network(architecture: Choice, config: data.DataConfig) -> nn.Module:
     channels, classes = data.info(config.name).channels, cast(int, config.classes)
     options = dict(architecture.options)
     return models.build(architecture.name, classes=classes, channels=channels, size=config.side, **options)
-
-
-def weights_hash(model: nn.Module) -> str:
-    """sha256 (hex) of all parameters and buffers by name."""
-    state = model.state_dict()
-    return _sha256(name.encode() + t.detach().cpu().contiguous().numpy().tobytes() for name, t in state.items())
-
-
-def _sha256(pieces: Iterable[bytes]) -> str:
-    total = hashlib.sha256()
-    for piece in pieces:
-        total.update(piece)
-    return total.hexdigest()
-
-
-def describe(trial: TrialConfig) -> dict[str, Any]:
-    """Fields of a TrialRecord that say what the trial is."""
-    return {
-        "trial_id": trial_id(trial),
-        "data": trial.data.name,
-        "data_encoding": None,
-        "architecture": trial.architecture.name,
-        "architecture_options": canonical(dict(trial.architecture.options)),
-        "architecture_label": trial.architecture.label,
-        "method": trial.method.name,
-        "method_options": canonical(dict(trial.method.options)),
-        "method_label": trial.method.label,
-        "sparsity": trial.sparsity,
-        "seed": trial.seed,
-        "config": trial.to_json(),
-    }
-
-
-def _fit(epochs: list[EpochRecord]) -> dict[str, Any]:
-    """What the trial's row says about its epochs."""
-    if not epochs:
-        return {}
-    last, validated = epochs[-1], [e for e in epochs if e.validation_accuracy is not None]
-    best = max(validated, key=lambda e: e.validation_accuracy or 0.0, default=None)
-    return {
-        "epochs": len(epochs),
-        "train_accuracy": last.train_accuracy,
-        "train_loss": last.train_loss,
-        "validation_accuracy": last.validation_accuracy,
-        "best_validation_accuracy": best.validation_accuracy if best else None,
-        "best_epoch": best.epoch if best else None,
-        "train_seconds": sum(e.epoch_seconds for e in epochs),
-        "images_per_second": median(e.images_per_second for e in epochs),
-    }
-
-
-def mask_records(trial: str, masks: pruning.Masks, effective_kept: dict[str, int]) -> Iterable[MaskRecord]:
-    """One record a masked tensor, in order of the network."""
-    for position, (name, mask) in enumerate(masks.items()):
-        encoding, packed = pack(mask)
-        kept = int(mask.count_nonzero())
-        yield MaskRecord(
-            trial_id=trial,
-            tensor=name,
-            position=position,
-            shape=tuple(mask.shape),
-            total=mask.numel(),
-            kept=kept,
-            density=kept / mask.numel(),
-            effective_kept=effective_kept[name],
-            encoding=encoding,
-            packed=packed,
-            hash=digest(mask),
-        )

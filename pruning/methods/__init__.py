@@ -1,3 +1,6 @@
-"""One paper a file. Importing this package registers every method, controls first."""
+"""One paper a file. Importing this package registers every method; the order is that of every list of them."""
 
-from pruning.methods import dense, random, erk, magnitude, snip, grasp, force, synflow  # noqa: F401, I001 (order = listing)
+from pruning.methods import dense, random, erk, magnitude  # noqa: F401, I001 (controls)
+from pruning.methods import snip, grasp, force, synflow, ntk_sap, prospr, phew  # noqa: F401 (at initialization)
+from pruning.methods import sparse_evolution, rigl  # noqa: F401 (during training)
+from pruning.methods import magnitude_after, lottery  # noqa: F401 (after training)

@@ -1,4 +1,9 @@
-"""The dense network: the control that every sparsity is compared with."""
+"""The dense network: the control that every sparsity is compared with.
+
+    s_i = 1, and nothing is removed
+
+Run once per architecture and seed, at sparsity 0.
+"""
 
 import torch
 

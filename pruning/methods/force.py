@@ -1,11 +1,20 @@
-"""Progressive skeletonization (de Jorge, Sanyal, Behl, Torr, Rogez & Dokania, ICLR 2021).
+"""Progressive skeletonization (de Jorge, Sanyal, Behl, Torr, Rogez & Dokania, ICLR 2021): SNIP in small steps.
 
     Iter-SNIP   s_i = |θ_i · g_i(θ⊙c_t)| among the weights that c_t keeps; a removed weight never returns
     FORCE       s_i = |θ_i · g_i(θ⊙c_t)| over all weights, g not blocked by c_t; removed weights may come back
-    Iter-GraSP  s_i = g_i(θ⊙c_t)² among the weights that c_t keeps (the authors' "GRASP-It")
+    Iter-GraSP  s_i = g_i(θ⊙c_t)² among the weights that c_t keeps
 
-θ are the dense initial weights throughout. With one round all of g is taken at c = 1, and Iter-SNIP and FORCE are
-SNIP. (The first arXiv version called Iter-SNIP "FORCE"; the names here are those of the published paper.)
+θ are the dense initial weights throughout, g is the gradient of the loss, and c_t the mask after round t, whose
+density falls exponentially (k_t = exp(t/T · log k + (1 − t/T) · log m)) or linearly. With one round all of g is taken
+at c = 1, and Iter-SNIP and FORCE are SNIP.
+
+Authors' code: raw logits go to ``nll_loss``, so the loss is the mean negative logit of the right class, not the
+cross-entropy: ``pruning.loss: logit``. Scores are taken in train mode, on augmented images, drawn anew in every round
+(all defaults here). T is 10 by default and 60 in the examples: ``rounds``, 60 here. A round's count is rounded down,
+here to the nearest weight, and ties with the threshold are all kept, here as many as there is room for: masks are the
+same but for these two. Iter-GraSP is "GRASP-It" there: neither the weight, nor the Hessian, nor the sign of GraSP is
+in it. The first version of the paper called Iter-SNIP "FORCE", and the example command of the code runs Iter-SNIP
+(``--prune_method 1``); the names here are those of the published paper.
 """
 
 from pruning.masks import Scores

@@ -4,11 +4,22 @@
 
 The first-order change of ‖g‖² when weight i is removed is −2 θ_i (Hg)_i, so weights whose removal would cost
 gradient norm score highest. g is a constant in the second pass, and both passes see the same data. Logits are
-divided by a temperature of 200, as in the authors' code. (They also re-draw the classifier of the copy they
-score; here the network that is scored is the network that is trained.)
+divided by a temperature, 200 by default.
+
+Authors' code: the temperature of 200 and train mode (both are defaults here), and 10 images a class for CIFAR
+(``pruning.sampling: balanced`` and ``pruning.batches`` × ``pruning.batch_size`` = 10 × classes). In the copy that is
+scored every linear layer is drawn anew, Xavier normal, and in the script for ImageNet the last one alone:
+``redraw_classifier: true`` does the former, which is the latter in a network with one linear layer. The network that
+is trained keeps its own classifier, drawn from a normal distribution of deviation 0.01 there. The images are sorted by
+class and cut into two batches, each of half the classes: no option reproduces that. The mask keeps all ties with the
+threshold, and one weight more than asked for.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+from torch import Tensor, nn
 
 from pruning.masks import Scores
 from pruning.problem import Problem
@@ -16,13 +27,41 @@ from pruning.registry import register
 
 
 @register("grasp", paper="arXiv:2002.07376")
-def grasp(problem: Problem, *, temperature: float = 200.0) -> Scores:
+def grasp(problem: Problem, *, temperature: float = 200.0, redraw_classifier: bool = False) -> Scores:
     """Weight times Hessian-gradient product."""
-    constant = problem.gradients(temperature)
-    product = {name: torch.zeros_like(weight) for name, weight in problem.dense.items()}
-    for loss in problem.losses(temperature):
-        gradient = problem.gradient(loss, create_graph=True)
-        flow = torch.stack([(constant[name] * g).sum() for name, g in gradient.items()]).sum()
-        for name, hg in problem.gradient(flow).items():
-            product[name] += hg / len(problem.batches)
-    return {name: problem.parameters[name].detach() * hg for name, hg in product.items()}
+    with _scored_on(problem, _other_classifier(problem) if redraw_classifier else {}):
+        constant = problem.gradients(temperature)
+        product = {name: torch.zeros_like(weight) for name, weight in problem.dense.items()}
+        for loss in problem.losses(temperature):
+            gradient = problem.gradient(loss, create_graph=True)
+            flow = torch.stack([(constant[name] * g).sum() for name, g in gradient.items()]).sum()
+            for name, hg in problem.gradient(flow).items():
+                product[name] += hg / len(problem.batches)
+        return {name: problem.parameters[name].detach() * hg for name, hg in product.items()}
+
+
+def _other_classifier(problem: Problem) -> dict[str, Tensor]:
+    """Xavier normal weights for every linear layer, drawn on the CPU: the same on every device."""
+    linear = {id(module.weight) for module in problem.model.modules() if isinstance(module, nn.Linear)}
+    parameters = dict(problem.model.named_parameters())
+    names = [name for name in problem.dense if id(parameters[name]) in linear]
+    if not names:
+        raise ValueError("redraw_classifier: the network has no linear layer to draw anew; leave it out")
+    drawn = {name: torch.empty(parameters[name].shape, dtype=parameters[name].dtype) for name in names}
+    return {
+        name: nn.init.xavier_normal_(weight, generator=problem.generator).to(problem.device)
+        for name, weight in drawn.items()
+    }
+
+
+@contextmanager
+def _scored_on(problem: Problem, others: dict[str, Tensor]) -> Iterator[None]:
+    """Let ``problem`` be about other values of some weights, and about its own again at the end."""
+    own = problem.parameters
+    problem.parameters = {**own, **{name: weight.requires_grad_() for name, weight in others.items()}}
+    try:
+        yield
+    finally:
+        problem.parameters = own
+        if others:
+            problem.objective = None  # of a copy that nobody trains

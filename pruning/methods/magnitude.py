@@ -4,6 +4,10 @@
 
 One global threshold compares layers by their initial scale, so what it removes is an artefact of the initialisation:
 under fan-in Kaiming the widest layers go first, and a classifier with a smaller initial scale may vanish whole.
+``scope`` or ``floor`` keeps layers from competing.
+
+Authors' code: none for this use; it is a baseline in the code of SynFlow, one-shot and global, as here. Han et al.
+(2015), whose saliency it is, remove weights after training.
 """
 
 from pruning.masks import Scores

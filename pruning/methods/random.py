@@ -2,8 +2,12 @@
 
     s_i ~ U(0, 1)
 
-One global threshold (``random``), or the same density in every layer (``random_layerwise``). The kept count is
-exact, unlike that of a coin flip a weight.
+One global threshold (``random``), or the same density in every layer (``random_layerwise``). With ``scope:
+uniform_plus`` the first layer is dense and the classifier at least 20 % dense: "random uniform+". The kept count is
+exact, unlike that of a coin flip a weight. Scores are drawn on the CPU in float64: the same mask on every device, and
+practically no ties.
+
+Authors' code: none; SynFlow's draws scores from a normal distribution, which gives the same masks in distribution.
 """
 
 import torch
@@ -13,10 +17,10 @@ from pruning.problem import Problem
 from pruning.registry import register
 
 
-@register("random", paper="control", data=False)
 @register("random_layerwise", paper="control", data=False, scope="layerwise")
+@register("random", paper="control", data=False)
 def random(problem: Problem) -> Scores:
-    """Uniform random scores. Drawn on the CPU in float64: the same mask on every device, and practically no ties."""
+    """Uniform random scores."""
     return {
         name: torch.rand(weight.shape, generator=problem.generator, dtype=torch.float64).to(problem.device)
         for name, weight in problem.dense.items()

@@ -3,7 +3,14 @@
     R = Σ f_|θ⊙c|(ones),   s_i = |θ_i · ∂R/∂θ_i|        100 rounds, exponential schedule
 
 Every parameter and buffer is taken by its absolute value and BatchNorm runs in eval mode, so R is a sum over
-paths and no layer can vanish before the rest has. In float64: products over many layers leave float32's range.
+paths, and the scores of every layer that all of them cross add up to R: no such layer can vanish before the rest has.
+That takes the rounds: with ``rounds: 1`` whole layers do vanish. (Layers inside a residual block may vanish all the
+same, since the shortcut goes around them.) In float64: products over many layers leave float32's range.
+
+Authors' code: float32; the conversion to float64 is there, but commented out. Eval mode for every method, not for
+SynFlow alone: ``pruning.mode: eval`` for the others, which are scored on 10 × classes images drawn at random. A
+round's count is rounded up, here to the nearest weight, and ties with the threshold are all removed. One round unless
+told otherwise, while the paper takes 100.
 """
 
 import torch
@@ -25,7 +32,7 @@ def synflow(problem: Problem) -> Scores:
     ones = torch.ones(1, *problem.input_shape, dtype=torch.float64, device=problem.device)
     with scoring_mode(problem.model, train=False):
         flow = functional_call(problem.model, positive, (ones,)).sum()
-    problem.passes += 2
+    problem.count(forward=1, backward=1, inputs=1)
     gradients = torch.autograd.grad(flow, weights, allow_unused=True, materialize_grads=True)
     return {
         name: (weight * gradient).abs().detach()

@@ -21,9 +21,10 @@ from sweep.grid import title, trial_id
 from sweep.launch.cluster import check_room, connected
 from sweep.launch.desk import open_desk
 from sweep.launch.worker import Job, run_one
+from sweep.recording import describe
 from sweep.records import FAILED, EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
-from sweep.trial import describe, load_data
+from sweep.trial import load_data
 from sweep.watch import Stop, Watcher
 from training import data
 

@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
+import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from sweep.config import SweepConfig, TrialConfig
 from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, TrialRecord
@@ -12,12 +13,19 @@ from sweep.text import percent
 
 AXES = ("data", "architecture", "method", "sparsity", "seed")
 ALWAYS = ("training.epochs", "training.batch_size", "training.learning_rate")
-OUTCOME = (
-    "test_accuracy", "test_loss", "best_validation_accuracy", "best_epoch", "prunable", "kept", "achieved_sparsity",
-    "effective_sparsity", "empty_layers", "macs_dense", "macs_kept", "gradient_norm", "force_objective", "revived",
-    "mask_bytes", "mask_entropy_bytes", "prune_seconds", "prune_passes", "train_seconds", "seconds",
-    "peak_memory_bytes",
-)  # fmt: skip
+NO_METRICS = {"sparsity", "seed", "classes", "threads", "git_dirty", "epochs"}  # parameters, steps and provenance
+LAYER_COLUMNS = ["tensor", "density", "effective_density"]
+
+
+def _numbers(record: type) -> list[str]:
+    """The fields of a record class that hold one number, or a truth."""
+    hints = typing.get_type_hints(record)
+    return [
+        f.name for f in dataclasses.fields(record) if {int, float, bool} & {hints[f.name], *get_args(hints[f.name])}
+    ]
+
+
+OUTCOME = [name for name in _numbers(TrialRecord) if name not in {*NO_METRICS, *_numbers(EpochRecord)}]
 
 
 def title(record: TrialRecord) -> str:
@@ -73,19 +81,37 @@ def differing(trials: Iterable[TrialConfig]) -> list[str]:
     return [name for name in names if len({str(config.get(name)) for config in configs}) > 1]
 
 
-def metrics(record: TrialRecord, epochs: Sequence[EpochRecord]) -> Iterator[tuple[str, float, int, int]]:
-    """Each epoch's numbers and the outcome's: name, value, time (ms since 1970), step (epochs finished)."""
+def metrics(
+    record: TrialRecord, epochs: Sequence[EpochRecord], layers: Iterable[Mapping[str, Any]] = ()
+) -> Iterator[tuple[str, float, int, int]]:
+    """Name, value, time (ms since 1970) and step: of epochs (finished), rounds, layers, and the outcome's.
+
+    Args:
+        record: the outcome.
+        epochs: in order.
+        layers: rows with the columns :data:`LAYER_COLUMNS`.
+    """
     start, end = times(record)
     clock = (start or 0) / 1000 + (record.prune_seconds or 0.0)
     for epoch in epochs:
         clock += epoch.epoch_seconds
-        for name, value in dataclasses.asdict(epoch).items():
-            if name not in ("trial_id", "epoch") and value is not None:
-                yield name, float(value), int(clock * 1000), epoch.epoch
+        yield from _each(epoch, "", int(clock * 1000), epoch.epoch, ("trial_id", "epoch"))
+    for one in record.rounds:
+        yield from _each(one, "round/", end or 0, one.round, ("round",))
+    for layer in layers:
+        for name in LAYER_COLUMNS[1:]:
+            if layer[name] is not None:
+                yield f"{name}/{layer['tensor'].removesuffix('.weight')}", layer[name], end or 0, record.epochs
     for name in OUTCOME:
         value = getattr(record, name)
         if value is not None:
             yield name, float(value), end or 0, record.epochs
+
+
+def _each(record: Any, prefix: str, clock: int, step: int, left_out: Sequence[str]) -> Iterator[Any]:
+    for name, value in dataclasses.asdict(record).items():
+        if name not in left_out and value is not None:
+            yield prefix + name, float(value), clock, step
 
 
 def config_json(sweep: SweepConfig) -> str:

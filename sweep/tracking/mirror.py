@@ -93,7 +93,8 @@ class Mirror:
         start, end = content.times(record)
         run = self._client.create_run(self._experiment, start, content.tags(record), run_name=content.title(record))
         params = [Param(*param) for param in content.params(record, self._differing).items()]
-        metrics = [Metric(*metric) for metric in content.metrics(record, self._epochs(record))]
+        layers = self._store.masks([record.trial_id], content.LAYER_COLUMNS).to_pylist()
+        metrics = [Metric(*metric) for metric in content.metrics(record, self._epochs(record), layers)]
         for some_params in _pieces(params, PARAMS_A_CALL):
             self._client.log_batch(run.info.run_id, params=some_params)
         for some_metrics in _pieces(metrics, METRICS_A_CALL):

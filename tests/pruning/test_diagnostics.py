@@ -6,39 +6,95 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import batch, convolutional, linear
+from networks import batch, convolutional, linear, perceptron
 from torch import nn
 
 import pruning
 from pruning.diagnostics import diagnose, effective, positions
 from pruning.masks import count, full
 
+Edges = dict[tuple, list[tuple]]  # unit -> (weight that leads on or None, next unit)
 
-def reachable(masks: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Brute force on a stack of linear layers: walk forward from the inputs and back from the outputs."""
-    forward = [torch.ones(masks[0].shape[1], dtype=torch.bool)]
-    for mask in masks:
-        forward.append((mask & forward[-1]).any(1))
-    backward = torch.ones(masks[-1].shape[0], dtype=torch.bool)
-    alive = []
-    for mask, inputs in zip(reversed(masks), reversed(forward[:-1]), strict=True):
-        alive.append(mask & inputs & backward[:, None])
-        backward = (mask & backward[:, None]).any(0)
-    return alive[::-1]
+
+def dense_edges(edges: Edges, name: str, mask: torch.Tensor, source: str, target: str) -> None:
+    for o, i in mask.nonzero().tolist():
+        edges.setdefault((source, i), []).append(((name, o, i), (target, o)))
+
+
+def convolution_edges(
+    edges: Edges, name: str, mask: torch.Tensor, source: str, target: str, side: int, padding: int
+) -> None:
+    """Edges of a convolution of side × side images, stride 1."""
+    outputs = side + 2 * padding - mask.shape[2] + 1
+    for o, i, ky, kx in mask.nonzero().tolist():
+        for y, x in itertools.product(range(outputs), repeat=2):
+            below, right = y + ky - padding, x + kx - padding
+            if 0 <= below < side and 0 <= right < side:
+                edges.setdefault((source, i, below, right), []).append(((name, o, i, ky, kx), (target, o, y, x)))
+
+
+def on_a_path(edges: Edges, masks: dict[str, torch.Tensor], first: str, last: str) -> dict[str, torch.Tensor]:
+    """Brute force: walk every path from a unit of the first layer to one of the last, and note the weights on it."""
+    alive = {name: torch.zeros_like(mask) for name, mask in masks.items()}
+
+    def walk(unit: tuple, weights: list[tuple]) -> None:
+        if unit[0] == last:
+            for name, *index in weights:
+                alive[name][tuple(index)] = True
+        for weight, following in edges.get(unit, ()):
+            walk(following, [*weights, weight] if weight else weights)
+
+    for unit in [unit for unit in edges if unit[0] == first]:
+        walk(unit, [])
+    return alive
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 6), min_size=2, max_size=6), st.floats(0.05, 0.9), st.integers(0, 10**6))
+@given(st.lists(st.integers(1, 4), min_size=2, max_size=6), st.floats(0.05, 0.9), st.integers(0, 10**6))
 def test_effective_weights_are_those_on_a_path_from_input_to_output(widths, density, seed):
-    torch.manual_seed(seed)
-    layers: list[nn.Module] = []
-    for inputs, outputs in itertools.pairwise(widths):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    model = nn.Sequential(*layers[:-1])
+    model = perceptron(*widths, seed=seed)
     masks = {name: torch.rand(w.shape) < density for name, w in pruning.prunable(model).items()}
-    alive = effective(model, masks, (widths[0],))
-    for found, expected in zip(alive.values(), reachable(list(masks.values())), strict=True):
-        assert torch.equal(found, expected)
+    edges: Edges = {}
+    for layer, (name, mask) in enumerate(masks.items()):
+        dense_edges(edges, name, mask, f"units {layer}", f"units {layer + 1}")
+    expected = on_a_path(edges, masks, "units 0", f"units {len(masks)}")
+    found = effective(model, masks, (widths[0],))
+    assert all(torch.equal(found[name], expected[name]) for name in masks)
+
+
+class Shortcuts(nn.Module):
+    """3×3 images: a convolution, max-pooling, a block with an identity and a 1×1 shortcut, a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.pool = nn.Conv2d(1, 2, 2, padding=1), nn.BatchNorm2d(2), nn.MaxPool2d(2)
+        self.second, self.shortcut = nn.Conv2d(2, 2, 3, padding=1), nn.Conv2d(2, 2, 1)
+        self.classifier = nn.Linear(8, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.pool(torch.relu(self.norm(self.first(images))))
+        return self.classifier((torch.relu(self.second(x)) + self.shortcut(x) + x).flatten(1))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.05, 0.8), st.integers(0, 10**6))
+def test_effective_weights_are_those_on_a_path_through_convolutions_pooling_and_shortcuts(density, seed):
+    torch.manual_seed(seed)
+    model = Shortcuts()
+    masks = {name: torch.rand(w.shape) < density for name, w in pruning.prunable(model).items()}
+    edges: Edges = {}
+    convolution_edges(edges, "first.weight", masks["first.weight"], "images", "features", 3, padding=1)
+    convolution_edges(edges, "second.weight", masks["second.weight"], "pooled", "sum", 2, padding=1)
+    convolution_edges(edges, "shortcut.weight", masks["shortcut.weight"], "pooled", "sum", 2, padding=0)
+    for c, y, x in itertools.product(range(2), range(4), range(4)):
+        edges.setdefault(("features", c, y, x), []).append((None, ("pooled", c, y // 2, x // 2)))
+    for c, y, x in itertools.product(range(2), repeat=3):
+        edges.setdefault(("pooled", c, y, x), []).append((None, ("sum", c, y, x)))
+        edges.setdefault(("sum", c, y, x), []).append((None, ("flat", 4 * c + 2 * y + x)))
+    dense_edges(edges, "classifier.weight", masks["classifier.weight"], "flat", "logits")
+    expected = on_a_path(edges, masks, "images", "logits")
+    found = effective(model, masks, (1, 3, 3))
+    assert all(torch.equal(found[name], expected[name]) for name in masks)
 
 
 def test_all_of_a_dense_network_is_effective_even_through_max_pooling_and_shifted_batchnorm():
@@ -84,7 +140,23 @@ def test_a_layer_without_weights_cuts_everything_off():
     masks = full(pruning.prunable(model))
     masks["4.weight"] = torch.zeros_like(masks["4.weight"])
     found = diagnose(model, masks, [batch()])
-    assert (found.effective_sparsity, found.empty_layers) == (1.0, 1)
+    assert (found.effective_sparsity, found.empty_layers, found.disconnected) == (1.0, 1, True)
+    assert found.sparsity == 1152 / 1432
+
+
+def test_a_network_without_weights_has_no_speedup_and_no_compression():
+    model = convolutional()
+    found = diagnose(model, {name: ~mask for name, mask in full(pruning.prunable(model)).items()}, [batch()])
+    assert (found.sparsity, found.empty_layers, found.disconnected) == (1.0, 3, True)
+    assert (found.speedup, found.compression_ratio) == (None, None)
+    assert (found.gradient_norm, found.force_objective) == (0.0, 0.0)
+
+
+def test_a_dense_network_gains_nothing():
+    model = convolutional()
+    found = diagnose(model, full(pruning.prunable(model)), [batch()])
+    assert (found.sparsity, found.effective_sparsity, found.empty_layers, found.disconnected) == (0.0, 0.0, 0, False)
+    assert (found.speedup, found.compression_ratio) == (1.0, 1.0)
 
 
 def test_gradient_norm_and_force_objective_by_hand():
@@ -106,6 +178,17 @@ def test_macs_are_output_positions_times_weights():
     found = diagnose(model, masks, [batch()])
     assert found.macs_dense == 16 * 4 * 3 * 9 + 640
     assert found.macs_kept == 16 * 3 * 3 * 9 + 640
+    assert found.speedup == (16 * 108 + 640) / (16 * 81 + 640)
+    assert found.compression_ratio == (108 + 640) / (81 + 640)
+    first, second = found.layers.values()  # 160 of the classifier's weights read the filter that is gone
+    assert (first.total, first.kept, first.effective_kept, first.macs_dense, first.macs_kept) == (
+        108,
+        81,
+        81,
+        1728,
+        1296,
+    )
+    assert (second.total, second.kept, second.effective_kept, second.macs_dense) == (640, 640, 480, 640)
 
 
 def test_a_convolutions_share_counts_once_a_use_when_it_is_used_twice():

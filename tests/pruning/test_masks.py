@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from pruning.masking import FixedMask
 from pruning.masks import (
-    FixedMask,
     apply,
     count,
     digest,

@@ -1,32 +1,26 @@
-"""Each score by hand arithmetic, and against an independent derivation."""
+"""Each score by hand arithmetic; what rounds do; what a method may not look at.
+
+Scores against independent derivations: test_derivations.py. SynFlow: test_synflow.py.
+"""
 
 import copy
 import itertools
 
 import pytest
 import torch
-from networks import batch, convolutional, linear
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import batch, convolutional, linear, perceptron, problem, residual, score
 from torch import nn
 from torch.nn import functional as F
 
 import pruning
-from pruning.masks import full
-from pruning.problem import LOSSES, Problem
+from pruning.masks import count, full
+from pruning.problem import LOSSES
 
-
-def squared(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """½ mean‖y − t‖²: its gradients and Hessians can be done in the head."""
-    return 0.5 * (outputs - targets).square().sum(1).mean()
-
-
-def problem(model, batches=(), loss=squared, seed=0, shape=None) -> Problem:
-    made = Problem(model, loss, torch.Generator().manual_seed(seed), shape)
-    made.batches = batches
-    return made
-
-
-def score(name: str, made: Problem, **options):
-    return pruning.find(name).score(made, **options)
+# y = 1·3 + (−2)·1 = 1 and t = 0: dL/dy = 1, g = dL/dθ = (3, 1)
+INPUTS = torch.tensor([[3.0, 1.0]])
+DATA = [(INPUTS, torch.tensor([[0.0]]))]
 
 
 def test_magnitude_is_the_absolute_weight():
@@ -34,129 +28,124 @@ def test_magnitude_is_the_absolute_weight():
 
 
 def test_snip_is_weight_times_gradient():
-    # y = 1·3 + (−2)·1 = 1, t = 0: dL/dy = 1, dL/dθ = (3, 1), |θ·g| = (3, 2)
-    made = problem(linear([1.0, -2.0]), [(torch.tensor([[3.0, 1.0]]), torch.tensor([[0.0]]))])
-    assert score("snip", made)["0.weight"].tolist() == [[3.0, 2.0]]
+    assert score("snip", problem(linear([1.0, -2.0]), DATA))["0.weight"].tolist() == [[3.0, 2.0]]
 
 
 def test_gradients_are_averaged_over_batches_before_the_absolute_value():
     # gradients (3, 1) and, with t = 2, dL/dy = −1: (−3, −1). Their mean is zero, the mean of |·| is not.
-    inputs = torch.tensor([[3.0, 1.0]])
-    made = problem(linear([1.0, -2.0]), [(inputs, torch.tensor([[0.0]])), (inputs, torch.tensor([[2.0]]))])
+    made = problem(linear([1.0, -2.0]), [*DATA, (INPUTS, torch.tensor([[2.0]]))])
     assert score("snip", made)["0.weight"].tolist() == [[0.0, 0.0]]
 
 
 def test_force_scores_a_removed_weight_by_its_dense_value_and_the_pruned_networks_gradient():
     # without the second weight y = 3, dL/dy = 3, g = (9, 3): FORCE scores (1·9, |−2|·3), not zero where masked
-    made = problem(linear([1.0, -2.0]), [(torch.tensor([[3.0, 1.0]]), torch.tensor([[0.0]]))])
+    made = problem(linear([1.0, -2.0]), DATA)
     made.mask({"0.weight": torch.tensor([[True, False]])})
     assert score("force", made)["0.weight"].tolist() == [[9.0, 6.0]]
 
 
 def test_iter_grasp_is_the_squared_gradient_without_the_weight():
-    made = problem(linear([1.0, -2.0]), [(torch.tensor([[3.0, 1.0]]), torch.tensor([[0.0]]))])
-    assert score("iter_grasp", made)["0.weight"].tolist() == [[9.0, 1.0]]
+    assert score("iter_grasp", problem(linear([1.0, -2.0]), DATA))["0.weight"].tolist() == [[9.0, 1.0]]
 
 
 def test_grasp_is_signed_weight_times_hessian_times_gradient():
     # g = (3, 1), H = x xᵀ = [[9, 3], [3, 1]], Hg = (30, 10), θ·Hg = (30, −20): the sign stays
-    made = problem(linear([1.0, -2.0]), [(torch.tensor([[3.0, 1.0]]), torch.tensor([[0.0]]))])
+    made = problem(linear([1.0, -2.0]), DATA)
     assert score("grasp", made, temperature=1.0)["0.weight"].tolist() == [[30.0, -20.0]]
 
 
-def test_removing_the_weight_that_grasp_scores_lowest_raises_the_gradient_norm_most_to_first_order():
-    torch.manual_seed(3)
-    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
-    inputs, labels = torch.randn(20, 4).double(), torch.randint(0, 3, (20,))
-    made = problem(model, [(inputs, labels)], LOSSES["cross_entropy"])
-    scores = score("grasp", made, temperature=1.0)
-
-    def norm(weight: torch.Tensor) -> float:
-        parameters = list(pruning.prunable(model).values())
-        g = torch.autograd.grad(F.cross_entropy(model(inputs), labels), parameters)
-        return float(sum(x.square().sum() for x in g))
-
-    weight, eps = model[0].weight, 1e-6
-    for index in [(0, 0), (2, 3), (4, 1)]:
-        value = weight.data[index].item()
-        change = []
-        for sign in (1, -1):
-            weight.data[index] = value * (1 + sign * eps)
-            change.append(norm(weight))
-        weight.data[index] = value
-        directional = (change[0] - change[1]) / (2 * eps)  # d‖g‖²/d(log θ_i) = 2 θ_i (Hg)_i
-        assert scores["0.weight"][index].item() == pytest.approx(directional / 2, rel=1e-4)
+def test_grasp_divides_the_logits_by_its_temperature():
+    # y / 2 = ½: g = ½·½·(3, 1), H = ¼·x xᵀ: θ·Hg = 1/16 · (30, −20)
+    made = problem(linear([1.0, -2.0]), DATA)
+    assert score("grasp", made, temperature=2.0)["0.weight"].tolist() == [[30 / 16, -20 / 16]]
+    assert pruning.find("grasp").options["temperature"] == 200.0
 
 
-def test_snip_is_the_finite_difference_of_the_loss_in_the_mask():
-    model = convolutional().double().eval()
-    inputs, labels = batch()
-    made = problem(model, [(inputs.double(), labels)], LOSSES["cross_entropy"])
-    scores = score("snip", made)
-    for name in ("0.weight", "10.weight"):
-        weight = model.get_parameter(name)
-        largest = int(scores[name].argmax())  # where rounding matters least beside the difference
-        index, eps = tuple(int(i) for i in torch.unravel_index(torch.tensor(largest), weight.shape)), 1e-5
-        losses, value = [], weight.data[index].item()
-        for c in (1 + eps, 1 - eps):
-            weight.data[index] = value * c
-            losses.append(F.cross_entropy(model(inputs.double()), labels).item())
-        weight.data[index] = value
-        expected = abs(losses[0] - losses[1]) / (2 * eps)
-        assert scores[name][index].item() == pytest.approx(expected, rel=1e-6)
+def test_grasp_on_a_redrawn_classifier_is_grasp_of_the_drawn_weights():
+    # H = x xᵀ and g = (3a + b)·x for weights (a, b): θ·Hg = 10·(3a + b) · (3a, b)
+    drawn = torch.empty(1, 2)
+    nn.init.xavier_normal_(drawn, generator=torch.Generator().manual_seed(5))
+    a, b = drawn[0].tolist()
+    model = linear([1.0, -2.0])
+    made = problem(model, DATA, seed=5)
+    found = score("grasp", made, temperature=1.0, redraw_classifier=True)["0.weight"]
+    assert found[0].tolist() == pytest.approx([30 * a * (3 * a + b), 10 * b * (3 * a + b)], rel=1e-5)
+    assert model[0].weight.tolist() == made.parameters["0.weight"].tolist() == [[1.0, -2.0]]
 
 
-def test_synflow_by_hand_on_two_layers():
-    # |W1| = [[1, 2], [0, 3]], |W2| = [[4, 5]]; R = 4·(1+2) + 5·(0+3) = 27
-    # share of W1[i, j] = |w|·|w2_i|: (4, 8; 0, 15); of W2[i] = |w2_i|·(sum of row i): (12, 15)
-    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))
-    model[0].weight.data, model[2].weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]]), torch.tensor([[-4.0, 5.0]])
-    scores = score("synflow", problem(model, shape=(2,)))
-    assert scores["0.weight"].tolist() == [[4.0, 8.0], [0.0, 15.0]]
-    assert scores["2.weight"].tolist() == [[12.0, 15.0]]
-
-
-def test_synflow_conserves_flow_through_every_layer_without_bias():
-    torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Linear(6, 9, bias=False), nn.ReLU(), nn.Linear(9, 7, bias=False), nn.ReLU(), nn.Linear(7, 3, bias=False)
+def test_grasp_redraws_every_linear_layer_and_nothing_else():
+    model, data = residual(), [batch()]
+    pruned = pruning.prune(
+        model, "grasp", 0.8, data, generator=torch.Generator().manual_seed(3), redraw_classifier=True
     )
-    sums = [float(s.sum()) for s in score("synflow", problem(model, shape=(6,))).values()]
-    assert sums == pytest.approx([sums[0]] * 3, rel=1e-12)
+    other = copy.deepcopy(model)
+    nn.init.xavier_normal_(other.classifier.weight, generator=torch.Generator().manual_seed(3))
+    expected = pruning.prune(other, "grasp", 0.8, data).masks
+    plain = pruning.prune(model, "grasp", 0.8, data).masks
+    assert all(torch.equal(pruned.masks[name], expected[name]) for name in expected)
+    assert any(not torch.equal(pruned.masks[name], plain[name]) for name in plain)
 
 
-def test_synflow_scores_stay_above_zero_in_a_network_too_deep_for_float32():
-    model = nn.Sequential(*[layer for _ in range(60) for layer in (nn.Linear(4, 4, bias=False), nn.ReLU())])
-    for parameter in model.parameters():
-        parameter.data.fill_(1e-2)
-    scores = score("synflow", problem(model, shape=(4,)))
-    assert all((s > 0).all() and s.isfinite().all() for s in scores.values())
+def test_grasp_redraws_both_layers_of_a_perceptron_one_after_the_other():
+    model, data = perceptron(4, 5, 3).double(), [(torch.randn(6, 4).double(), torch.randn(6, 3).double())]
+    found = score("grasp", problem(model, data, seed=1), redraw_classifier=True)
+    draws = torch.Generator().manual_seed(1)
+    for layer in (model[0], model[2]):
+        nn.init.xavier_normal_(layer.weight, generator=draws)
+    expected = score("grasp", problem(model, data))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_synflow_takes_batchnorm_by_its_running_statistics_and_absolute_values():
-    model = convolutional()
-    for layer in (model[1], model[5]):
-        layer.weight.data.uniform_(-2, -1)
-        layer.running_mean.uniform_(-1, 1)
-        layer.bias.data.zero_()
-        layer.running_mean.zero_()
-    negative = score("synflow", problem(model, shape=(3, 8, 8)))
-    for layer in (model[1], model[5]):
-        layer.weight.data.abs_()
-    positive = score("synflow", problem(model, shape=(3, 8, 8)))
-    assert all(torch.equal(negative[name], positive[name]) for name in positive)
+def test_a_network_without_a_linear_layer_has_no_classifier_to_redraw():
+    model = nn.Sequential(nn.Conv2d(3, 4, 8), nn.Flatten())
+    with pytest.raises(ValueError, match="^redraw_classifier: the network has no linear layer"):
+        pruning.prune(model, "grasp", 0.5, [batch()], redraw_classifier=True)
+
+
+def test_the_logit_loss_is_minus_the_mean_logit_of_the_right_class():
+    logits = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
+    assert LOSSES["logit"](logits, torch.tensor([0, 1])).item() == -(1.0 + 5.0) / 2
 
 
 def test_random_scores_are_uniform_and_depend_on_the_generator_alone():
     first, again, other = (score("random", problem(convolutional(width=32), seed=s)) for s in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["4.weight"], other["4.weight"])
-    assert abs(float(first["4.weight"].mean()) - 0.5) < 0.01
+    ordered = first["4.weight"].flatten().sort().values
+    assert (ordered - torch.linspace(0, 1, len(ordered), dtype=torch.float64)).abs().max() < 0.012  # Kolmogorov, 1e-3
 
 
-def test_the_logit_loss_is_minus_the_mean_logit_of_the_right_class():
-    logits = torch.tensor([[1.0, 2.0], [3.0, 5.0]])
-    assert LOSSES["logit"](logits, torch.tensor([0, 1])).item() == -(1.0 + 5.0) / 2
+@pytest.mark.parametrize("method", ["random", "random_layerwise"])
+def test_random_pruning_keeps_every_weight_equally_often(method):
+    model, kept = linear([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]), torch.zeros(2, 3)
+    for seed in range(600):
+        masks = pruning.prune(model, method, 0.5, generator=torch.Generator().manual_seed(seed)).masks
+        kept += masks["0.weight"]
+    assert ((kept / 600 - 0.5).abs() < 0.1).all()  # five standard deviations
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0, 0.999), st.integers(0, 1000))
+def test_random_layerwise_keeps_the_same_share_of_every_layer(sparsity, seed):
+    masks = pruning.prune(residual(), "random_layerwise", sparsity, generator=torch.Generator().manual_seed(seed)).masks
+    density = count(masks) / sum(mask.numel() for mask in masks.values())
+    assert all(abs(int(mask.sum()) - density * mask.numel()) < 1 for mask in masks.values())
+
+
+def test_where_all_scores_tie_the_first_weights_in_order_of_the_network_are_kept():
+    model = perceptron(2, 3, 2, bias=False)
+    for layer in (model[0], model[2]):
+        layer.weight.data.fill_(0.5)
+    kept = torch.cat([mask.flatten() for mask in pruning.prune(model, "magnitude", 1 / 3).masks.values()])
+    assert kept.tolist() == [True] * 8 + [False] * 4
+
+
+def test_weights_without_any_gradient_tie_and_still_the_count_is_exact():
+    model = perceptron(4, 6, 3)
+    model[0].bias.data.fill_(-1e6)  # no unit is ever active: all of both layers' scores are zero
+    data = [(torch.rand(8, 4), torch.randint(0, 3, (8,)))]
+    for method in ("snip", "force", "iter_snip", "iter_grasp", "grasp"):
+        assert count(pruning.prune(model, method, 0.5, data).masks) == 21, method
 
 
 def test_one_round_of_iter_snip_and_force_is_snip_to_the_bit():

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from networks import batch, convolutional
+from networks import batch, convolutional, linear, squared
 from torch import nn
 
 import pruning
@@ -95,6 +95,52 @@ def test_passes_count_every_forward_and_backward_over_a_batch():
     assert pruning.prune(convolutional(), "force", 0.9, data, rounds=3).passes == 12
     assert pruning.prune(convolutional(), "grasp", 0.9, data).passes == 4 + 6
     assert pruning.prune(convolutional(), "synflow", 0.9, data, rounds=3).passes == 6
+
+
+@pytest.mark.parametrize(
+    ("method", "rounds", "work"),
+    [
+        ("dense", 0, 0),
+        ("random", 0, 0),
+        ("erk", 0, 0),
+        ("magnitude", 0, 0),
+        ("snip", 0, 1 + 2),  # forward, backward
+        ("grasp", 0, (1 + 2) + (1 + 2 + 2)),  # g; then forward, g with its graph, and the gradient of gᵀg
+        ("iter_snip", 4, 4 * 3),
+        ("force", 4, 4 * 3),
+        ("iter_grasp", 4, 4 * 3),
+    ],
+)
+def test_work_is_a_forward_pass_an_input_and_two_for_every_backward_pass(method, rounds, work):
+    data = [batch(0, size=16), batch(1, size=5)]
+    options = {"rounds": rounds} if rounds else {}
+    sparsity = 0.9 if pruning.find(method).removes else 0.0
+    assert pruning.prune(convolutional(), method, sparsity, data, **options).work == work * 21
+
+
+def test_synflow_works_on_one_input_a_round_whatever_the_batches():
+    assert pruning.prune(convolutional(), "synflow", 0.9, [batch(size=16)], rounds=7).work == 7 * 3
+
+
+def test_fresh_batches_are_paid_for_by_their_own_size():
+    def supply(step: int):
+        return [batch(step, size=10 * step)]
+
+    assert pruning.prune(convolutional(), "force", 0.9, supply, rounds=3).work == 3 * (10 + 20 + 30)
+
+
+def test_the_force_objective_of_a_round_is_that_of_the_mask_that_it_starts_from():
+    # y = 1·3 + (−2)·1 = 1, t = 0: g = (3, 1), Σ|θg| = 5; without the second weight y = 3: g = (9, 3), Σ c|θg| = 9
+    data = [(torch.tensor([[3.0, 1.0]]), torch.tensor([[0.0]]))]
+    pruned = pruning.prune(linear([1.0, -2.0]), "force", 0.5, data, loss=squared, rounds=2, schedule="linear")
+    assert [r.kept for r in pruned.rounds] == [2, 1]
+    assert [r.force_objective for r in pruned.rounds] == [5.0, 5.0]
+    more = pruning.prune(linear([1.0, -2.0]), "force", 0.5, data, loss=squared, rounds=5)
+    assert [(r.kept, r.force_objective) for r in more.rounds] == [(2, 5.0), (2, 5.0), (1, 5.0), (1, 9.0), (1, 9.0)]
+    assert [r.force_objective for r in pruning.prune(linear([1.0, -2.0]), "synflow", 0.5, data, rounds=2).rounds] == [
+        None,
+        None,
+    ]
 
 
 def test_channels_last_models_are_pruned_like_contiguous_ones():

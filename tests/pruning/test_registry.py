@@ -1,14 +1,36 @@
 """Registration, look-up and options."""
 
+import inspect
+
 import pytest
 
+import pruning
 from pruning import registry
+from pruning.masking import Masking
+from pruning.method import TIMES, Method
+from pruning.options import TAKEN
 from pruning.registry import find, names, register
+
+PUBLISHED = {"magnitude", "snip", "grasp", "iter_snip", "iter_grasp", "force", "synflow"}
+
+
+@pytest.fixture(autouse=True)
+def _registry_as_before(monkeypatch):
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
 
 
 def test_the_papers_methods_and_the_controls_are_there():
-    expected = {"dense", "random", "random_layerwise", "erk", "magnitude", "snip", "grasp"}
-    assert expected | {"iter_snip", "iter_grasp", "force", "synflow"} == set(names())
+    controls = {"dense", "random", "random_layerwise", "erk"}
+    others = {"ntk_sap", "prospr", "phew", "set", "rigl", "imp", "magnitude_after"}
+    assert {name for name in names() if find(name).shipped} == PUBLISHED | controls | others
+
+
+def test_methods_know_when_their_mask_is_made():
+    assert {find(name).time for name in PUBLISHED} == {"at initialization"}
+    assert {find(name).time for name in ("dense", "random", "random_layerwise")} == {"control"}
+    assert Method("m", "p", lambda problem: {}, masking=Masking).time == "during training"
+    assert Method("m", "p", lambda problem: {}, masking=Masking, starts_dense=True).time == "after training"
+    assert {find(name).time for name in names()} <= set(TIMES)
 
 
 def test_an_unknown_method_is_answered_with_the_nearest_known_one():
@@ -18,17 +40,55 @@ def test_an_unknown_method_is_answered_with_the_nearest_known_one():
         find("xyz")
 
 
+def mine(problem):
+    """Mine."""
+
+
 def test_a_name_cannot_be_taken_twice():
-    with pytest.raises(ValueError, match="a method named 'snip' is registered already"):
+    with pytest.raises(ValueError, match="a method named 'snip' is registered already, in pruning.methods.snip"):
         register("snip", paper="none")(lambda problem: {})
+    register("mine", paper="ours")(mine)
+    with pytest.raises(ValueError, match="a method named 'mine' is registered already"):
+        register("mine", paper="ours")(lambda problem: {})
+    assert find("mine").score is mine
+
+
+def test_a_function_that_is_defined_again_takes_the_place_of_the_earlier_one():
+    code = "def yours(problem, *, power: float = {power}): 'Yours.'"
+    for power in (1.0, 2.0):  # a notebook's cell, run again after a change
+        cell: dict = {"__name__": "__main__"}
+        exec(compile(code.format(power=power), f"cell {power}", "exec"), cell)
+        register("yours", paper="ours")(cell["yours"])
+    assert find("yours").options["power"] == 2.0
+    module: dict = {"__name__": "labs.methods"}  # the script's own file, imported as a module
+    exec(compile(code.format(power=3.0), "cell 2.0", "exec"), module)
+    register("yours", paper="ours")(module["yours"])
+    assert find("yours").options["power"] == 3.0
 
 
 def test_options_are_the_loops_and_the_scores_own():
-    assert find("force").options == {"rounds": 60, "schedule": "exponential", "scope": "global"}
-    assert find("grasp").options == {"scope": "global", "temperature": 200.0}
+    assert find("force").options == {"rounds": 60, "schedule": "exponential", "scope": "global", "floor": 0.0}
+    assert find("grasp").options.items() >= {"scope": "global", "floor": 0.0, "temperature": 200.0}.items()
     assert find("synflow").options["rounds"] == 100
     assert find("erk").options == {}
     assert find("dense").options == {}
+
+
+def test_options_that_are_off_by_default_and_stay_off_leave_no_trace():
+    assert find("force").resolve({}) == {"rounds": 60, "schedule": "exponential", "scope": "global"}
+    assert find("force").resolve({"floor": 0, "rounds": 5}) == {
+        "rounds": 5,
+        "schedule": "exponential",
+        "scope": "global",
+    }
+    assert find("force").resolve({"floor": 0.5})["floor"] == 0.5
+
+    def score(problem, *, sure: bool = True, some: int = 3, maybe: bool = False, more: int = 0): ...
+
+    method = Method("m", "p", score)
+    assert method.resolve({}) == {"scope": "global", "sure": True, "some": 3}
+    switched = {"sure": False, "some": 0, "maybe": True, "more": 1}  # what is on by default and is turned off stays
+    assert method.resolve(switched) == {"scope": "global", **switched}
 
 
 def test_given_options_stand_over_defaults_and_whole_numbers_become_floats_where_floats_are_meant():
@@ -49,11 +109,81 @@ def test_given_options_stand_over_defaults_and_whole_numbers_become_floats_where
         ("grasp", {"temperature": 0}, "temperature: must be a finite number above 0"),
         ("grasp", {"temperature": float("nan")}, "must be a finite number"),
         ("dense", {"scope": "global"}, "its options: none"),
+        ("snip", {"floor": 1.5}, r"floor: a share of the network's density, in \[0, 1\], not 1.5"),
+        ("snip", {"floor": -0.1}, r"floor: a share of the network's density, in \[0, 1\], not -0.1"),
+        ("snip", {"floor": 0.5, "scope": "layerwise"}, "floor: scope layerwise fixes"),
     ],
 )
 def test_a_wrong_option_says_what_is_valid(method, options, message):
     with pytest.raises(ValueError, match=message):
         find(method).resolve(options)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sure": 1}, "^sure: method m takes true or false, not 1$"),
+        ({"sure": "yes"}, "^sure: method m takes true or false, not 'yes'$"),
+        ({"few": -1}, "^few: must be 0 or more, not -1$"),
+        ({"few": True}, "^few: method m takes a whole number such as 3, not True$"),
+        ({"steps": 0}, "^steps: must be at least 1, not 0$"),
+        ({"every": 0}, "^every: must be at least 1, not 0$"),
+        ({"power": float("inf")}, "^power: must be a finite number, not inf$"),
+        ({"kind": 3}, "^kind: method m takes text such as 'plain', not 3$"),
+        ({"power": -1.0}, "^power: must not be negative$"),
+    ],
+)
+def test_options_of_a_methods_own_are_held_to_their_kind_and_to_its_own_check(given, message):
+    def score(
+        problem, *, sure=True, few: int = 3, steps: int = 3, every: int = 1, power: float = 1.0, kind: str = "plain"
+    ): ...
+
+    def check(options):
+        if options["power"] < 0:
+            raise ValueError("power: must not be negative")
+
+    with pytest.raises(ValueError, match=message):
+        Method("m", "p", score, check=check).resolve(given)
+
+
+def test_what_a_masking_refuses_is_refused_when_a_config_is_read():
+    class Moving(Masking):
+        def __init__(self, masks, course, *, drop: float = 0.3, epoch: int = 1):
+            super().__init__(masks, course)
+            if not 0 < drop < 1:
+                raise ValueError(f"drop: must lie between 0 and 1, not {drop}")
+            if epoch >= course.epochs:
+                raise ValueError(f"epoch: there are {course.epochs}")
+
+    method = Method("m", "p", lambda problem: {}, masking=Moving)
+    with pytest.raises(ValueError, match="^drop: must lie between 0 and 1, not 1.5$"):
+        method.resolve({"drop": 1.5})
+    assert method.resolve({"epoch": 10_000})["epoch"] == 10_000  # which training it is for, nobody knows yet
+
+
+def test_a_function_whose_options_no_config_could_set_is_refused_at_once():
+    def by_position(problem, power=1.0): ...
+
+    def without_default(problem, *, power): ...
+
+    def without_value(problem, *, layers=None): ...
+
+    def taken(problem, *, loss="logit"): ...
+
+    for score, message in {
+        by_position: r"method m: its function takes the problem, then options by keyword alone",
+        without_default: "that of 'power' is none at all",
+        without_value: "that of 'layers' is None",
+        taken: "an option called 'loss', which means something else: rename it",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            register("m", paper="p")(score)
+    assert "m" not in names()
+
+
+def test_no_option_can_be_called_what_prune_calls_something_else():
+    arguments = inspect.signature(pruning.prune).parameters.values()
+    assert {"name", *(a.name for a in arguments if a.kind is not a.VAR_KEYWORD)} == set(TAKEN)
 
 
 def test_every_method_has_a_one_line_summary_and_a_paper():
@@ -62,11 +192,6 @@ def test_every_method_has_a_one_line_summary_and_a_paper():
         assert find(name).paper
 
 
-def test_a_registered_function_is_returned_as_it_was(monkeypatch):
-    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
-
-    def mine(problem):
-        """Mine."""
-
+def test_a_registered_function_is_returned_as_it_was():
     assert register("mine", paper="ours")(mine) is mine
     assert find("mine").score is mine

@@ -85,7 +85,8 @@ def test_configs_are_frozen(config):
 
 
 def test_a_trial_config_survives_the_way_through_plain_values(config):
-    for trial in expand(read_sweep(config(method="method: [dense, {name: force, rounds: 7}, erk]"))):
+    sweep = config(method="method: [dense, {name: force, rounds: 7}, erk]")
+    for trial in expand(read_sweep(sweep, ["grid.ablation=[none, invert]"])):
         assert trial_from(trial.as_dict()) == trial
 
 
@@ -151,6 +152,12 @@ BAD = {
         "an option is text, a finite number",
     ),
     "mapping as option": ({"method": "method: {name: grasp, temperature: {a: 1}}"}, [], "not a mapping"),
+    "unknown ablation": ({}, ["grid.ablation=inverse"], "grid.ablation: unknown ablation 'inverse'; did you mean 'inv"),
+    "a rewind beyond the training": (
+        {"method": "method: [snip, {name: imp, rewind_epoch: 10}]"},
+        ["training.epochs=10"],
+        r"tiny\.yaml:5: grid.method.rewind_epoch: must be at least 0 and below the 10 epochs",
+    ),
     "empty axis": ({"method": "method: []"}, [], "grid.method: is empty"),
     "nameless method": ({"method": "method: {rounds: 3}"}, [], "a name, or a mapping such as"),
     "fractional seed": ({"seed": "seed: 0.5"}, [], "must be a whole number, not 0.5"),

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 import pruning
+from pruning.diagnostics import Layer
 from pruning.masks import full
 from pruning.packing import unpack
 from pruning.problem import Batch
+from sweep.recording import mask_records
 from sweep.records import Outcome
 from sweep.store import Store
-from sweep.trial import mask_records
 from training import data, models, seeding
 
 SPARSITIES = (0.0, 0.5, 0.9, 0.99, 0.995, 0.999)
@@ -39,7 +40,8 @@ def test_kept_count_is_total_minus_rounded_removed_count(architecture, method, t
     rounds = {"rounds": 2} if preset.rounds else {}  # the count does not depend on how many
     for sparsity in SPARSITIES if preset.removes else (0.0,):
         masks = pruning.prune(model, method, sparsity, batches, **rounds).masks
-        records = tuple(mask_records("a" * 16, masks, dict.fromkeys(masks, 0)))
+        layers = {n: Layer(m.numel(), int(m.count_nonzero()), 0, 0, 0) for n, m in masks.items()}
+        records = tuple(mask_records("a" * 16, masks, layers, layers))
         store.write(Outcome(outcome().trial, masks=records))
         rows = store.masks().to_pylist()
         kept = sum(int(np.count_nonzero(unpack(r["encoding"], r["packed"], r["shape"]).numpy())) for r in rows)

@@ -76,3 +76,31 @@ def test_a_trials_title_is_what_a_person_calls_it():
         t for t in expand(read_sweep(CONFIGS / "cifar10.yaml")) if t.method.name == "force" and t.sparsity > 0.99
     )
     assert title(trial) == "resnet50 force rounds=300 99.5% s0"
+
+
+def test_an_ablation_is_an_axis_that_dense_and_sparsity_zero_have_no_part_in():
+    settings = ["grid.method=[dense, snip]", "grid.sparsity=[0, 0.9]", "grid.seed=0"]
+    trials = expand(read_sweep(CONFIGS / "digits.yaml", [*settings, "grid.ablation=[none, invert]"]))
+    assert [(t.method.name, t.sparsity, t.ablation) for t in trials] == [
+        ("dense", 0.0, "none"),
+        ("snip", 0.0, "none"),
+        ("snip", 0.9, "none"),
+        ("snip", 0.9, "invert"),
+    ]
+    assert title(trials[-1]) == "vgg_digits snip ablation=invert 90% s0"
+
+
+def test_an_ablation_changes_the_name_and_none_leaves_it_as_it_was():
+    settings = ["grid.method=snip", "grid.sparsity=0.99", "grid.seed=0"]
+    trials = expand(read_sweep(CONFIGS / "digits.yaml", [*settings, "grid.ablation=[none, invert, reinitialize]"]))
+    names = [trial_id(trial) for trial in trials]
+    assert names[0] == GOLDEN["digits", "snip", 0.99, 0]
+    assert len(set(names)) == 3
+
+
+def test_an_option_that_is_off_and_stays_off_is_no_part_of_the_name():
+    def name(method):
+        settings = [f"grid.method={method}", "grid.sparsity=0.99", "grid.seed=0"]
+        return trial_id(expand(read_sweep(CONFIGS / "digits.yaml", settings))[0])
+
+    assert name("{name: snip, floor: 0}") == GOLDEN["digits", "snip", 0.99, 0] != name("{name: snip, floor: 0.1}")

@@ -20,9 +20,9 @@ from sweep import launch
 from sweep.config import SweepConfig, TrialConfig, read_sweep
 from sweep.errors import InputError
 from sweep.grid import expand, trial_id
+from sweep.recording import describe
 from sweep.records import EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
-from sweep.trial import describe
 from sweep.watch import Stop
 
 # Ray and what it imports warn of their own affairs

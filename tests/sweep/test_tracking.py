@@ -10,10 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -21,11 +21,11 @@ from sweep import tracking
 from sweep.config import SweepConfig, TrialConfig, read_sweep
 from sweep.errors import InputError
 from sweep.grid import expand, title, trial_id
-from sweep.records import EpochRecord, Outcome, TrialRecord
+from sweep.recording import describe
+from sweep.records import EpochRecord, MaskRecord, Outcome, RoundRecord, TrialRecord
 from sweep.store import Store
 from sweep.tracking import Exporter, default_uri, ui_command
 from sweep.tracking.mirror import redacted
-from sweep.trial import describe
 
 CONFIG = """
 name: mirrored
@@ -165,6 +165,38 @@ def test_epochs_are_metrics_at_the_time_they_ended(sweep: SweepConfig, store: St
         (2, 0.5, 6000),
         (3, 1 / 3, 7000),
     ]
+
+
+def test_rounds_and_layers_are_metrics_too(sweep: SweepConfig, store: Store, database: str) -> None:
+    rounds = (RoundRecord(1, 0.5, 4, 0, 4, 2.5), RoundRecord(2, 0.25, 2, 1, 3, None))
+    made = outcome(expand(sweep)[0], rounds=rounds)
+    mask = MaskRecord(
+        made.trial.trial_id, "0.weight", 0, (2, 4), 8, 4, 0.5, 3, "bits", b"U", "h", effective_density=0.375
+    )
+    export(sweep, store, replace(made, masks=(mask,)))
+    (run,) = trial_runs(database).values()
+    shown = run.data.metrics
+    assert (shown["density/0"], shown["effective_density/0"]) == (0.5, 0.375)
+    client, history = client_of(database), {}
+    for name in ("density", "kept", "revived", "lost", "force_objective"):
+        history[name] = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, f"round/{name}")]
+    assert history["revived"] == [(1, 0.0), (2, 1.0)]
+    assert history["lost"] == [(1, 4.0), (2, 3.0)]
+    assert history["density"] == [(1, 0.5), (2, 0.25)]
+    assert history["force_objective"] == [(1, 2.5)]
+
+
+def test_every_number_of_the_record_is_a_metric_or_a_parameter(sweep: SweepConfig, store: Store, database: str) -> None:
+    hints = get_type_hints(TrialRecord)
+    numbers = {f.name: {hints[f.name], *get_args(hints[f.name])} & {int, float, bool} for f in fields(TrialRecord)}
+    left_out = {"sparsity", "seed", "classes", "epochs", "threads", "git_dirty"}
+    facts = {name: True if bool in kind else 2 for name, kind in numbers.items() if kind and name not in left_out}
+    export(sweep, store, outcome(expand(sweep)[0], **facts))
+    (run,) = trial_runs(database).values()
+    assert {"final_effective_sparsity", "training_flops", "speedup", "disconnected", "peak_memory_bytes"} <= set(facts)
+    # of epochs a metric has a history of its own; the record repeats the last
+    of_epochs = {f.name for f in fields(EpochRecord)}
+    assert set(facts) - of_epochs <= set(run.data.metrics)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,80 @@
+"""Drop and grow: masks that move while a network trains, every layer keeping its count (SET, RigL)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from pruning.masking import Course, Masking
+from pruning.masks import Masks, Scores, keep_highest_per_layer
+
+
+class DropAndGrow(Masking):
+    """From time to time, each layer drops its smallest active weights and grows as many others.
+
+    Dropped are the k smallest |θ| of the layer's active weights; grown the k highest growth scores of all that are
+    then not active, the dropped ones included: one that is dropped and grown at once stays as it was. Every other
+    grown weight starts at zero, and the optimizer's momentum and moments of it with it: the optimizer sees dense
+    gradients, so they would be a memory of a time when the weight was not there.
+
+    Args:
+        masks: to start from.
+        course: the one training.
+        drop: share of a layer's active weights, in (0, 1).
+        every: how many steps or epochs lie between two changes.
+
+    Raises:
+        ValueError: "option: what is wrong", for an option out of range; "ablation: …" where ``course`` inverts.
+    """
+
+    course: Course
+
+    def __init__(self, masks: Masks, course: Course, *, drop: float, every: int):
+        super().__init__(masks, course)
+        if not 0 < drop < 1:
+            raise ValueError(f"drop: must lie between 0 and 1, not {drop}")
+        if every < 1:
+            raise ValueError(f"every: must be at least 1, not {every}")
+        if course.invert:
+            raise ValueError(
+                "ablation: 'invert' keeps the lowest scores, and this method starts from random ones; leave it out"
+            )
+        self._drop, self._every = drop, every
+
+    def before_training(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Bind the masks to the model's parameters, and to what the optimizer remembers of them."""
+        super().before_training(model, optimizer)
+        self._parameters = {name: model.get_parameter(name) for name in self.masks}
+        self._optimizer = optimizer
+
+    def _due(self, now: int, end: float) -> bool:
+        """Whether the mask moves at this step or epoch (from 1 on): once in ``every``, before ``end``.
+
+        Where that would be never, it is once, half-way to the end.
+        """
+        every = self._every if self._every < end else math.ceil(end / 2)
+        return now < end and now % every == 0
+
+    def _move(self, share: float, growth: Scores) -> None:
+        """Drop ``share`` of each layer's active weights and grow those with the highest of the growth scores."""
+        before, active, dropped = self.masks, {}, {}
+        for name, mask in before.items():
+            active[name] = int(mask.count_nonzero())
+            dropped[name] = round(share * active[name])
+        sizes = {name: magnitude(weight) for name, weight in zip(before, self._weights, strict=True)}
+        left = keep_highest_per_layer(sizes, {name: active[name] - dropped[name] for name in active}, before)
+        grown = keep_highest_per_layer(growth, dropped, {name: ~mask for name, mask in left.items()})
+        self._change({name: mask | grown[name] for name, mask in left.items()})
+        self._zero()
+        for name, parameter in self._parameters.items():
+            self._forget(parameter, grown[name] & ~before[name])
+
+    def _forget(self, parameter: nn.Parameter, new: Tensor) -> None:
+        for remembered in self._optimizer.state.get(parameter, {}).values():
+            if isinstance(remembered, Tensor) and remembered.shape == parameter.shape:
+                remembered.masked_fill_(new, 0)
+
+
+def magnitude(values: Tensor) -> Tensor:
+    """|values|, zero for what is no number: that a training diverges is for the training loop to say."""
+    return values.detach().abs().nan_to_num()

@@ -1,0 +1,94 @@
+"""Masking: what happens to the masks while a network is trained.
+
+The training loop asks what to do before the first step, after each step and after each epoch; whoever runs it asks,
+after a training, whether there shall be another. A mask made before training only zeroes the removed weights again;
+sparse training moves its mask; pruning after training makes one and asks for the next training.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pruning.masks import Masks, apply
+from pruning.rounds import Round, compare
+
+
+@dataclass(frozen=True)
+class Course:
+    """The training that a masking is for.
+
+    Attributes:
+        sparsity: fraction of the weights that is removed in the end.
+        epochs: of one training.
+        steps_per_epoch: optimizer steps.
+        generator: CPU generator of whatever is drawn.
+        invert: remove what would be kept: a control.
+    """
+
+    sparsity: float
+    epochs: int
+    steps_per_epoch: int
+    generator: torch.Generator
+    invert: bool = False
+
+
+class Masking:
+    """What all maskings have in common: removed weights are zero before and after every step.
+
+    Momentum and weight decay may move a removed weight inside the optimizer's step, never beyond it.
+
+    Attributes:
+        masks: as they are now. They may be exchanged for others between trainings.
+        rounds: every change of the masks so far.
+        dense_gradients: steps that needed the gradient of removed weights too (RigL's price).
+    """
+
+    def __init__(self, masks: Masks, course: Course | None = None):
+        self.masks = masks
+        self.course = course
+        self.rounds: list[Round] = []
+        self.dense_gradients = 0
+        self._weights: list[Tensor] = []
+
+    @property
+    def epochs(self) -> int:
+        """Of all trainings together."""
+        return self.course.epochs if self.course else 0
+
+    def before_training(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Bind the masks to the model's parameters and zero the removed weights.
+
+        Raises:
+            ValueError: the masks belong to another network.
+        """
+        device = next(model.parameters()).device
+        self.masks = {name: mask.to(device) for name, mask in self.masks.items()}
+        apply(model, self.masks)
+        self._weights = [model.get_parameter(name).data for name in self.masks]
+
+    def after_step(self) -> None:
+        """Zero the removed weights again."""
+        self._zero()
+
+    def after_epoch(self, epoch: int) -> None:
+        """Epochs count from 1, in every training."""
+
+    def after_training(self, model: nn.Module) -> int | None:
+        """The epoch that another training starts with, the model being as it shall start; None: that was all.
+
+        Weights that the masks remove need not be zero yet: :meth:`before_training` sees to that.
+        """
+        return None
+
+    def _change(self, masks: Masks) -> None:
+        """Go over to other masks, and note what that does."""
+        self.rounds.append(compare(len(self.rounds) + 1, self.masks, masks))
+        self.masks = masks
+
+    def _zero(self) -> None:
+        torch._foreach_mul_(self._weights, list(self.masks.values()))
+
+
+class FixedMask(Masking):
+    """A mask made before training and kept to the end: pruning at initialization."""

@@ -1,0 +1,85 @@
+"""Magnitude pruning after training (Han, Pool, Tran & Dally, NeurIPS 2015): train, prune, retrain.
+
+    s_i = |θ_i| after training;  n·d^(r/R) of n weights are left after round r of R, d = 1 − sparsity
+
+Training starts with the dense network. After it the smallest weights go, and what is left is trained on from the
+values that it has, for the last ``retrain`` epochs of the recipe at the learning rates that these have there. The
+default, 0, is all epochs again: learning-rate rewinding (Renda, Frankle & Carbin, ICLR 2020), which needs no choice
+of a rate. With milestones and a few epochs it is fine-tuning at the last, small rate. ``rounds`` repeats pruning and
+retraining, so that R rounds cost R retrainings. The optimizer starts anew in each; the ablation ``invert`` keeps the
+smallest weights. The kept count is exact after each round, and thresholds are global unless ``scope`` says otherwise.
+
+Authors' code: none was read. The paper's threshold is a layer's own, proportional to the standard deviation of its
+weights, so that no sparsity is fixed beforehand; the nearest of our options is ``scope: layerwise``, the same density
+in every layer. A global threshold is that of the lottery tickets' code.
+"""
+
+from torch import nn
+
+from pruning import scopes
+from pruning.masking import Course, Masking
+from pruning.masks import Masks, Scores, kept_count
+from pruning.methods.magnitude import magnitude
+from pruning.problem import Problem
+from pruning.registry import register
+from pruning.schedules import kept_counts
+
+
+class MagnitudeAfter(Masking):
+    """Remove the smallest weights after each training but the last.
+
+    Args:
+        masks: to start from: all True for a dense start.
+        course: one training and the sparsity in the end.
+        rounds: R, how often to prune and train again.
+        retrain: epochs of a retraining, the last ones of the recipe; 0: all of them.
+        scope: a name of :data:`pruning.scopes.SCOPES`.
+        floor: the least density of a layer, see :func:`pruning.scopes.select`.
+
+    Raises:
+        ValueError: "option: what is wrong", for an option out of range.
+    """
+
+    course: Course
+
+    def __init__(
+        self,
+        masks: Masks,
+        course: Course,
+        *,
+        rounds: int = 1,
+        retrain: int = 0,
+        scope: str = "global",
+        floor: float = 0.0,
+    ):
+        super().__init__(masks, course)
+        if rounds < 1:
+            raise ValueError(f"rounds: must be at least 1, not {rounds}")
+        if not 0 <= retrain <= course.epochs:
+            raise ValueError(f"retrain: must be between 0 and the {course.epochs} epochs of training, not {retrain}")
+        scopes.check(scope, floor)
+        self._times = rounds
+        self._restart = course.epochs - (retrain or course.epochs) + 1
+        self._scope, self._floor = scope, floor
+
+    @property
+    def epochs(self) -> int:
+        """Of the first training and a retraining a round."""
+        return self.course.epochs + self._times * (self.course.epochs - self._restart + 1)
+
+    def after_training(self, model: nn.Module) -> int | None:
+        """Prune, unless the last round's network has just been trained."""
+        done, total = len(self.rounds), sum(mask.numel() for mask in self.masks.values())
+        if done == self._times:
+            return None
+        kept = kept_counts(total, kept_count(total, self.course.sparsity), self._times, "exponential")[done]
+        sign = -1 if self.course.invert else 1
+        scores = {name: sign * model.get_parameter(name).detach().abs() for name in self.masks}
+        self._change(scopes.select(scores, kept, self.masks, self._scope, self._floor))
+        return self._restart
+
+
+@register("magnitude_after", paper="arXiv:1506.02626", data=False, masking=MagnitudeAfter, starts_dense=True)
+def magnitude_after(problem: Problem) -> Scores:
+    """Magnitude pruning of the trained network, then training what is left of it."""
+    return magnitude(problem)

@@ -1,0 +1,48 @@
+"""SET (Mocanu et al., Nature Communications 2018): sparse evolutionary training.
+
+    s_i ~ U(0, 1) within a layer, layer densities by the Erdős–Rényi kernel;
+    after each epoch but the last, in each layer:  drop the share ζ of smallest |θ_i|, grow as many at random
+
+ζ is the option ``drop``; ``every`` counts epochs (a training that is too short for it moves its mask once, half-way).
+A grown weight starts at zero, with no momentum. Layers keep their counts, so the sparsity is exact all the time.
+An epoch's validation accuracy is that of the network just after the change; after the last epoch there is none. As
+the mask that it starts from is random, there is nothing that the ablation ``invert`` could turn round: it is refused.
+
+Authors' code: drops by sign, the share ζ of the positive weights and the share ζ of the negative ones. Of its two
+implementations, the sparse one starts grown weights at random values and leaves the mask alone after the last epoch,
+as here; the dense one starts them at zero, as here, but so it does a weight that is dropped and grown at once, and its
+optimizer starts anew each epoch. Layers are Erdős–Rényi graphs of neurons, and the classifier of its CIFAR-10 network
+is dense. None of our options reproduces these. Evci et al. (ICML 2020) describe SET's drop as ours, by |θ|.
+"""
+
+import torch
+
+from pruning.drop_and_grow import DropAndGrow
+from pruning.masking import Course
+from pruning.masks import Masks, Scores
+from pruning.methods.random import random
+from pruning.problem import Problem
+from pruning.registry import register
+
+
+class SparseEvolution(DropAndGrow):
+    """SET's mask. See :class:`DropAndGrow`; ``every`` counts epochs."""
+
+    def __init__(self, masks: Masks, course: Course, *, drop: float = 0.3, every: int = 1):
+        super().__init__(masks, course, drop=drop, every=every)
+
+    def after_epoch(self, epoch: int) -> None:
+        """Drop the smallest, grow at random."""
+        if self._due(epoch, self.course.epochs):
+            # on the CPU: the same masks on every device
+            draws = {
+                name: torch.rand(mask.shape, generator=self.course.generator, dtype=torch.float64).to(mask.device)
+                for name, mask in self.masks.items()
+            }
+            self._move(self._drop, draws)
+
+
+@register("set", paper="doi:10.1038/s41467-018-04316-3", data=False, scope="erk", masking=SparseEvolution)
+def sparse_evolution(problem: Problem) -> Scores:
+    """Sparse training: a random mask that drops its smallest weights and grows others at random, every epoch."""
+    return random(problem)

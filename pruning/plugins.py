@@ -1,0 +1,74 @@
+"""Methods from outside: named by path in a config, or offered by an installed package as an entry point.
+
+Nothing here knows the registry: a name leads to what it names, or to an error that says what went wrong.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+GROUP = "sweep.methods"
+
+
+def imported(path: str) -> Callable[..., Any]:
+    """The function that ``package.module:function`` names, from the working directory or an installed package.
+
+    Raises:
+        ValueError: nothing of that name can be imported, or it is no function.
+    """
+    module, _, attribute = path.partition(":")
+    if os.getcwd() not in sys.path:  # a console script's path begins with its own folder instead
+        sys.path.append(os.getcwd())
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # importing runs the user's code, which may raise anything
+        raise ValueError(
+            f"method {path!r} cannot be imported from {os.getcwd()} ({_reason(error)});"
+            " write it as package.module:function"
+        ) from error
+    if not callable(function) or isinstance(function, type):
+        raise ValueError(f"method {path!r} is a {type(function).__name__}, not a function that gives scores")
+    found: Callable[..., Any] = function
+    return found
+
+
+@cache
+def offered() -> dict[str, tuple[EntryPoint, ...]]:
+    """The entry points of installed packages by name, read once a process; more than one for a contested name."""
+    found: dict[str, tuple[EntryPoint, ...]] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, package(point))):
+        found[point.name] = (*found.get(point.name, ()), point)
+    return found
+
+
+def loaded(name: str) -> Any:
+    """What the entry point of that name leads to: a module, or something in one.
+
+    Raises:
+        ValueError: it cannot be imported, or several packages offer one of that name.
+    """
+    points = offered()[name]
+    if len(points) > 1:
+        packages = " and ".join(map(package, points))
+        raise ValueError(f"method {name!r} is offered by {packages}: uninstall one of them")
+    try:
+        return points[0].load()
+    except (Exception, SystemExit) as error:
+        raise ValueError(
+            f"method {name!r} of the package {package(points[0])} cannot be loaded from {points[0].value!r}"
+            f" ({_reason(error)})"
+        ) from error
+
+
+def package(point: EntryPoint) -> str:
+    """Name of the package that an entry point belongs to."""
+    return point.dist.name if point.dist else "(unknown)"
+
+
+def _reason(error: BaseException) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,29 @@
+"""Rounds: what one change of the masks did."""
+
+from dataclasses import dataclass
+
+from pruning.masks import Masks, count
+
+
+@dataclass(frozen=True)
+class Round:
+    """One score→mask pass: ``revived`` weights came back, ``lost`` went, ``kept`` remain after it.
+
+    Attributes:
+        force_objective: Σ c_i |θ_i g_i(θ⊙c)| of the mask that the round started from, on the round's batches;
+            None for methods that take no such gradient.
+    """
+
+    round: int
+    density: float
+    kept: int
+    revived: int
+    lost: int
+    force_objective: float | None = None
+
+
+def compare(number: int, before: Masks, after: Masks, force_objective: float | None = None) -> Round:
+    """The round that led from one mask to the next."""
+    kept, total = count(after), sum(mask.numel() for mask in after.values())
+    both = sum(int((before[name] & mask).count_nonzero()) for name, mask in after.items())
+    return Round(number, kept / total, kept, kept - both, count(before) - both, force_objective)

@@ -1,0 +1,104 @@
+"""SynFlow: by hand, its conservation law, why it takes rounds, and why it takes float64."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import convolutional, perceptron, problem, score
+from torch import nn
+
+import pruning
+from training import models
+
+
+def test_synflow_by_hand_on_two_layers():
+    # |W1| = [[1, 2], [0, 3]], |W2| = [[4, 5]]; R = 4·(1+2) + 5·(0+3) = 27
+    # share of W1[i, j] = |w|·|w2_i|: (4, 8; 0, 15); of W2[i] = |w2_i|·(sum of row i): (12, 15)
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))
+    model[0].weight.data, model[2].weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]]), torch.tensor([[-4.0, 5.0]])
+    scores = score("synflow", problem(model, shape=(2,)))
+    assert scores["0.weight"].tolist() == [[4.0, 8.0], [0.0, 15.0]]
+    assert scores["2.weight"].tolist() == [[12.0, 15.0]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(2, 9), min_size=3, max_size=6), st.floats(0.3, 1), st.integers(0, 10**6))
+def test_every_layer_without_bias_carries_the_whole_flow_pruned_or_not(widths, density, seed):
+    model = perceptron(*widths, seed=seed, bias=False)
+    made = problem(model, shape=(widths[0],))
+    made.mask({name: torch.rand(w.shape) < density for name, w in made.dense.items()})
+    sums = [float(s.sum()) for s in score("synflow", made).values()]
+    flow = torch.ones(widths[0], dtype=torch.float64)
+    for weight in made.parameters.values():
+        flow = weight.detach().abs().double() @ flow
+    assert sums == pytest.approx([float(flow.sum())] * len(sums), rel=1e-12, abs=0)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(2, 6), st.integers(0, 10**6))
+def test_every_convolution_carries_the_whole_flow_through_pooling_and_padding(width, seed):
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Conv2d(3, width, 3, padding=1, bias=False),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=False),
+        nn.ReLU(),
+        nn.Conv2d(2 * width, width, 2, bias=False),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(width, 4, bias=False),
+    )
+    sums = [float(s.sum()) for s in score("synflow", problem(model, shape=(3, 8, 8))).values()]
+    state = {name: tensor.abs().double() for name, tensor in model.state_dict().items()}
+    ones = torch.ones(1, 3, 8, 8, dtype=torch.float64)
+    flow = float(torch.func.functional_call(model, state, (ones,)).sum())
+    assert sums == pytest.approx([flow] * 4, rel=1e-12, abs=0)
+
+
+def test_one_shot_synflow_empties_layers_of_a_resnet_at_a_sparsity_that_a_hundred_rounds_survive():
+    torch.manual_seed(0)
+    model = models.build("resnet18", classes=10, size=32, width=0.125)
+    shape, sparsity = (3, 16, 16), 0.99
+    assert pruning.find("synflow").options["rounds"] == 100
+    one_shot = pruning.prune(model, "synflow", sparsity, input_shape=shape, rounds=1).masks
+    iterated = pruning.prune(model, "synflow", sparsity, input_shape=shape).masks
+    empty = {name for name, mask in one_shot.items() if not mask.any()}
+    assert {name for name in one_shot if "downsample" in name} < empty  # the 1×1 shortcuts, and more
+    assert all(mask.any() for mask in iterated.values())
+
+
+def test_scores_stay_above_zero_in_a_network_too_deep_for_float32():
+    # 60 layers of 4 × 4 weights of 0.01: R = 4 · 0.04⁶⁰ = 5e-84, and float32 ends at 1e-45
+    model = nn.Sequential(*[layer for _ in range(60) for layer in (nn.Linear(4, 4, bias=False), nn.ReLU())])
+    for parameter in model.parameters():
+        parameter.data.fill_(1e-2)
+    scores = score("synflow", problem(model, shape=(4,)))
+    assert all(s.sum().item() == pytest.approx(4 * 0.04**60, rel=1e-5, abs=0) for s in scores.values())
+
+
+def test_a_network_too_wide_for_float32_is_pruned_without_infinite_scores():
+    # 30 layers of 16 × 16 weights of 10: R = 16 · 160³⁰ = 2e67, and float32 ends at 3e38
+    model = nn.Sequential(*[nn.Linear(16, 16, bias=False) for _ in range(30)])
+    for parameter in model.parameters():
+        parameter.data.fill_(10.0)
+    model[7].weight.data[3, 5] = 11.0  # the one weight whose score is higher than that of all others of its layer
+    scores = score("synflow", problem(model, shape=(16,)))
+    assert all(s.isfinite().all() for s in scores.values())
+    assert int(scores["7.weight"].argmax()) == 3 * 16 + 5
+
+
+def test_batchnorm_counts_by_its_running_statistics_and_absolute_values():
+    model = convolutional()
+    for layer in (model[1], model[5]):
+        layer.weight.data.uniform_(-2, -1)
+        layer.bias.data.zero_()
+    negative = score("synflow", problem(model, shape=(3, 8, 8)))
+    for layer in (model[1], model[5]):
+        layer.weight.data.abs_()
+    positive = score("synflow", problem(model, shape=(3, 8, 8)))
+    assert all(torch.equal(negative[name], positive[name]) for name in positive)
+    model[1].running_var.fill_(4.0)  # halves what the first layer passes on, and with it every score
+    halved = score("synflow", problem(model, shape=(3, 8, 8)))
+    ratio = halved["0.weight"].sum() / positive["0.weight"].sum()
+    assert float(ratio) == pytest.approx(0.5, rel=1e-4)
