@@ -55,7 +55,7 @@ def prune(
         invert: keep the lowest scores instead, in every round: a control (Frankle et al. 2021).
         generator: CPU generator of whatever the method draws; freshly seeded with :data:`SEED` unless given.
         input_shape: (channels, height, width) of one input, where there are no batches to read it off.
-        options: the method's own, such as ``rounds=60``.
+        options: the method's own, such as ``rounds=60`` or ``floor=0.1``.
 
     Raises:
         ValueError: bad arguments, or scores that are not numbers.

@@ -255,13 +255,81 @@ def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: 
         show.report(show.console(), files)
 
 
-@main.command(epilog=_examples("sweep methods", "sweep methods --json"))
+@main.command(epilog=_examples(
+    "sweep reproduce",
+    "sweep reproduce digits_figure1 --local",
+    "sweep reproduce synflow_cifar10 --set grid.sparsity=0.99 --set data.path=FOLDER",
+    "sweep reproduce force_figure1 --no-run",
+))  # fmt: skip
+@click.argument("name", required=False)
+@click.option("--list", "listed", is_flag=True, help="List what is shipped; so does leaving NAME out.")
+@_settings
+@click.option("--address", help="Join the Ray cluster at this address ('auto' on one of its machines).")
+@click.option("--local", is_flag=True, help="Run the trials in this process, one after another, without Ray.")
+@click.option("--no-run", is_flag=True, help="Run nothing: judge what the store has.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for the files  [default: STORE/reports/SWEEP]")
 @AS_JSON
-def methods(as_json: bool) -> None:
-    """The pruning methods, their papers and options."""
+def reproduce(
+    name: str | None, listed: bool, settings: tuple[str, ...], address: str | None, local: bool, no_run: bool,
+    out: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Run what the store lacks of a published experiment, and judge it: ours beside the published, a verdict a row.
+
+    NAME is a shipped one, or the path of a YAML with published/NAME.csv or published/NAME.claims.csv beside it.
+    Running again with the same --set goes on where it was stopped. Published rows that --set leaves outside the grid
+    are left out, and said to be.
+
+    \b
+    Exit code 0: every row passes, or fails as it is known to; 1: a row fails, is
+    undecided or missing; 2: bad input, nothing was started; 130, 143: stopped by
+    Ctrl-C, SIGTERM.
+    """
     from sweep import show
 
-    rows = show.method_rows()
+    if name is None or listed:
+        rows = show.reproduction_rows()
+        click.echo(json.dumps(rows, indent=1)) if as_json else show.reproductions(show.console(), rows)
+        return
+    if local and address:
+        raise InputError("--local runs without Ray and --address joins a cluster: give one of the two")
+    from sweep.reproduce import find, judge, read, write
+    from sweep.run import report_folder, run_sweep
+    from sweep.store import Store
+
+    asked, console = read(find(name), settings), show.console(to_stderr=as_json)
+    if not no_run:
+        summary = run_sweep(asked.sweep, _engine(local, address), console)
+        show.summary(console, asked.sweep, summary)
+        if summary.signal is not None:
+            sys.exit(summary.exit_code)
+    store = Store(asked.sweep.store)
+    verdicts = judge(asked, store)
+    files = write(asked, verdicts, Path(out) if out else report_folder(store, asked.sweep.name))
+    for damaged, reason in store.damaged.items():
+        click.echo(f"left out, cannot read {damaged}: {reason}", err=True)
+    if as_json:
+        click.echo(json.dumps(show.verdicts_json(asked, verdicts, files), indent=1))
+    else:
+        show.verdicts(console, asked, verdicts, files)
+    sys.exit(0 if all(verdict.in_order for verdict in verdicts) else 1)
+
+
+@main.command(epilog=_examples("sweep methods", "sweep methods --json", "sweep methods --markdown > docs/methods.md"))
+@AS_JSON
+@click.option("--markdown", is_flag=True, help="Print the page on the shipped ones: equations, papers, authors' code.")
+def methods(as_json: bool, markdown: bool) -> None:
+    """The pruning methods, their papers and options."""
+    from pruning import handbook
+    from sweep import show
+
+    if as_json and markdown:
+        raise InputError("--json and --markdown are two ways to print: give one of the two")
+    if markdown:
+        click.echo(handbook.page(), nl=False)
+        return
+    rows, left_out = show.method_rows()
+    for reason in left_out:
+        click.echo(f"left out: {reason}", err=True)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:

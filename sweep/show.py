@@ -2,26 +2,36 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from itertools import groupby
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import pruning
+from pruning import registry
+from pruning.handbook import SHARED, heading, shown
 from pruning.masks import kept_count
+from pruning.method import TIMES
+from pruning.schedules import SCHEDULES
+from pruning.scopes import SCOPES
 from sweep.config import SweepConfig
 from sweep.errors import InputError
-from sweep.records import COMPLETED, TrialRecord
+from sweep.records import COMPLETED, MaskRecord, TrialRecord
 from sweep.report import ReportFiles
+from sweep.report.facts import BOTH_HEADING, facts, some_rounds
 from sweep.report.terminal import render
+from sweep.reproduce import Reproduction, Verdict, VerdictFiles, flat, names, summarise, tables, tally
 from sweep.run import Plan, Summary, prunable_weights
 from sweep.store import Store
 from sweep.text import percent
 from training import data, models
 
 Row = dict[str, Any]
+_NOT_SHOWN = ("hash", "encoding", "effective_density", "start_effective_kept", "macs_dense")  # but in the JSON
 
 
 def console(to_stderr: bool = False) -> Console:
@@ -37,7 +47,7 @@ def plan_json(planned: Plan) -> Row:
         {
             "trial_id": name,
             "architecture": trial.architecture.label,
-            "method": trial.method.label,
+            "method": trial.method_label,
             "sparsity": trial.sparsity,
             "seed": trial.seed,
             "prunable": weights[trial.architecture.label],
@@ -136,47 +146,79 @@ def find(store: Store, beginning: str) -> TrialRecord:
 
 def trial_json(store: Store, record: TrialRecord) -> Row:
     """All of one trial but the packed masks."""
-    columns = ["tensor", "shape", "total", "kept", "density", "effective_kept", "hash"]
+    columns = [field.name for field in fields(MaskRecord) if field.name not in ("trial_id", "position", "packed")]
     masks, epochs = store.masks([record.trial_id], columns), store.epochs([record.trial_id])
     values = asdict(record) | {"config": json.loads(record.config)}
     return {**values, "layers": masks.to_pylist(), "by_epoch": epochs.drop_columns(["trial_id"]).to_pylist()}
 
 
 def trial(out: Console, store: Store, record: TrialRecord) -> None:
-    """One trial on a screen or two."""
+    """One trial on a screen or two: its facts under headings, its rounds, its layers, its epochs."""
     values = trial_json(store, record)
-    layers, epochs, rounds = values.pop("layers"), values.pop("by_epoch"), values.pop("rounds")
     out.print(_name(values), style="bold")
-    facts = Table(box=None, show_header=False, pad_edge=False)
-    for key, value in values.items():
-        if value is not None:
-            facts.add_row(key, json.dumps(value) if isinstance(value, dict) else str(value))
-    out.print(facts, markup=False)
-    if record.mask_bytes and record.mask_entropy_bytes:
-        over = record.mask_bytes / record.mask_entropy_bytes
-        out.print(f"mask file: {record.mask_bytes:,} bytes, {over:.2f} × the entropy bound")
-    if len(rounds) > 1:
-        out.print(f"rounds: {len(rounds)}, revived {sum(r['revived'] for r in rounds):,} weights in all")
-    out.print(_table(layers, ["tensor", "shape", "total", "kept", "density", "effective_kept"]))
-    if epochs:
-        out.print(_table(epochs, list(epochs[0])))
+    for title, rows in facts(record).items():
+        columns = BOTH_HEADING if len(rows[0]) == len(BOTH_HEADING) else ("", "")
+        table = Table(*columns, box=None, show_header=any(columns), pad_edge=False)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        out.print(Text(f"\n{title}", style="bold"), table)
+    rounds = [asdict(one) for one in some_rounds(record.rounds)] if len(record.rounds) > 1 else []
+    layers = values["layers"]
+    if all(layer["start_kept"] == layer["kept"] for layer in layers):  # the mask never moved: once is enough
+        layers = [layer | {"start_kept": None} for layer in layers]
+    for title, found in (
+        (f"rounds, {len(rounds)} of {len(record.rounds)}", rounds),
+        ("layers, as tested", layers),
+        ("epochs", values["by_epoch"]),
+    ):
+        if found:
+            out.print(Text(f"\n{title}", style="bold"), _table(found, _told(found)))
 
 
-def method_rows() -> list[Row]:
-    """The registered methods."""
-    found = [pruning.find(name) for name in pruning.names()]
-    return [
-        {"method": m.name, "what": m.summary, "options": m.options, "data": m.data, "paper": m.paper} for m in found
+def _told(rows: Sequence[Row]) -> list[str]:
+    """The columns of rows that say something to people."""
+    return [name for name in rows[0] if name not in _NOT_SHOWN and any(row[name] is not None for row in rows)]
+
+
+def method_rows() -> tuple[list[Row], list[str]]:
+    """The methods that a grid may name, and a line for each that an installed package offers in vain."""
+    found, reasons = registry.usable()
+    rows = [
+        {"method": m.name, "when": m.time, "what": m.summary, "options": m.options, "data": m.data, "paper": m.paper}
+        for m in found
     ]
+    return rows, reasons
 
 
 def methods(out: Console, rows: Sequence[Row]) -> None:
-    """The methods as a table."""
-    shown = [row | {"options": ", ".join(f"{k}={v}" for k, v in row["options"].items())} for row in rows]
-    out.print(_table(shown, ["method", "what", "options", "paper"]))
+    """The methods by the time when their masks are made, with the options that are a method's own."""
+    roomy = out.width >= 90  # for papers beside what a method does
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for column in ({"no_wrap": True}, {}, {"max_width": 30})[: 3 if roomy else 2]:
+        table.add_column(**column)
+    for number, (when, group) in enumerate(groupby(sorted(rows, key=_time), key=_time)):
+        if number:
+            table.add_row()
+        table.add_row(Text(heading(TIMES[when]), style="bold"))
+        for row in group:
+            table.add_row(*(f"  {row['method']}", _what(row), row["paper"].partition(" (")[0])[: 3 if roomy else 2])
+    out.print(table)
+    shared = f"scope={'|'.join(SCOPES)} and floor=0; those with rounds, schedule={'|'.join(SCHEDULES)}"
     out.print(
-        "\nIn a YAML: method: [snip, {name: force, rounds: 300}]. Your own: docs/adding-a-method.md", markup=False
+        f"\nMost also take {shared}.\n"
+        'In a YAML: method: [snip, {name: force, rounds: 300}, "my_package.module:function"]\n'
+        "Equations, what the authors' code does: docs/methods.md. Your own: docs/adding-a-method.md",
+        markup=False,
     )
+
+
+def _time(row: Row) -> int:
+    return TIMES.index(row["when"])
+
+
+def _what(row: Row) -> Text:
+    own = [f" {k}={shown(v)}" for k, v in row["options"].items() if k == "rounds" or k not in SHARED]
+    return Text.assemble(row["what"], *((option, "cyan") for option in own))
 
 
 def architecture_rows() -> list[Row]:
@@ -220,6 +262,39 @@ def report(out: Console, files: ReportFiles) -> None:
         out.print(render(table), "")
     for path in files.all:
         out.print(str(path), markup=False)
+
+
+def reproduction_rows() -> list[Row]:
+    """What ``sweep reproduce`` can run, what it takes and where its numbers come from."""
+    return [summarise(name) for name in names()]
+
+
+def reproductions(out: Console, rows: Sequence[Row]) -> None:
+    """The same as a table."""
+    out.print(_table(rows, ["name", "data", "architecture", "trials", "epochs", "numbers", "claims", "source"]))
+    out.print("\nRun and judge one: sweep reproduce NAME [--local]")
+
+
+def verdicts_json(asked: Reproduction, found: Sequence[Verdict], files: VerdictFiles) -> Row:
+    """Every verdict, and the files."""
+    return {
+        "sweep": asked.sweep.name,
+        "in_order": all(verdict.in_order for verdict in found),
+        "left_out": asked.left_out,
+        "rows": flat(found, asked.sweep.training.epochs),
+        "files": [str(path) for path in files.all],
+    }
+
+
+def verdicts(out: Console, asked: Reproduction, found: Sequence[Verdict], files: VerdictFiles) -> None:
+    """The same as tables."""
+    for table in tables(found, asked.sweep.training.epochs):
+        out.print(render(table), "")
+    if asked.left_out:
+        out.print(f"left out: {asked.left_out} published rows outside the grid as it was set")
+    for path in files.all:
+        out.print(str(path), markup=False)
+    out.print(f"{asked.sweep.name}: {tally([row for verdict in found for row in verdict.rows])}", style="bold")
 
 
 def _name(values: Mapping[str, Any]) -> str:

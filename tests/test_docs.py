@@ -1,15 +1,27 @@
 """What the docs show, runs."""
 
+import dataclasses
+import importlib
 import re
+import shlex
+import sys
+import textwrap
+import tomllib
 from pathlib import Path
 
 import duckdb
 import pytest
 import torch
+from click.testing import CliRunner
 
 import pruning
-from pruning import registry
+from pruning import plugins, registry
+from pruning.handbook import AUTHORS, SHARED
+from pruning.markdown import anchor, paragraphs
+from pruning.method import Method
+from sweep.cli import main
 from sweep.config import sweep_from
+from sweep.errors import InputError
 from sweep.grid import expand
 from sweep.source import read_yaml
 from sweep.store import Store
@@ -53,8 +65,6 @@ def test_the_readmes_query_runs_on_a_store(tmp_path, monkeypatch, outcome):
 
 
 def test_every_command_that_the_readme_shows_exists():
-    from sweep.cli import main
-
     shown = set(re.findall(r"^\$ sweep (\w+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
     assert shown
     assert shown <= set(main.commands)
@@ -66,22 +76,141 @@ def test_every_file_that_a_page_links_to_is_there():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_guides_method_runs_with_its_option(monkeypatch):
+GUIDE = "docs/adding-a-method.md"
+
+
+@pytest.fixture
+def guide(tmp_path, monkeypatch):
+    """A person's own folder as the guide has it; interpreter and registry are as before afterwards."""
+    plain, progressive, _ = blocks(GUIDE, "python")
+    (tmp_path / "my_lab").mkdir()
+    (tmp_path / "my_lab/methods.py").write_text(plain)
+    (tmp_path / "my_lab/progressive.py").write_text(progressive)
+    (tmp_path / "own.yaml").write_text(blocks(GUIDE, "yaml")[0])
     monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
-    [code] = blocks("docs/adding-a-method.md", "python")
-    exec(code, {})
-    # two weights, one input: y = 1·3 − 2·1 = 1 and ½y²: g = (3, 1), squared (9, 1): the first is kept
-    model = torch.nn.Sequential(torch.nn.Linear(2, 1, bias=False))
-    model[0].weight.data = torch.tensor([[1.0, -2.0]])
-    batch = (torch.tensor([[3.0, 1.0]]), torch.tensor([[0.0]]))
+    monkeypatch.setattr(registry, "_ASIDE", [])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    importlib.invalidate_caches()
+    yield tmp_path
+    plugins.offered.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my_lab"]:
+        del sys.modules[name]
 
-    def half_square(outputs, targets):
-        return 0.5 * (outputs - targets).square().sum(1).mean()
 
-    masks = pruning.prune(model, "gradient", 0.5, [batch], loss=half_square, power=2).masks
-    assert masks["0.weight"].tolist() == [[True, False]]
-    with pytest.raises(ValueError, match="no option 'exponent'; its options: scope, power"):
-        pruning.find("gradient").resolve({"exponent": 2})
+def run(command: str) -> str:
+    """What a command that a page shows prints, in this process."""
+    result = CliRunner().invoke(main, shlex.split(command.removeprefix("$ sweep ")))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def test_the_guides_method_goes_from_its_own_folder_to_the_report(guide):
+    plan, launch, report = (run(command) for command in blocks(GUIDE, "console")[0].splitlines())
+    labels = ["snip", "my_lab.methods:gradient", "my_lab.methods:gradient power=1"]
+    assert all(f" {label} " in plan for label in labels)
+    assert "Now 3 completed" in launch
+    assert "my_lab.methods:gradient, power=1" in report
+    rows = {row["method_label"]: row for row in Store("results").trials().to_pylist()}
+    assert set(rows) == set(labels)
+    snip, gradient, same = (rows[label] for label in labels)
+    assert (same["mask_hash"], same["test_accuracy"]) == (snip["mask_hash"], snip["test_accuracy"])
+    assert gradient["mask_hash"] != snip["mask_hash"]
+    again = run(f"$ sweep trial run {same['trial_id']}")  # from the stored config alone
+    assert "as stored: the same mask, the same test accuracy" in again
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("power: 1", "power: high", r"grid.method.power: method my_lab.methods:gradient takes a number such as 0.0"),
+        ("power: 1", "exponent: 1", r"grid.method.exponent: .* has no option 'exponent'; its options: .*power"),
+        ('methods:gradient", power: 1', 'progressive:gradient", power: -1', "grid.method.power: must not be negative"),
+        ("my_lab.methods", "my_lab.method", r"grid.method: .* No module named 'my_lab.method'\); write it as package"),
+        ("methods:gradient", "methods:gradiant", r"grid.method: .* has no attribute 'gradiant'"),
+    ],
+)
+def test_what_is_wrong_with_the_guides_method_is_said_where_it_stands(guide, old, new, message):
+    text = (guide / "own.yaml").read_text()
+    (guide / "own.yaml").write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=rf"^own.yaml:5: {message}"):
+        sweep_from(read_yaml("own.yaml"))
+
+
+def test_the_guides_preset_holds_for_the_path_and_for_the_package(guide):
+    def facts(name):
+        method = pruning.find(name)
+        return method.rounds, method.recover, list(method.options), method.time
+
+    by_path = facts("my_lab.progressive:gradient")
+    assert by_path == (20, True, ["rounds", "schedule", "scope", "floor", "power"], "at initialization")
+    project = tomllib.loads(blocks(GUIDE, "toml")[0])["project"]
+    information = guide / f"{project['name']}-{project['version']}.dist-info"  # what pip leaves of it
+    information.mkdir()
+    (information / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    [(group, points)] = project["entry-points"].items()
+    lines = [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+    (information / "entry_points.txt").write_text("\n".join(lines))
+    plugins.offered.cache_clear()
+    assert facts("gradient") == by_path
+    assert "Magnitude of the gradient in many small steps" in run("$ sweep methods")
+
+
+def test_the_guides_test_is_one_that_can_fail(guide):
+    names: dict = {}
+    exec(textwrap.dedent(blocks(GUIDE, "python")[2]), names)
+    [test] = [value for name, value in names.items() if name.startswith("test_")]
+    sys.path.append(str(guide))
+    importlib.import_module("my_lab.progressive")  # as pruning/methods/__init__.py would
+    test()
+    sys.modules["my_lab.methods"].gradient = lambda problem, power: {
+        name: g.abs() for name, g in problem.gradients().items()
+    }
+    with pytest.raises(AssertionError):
+        test()
+
+
+def test_the_guide_has_all_that_a_problem_offers_and_all_that_register_takes():
+    page = (ROOT / GUIDE).read_text(encoding="utf-8")
+    model = torch.nn.Linear(1, 1)
+    problem = pruning.Problem(model, torch.nn.functional.mse_loss, torch.Generator(), (1,))
+    offered = {name for name in dir(problem) if not name.startswith("_")}
+    assert offered == set(re.findall(r"`problem\.(\w+)", page))
+    taken = {field.name for field in dataclasses.fields(Method)} - {"name", "paper", "score"}
+    assert taken == set(re.findall(r"^\| `(\w+)=", page, re.MULTILINE))
+
+
+HANDBOOK = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
+MODULES = {method.score.__module__ for method in map(pruning.find, pruning.names()) if method.shipped}
+
+
+def test_the_methods_page_is_what_its_command_writes():
+    [command] = re.findall(r"`(sweep methods .*?) > docs/methods.md`", HANDBOOK)
+    assert run(f"$ {command}") == HANDBOOK, f"docs/methods.md is not up to date: {command} > docs/methods.md"
+
+
+def test_every_shipped_method_is_on_the_methods_page_twice_and_every_link_in_it_leads_somewhere():
+    overview, _, chapters = HANDBOOK.partition("## Shared options")
+    for name in pruning.names():
+        if pruning.find(name).shipped:
+            assert f"\n| [`{name}`](#" in overview
+            assert f"\n| `{name}` |" in chapters
+    titles = {anchor(title) for title in re.findall(r"^#+ (.*)", HANDBOOK, re.MULTILINE)}
+    assert set(re.findall(r"\]\(#(.*?)\)", HANDBOOK)) <= titles
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_every_methods_chapter_has_an_equation_its_options_and_what_the_authors_code_does(module):
+    methods = [method for method in map(pruning.find, pruning.names()) if method.score.__module__ == module]
+    text = paragraphs(sys.modules[module])
+    assert any(paragraph.startswith("    ") for paragraph in text), "no equation: an indented paragraph"
+    if {method.paper for method in methods} != {"control"}:
+        assert sum(paragraph.startswith(AUTHORS) for paragraph in text) == 1, f"no paragraph begins with {AUTHORS}"
+    for method in methods:
+        for option in method.options.keys() - set(SHARED):
+            assert re.search(rf"\b{option}\b", sys.modules[module].__doc__), f"option {option} is not explained"
 
 
 def test_the_words_page_has_every_status():

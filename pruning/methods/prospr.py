@@ -6,8 +6,8 @@
 
 M (``steps``) steps of SGD, η being ``learning_rate`` and μ ``momentum``, then one more loss. L_t is the mean loss of
 batch t (M+1 batches; fewer are taken in turn again) and H_t its Hessian at θ_t. The last line is the chain rule through
-all the steps, backwards and exact: one Hessian-vector product a step. Only the weights of each step are kept meanwhile,
-so memory does not grow with their number.
+all the steps, backwards and exact: one Hessian-vector product a step. Of each step only the weights are kept meanwhile,
+and no activations.
 
 All parameters are trained, biases and normalisation too, and the derivative runs through them all. The mask touches
 θ_0 alone: a step may move a weight away from zero. Were the steps masked as well, s would have one more term, for the
@@ -18,7 +18,7 @@ trained network has.
 
 Authors' code: trains all parameters and masks θ_0 alone, as here; η = 0.1, μ = 0 and M = 3 are its defaults, and its
 first-order variant is ours. Its command line takes the same batch for all M+1 losses unless told otherwise, its
-function a fresh one each, as here; ``first_order`` or not, with one batch to ``pruning.prune`` ours does the former.
+function a fresh one each, as here; ``pruning.prune`` does the former where it is given a single batch.
 With momentum it takes v_1 for a constant, which cuts H_0 off: no option reproduces that.
 """
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _SPREAD = 0.3  # share of the narrowest gap between two sparsities over which methods are set side by side
 _WIDEST = 0.05  # but over no more than this share of the axis
-_ROOM = 0.045  # least distance of two tick labels, as a share of the axis
 
 
 @dataclass(frozen=True)
@@ -23,10 +22,12 @@ class SparsityAxis:
     Attributes:
         sparsities: the grid's, rising.
         methods: how many are drawn.
+        room: least distance of two tick labels, as a share of the axis.
     """
 
     sparsities: tuple[float, ...]
     methods: int
+    room: float = 0.045
 
     def offset(self, place: int) -> float:
         """What to multiply the densities of the method in this place by: so no two hide each other."""
@@ -50,7 +51,7 @@ class SparsityAxis:
     def labelled(self) -> list[float]:
         """The sparsities with room for a tick label, from the right."""
         left, right = self.limits
-        room = _ROOM * math.log10(left / right)
+        room = self.room * math.log10(left / right)
         kept: list[float] = []
         for sparsity in reversed(self.sparsities):
             if not kept or math.log10((1 - sparsity) / (1 - kept[-1])) > room:
@@ -67,7 +68,7 @@ class SparsityAxis:
         names = [percent(sparsity) if sparsity in labelled else "" for sparsity in self.sparsities]
         axes.set_xticks(densities(self.sparsities), names)
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("Sparsity: weights removed before training (log axis of density)")
+        axes.set_xlabel("Sparsity: weights removed (log axis of density)")
 
 
 def densities(sparsities: Sequence[float]) -> list[float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from sweep.report import style
+from sweep.report.frame import told_apart
 from sweep.report.names import measured_sparsity, method_name
 from sweep.report.statistics import Cell, at, cells, mean
 from sweep.report.trials import Panel
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MASK_COLUMNS = ["trial_id", "tensor", "position", "total", "kept", "effective_kept"]
+MASK_COLUMNS = ["trial_id", "tensor", "position", "total", "kept", "effective_kept", "start_kept"]
+_SAME_COUNTS = ("shuffle_layerwise", "reinitialize")
+_NARROW = 8  # with more methods the figure is wider
 _NAMED = 30  # at most so many layers have their name under them
 
 
@@ -28,11 +31,13 @@ class Layer:
     Attributes:
         kept: one density a run.
         effective: the same, counting only weights on a path from input to output.
+        start: one density a run, of the mask that the last training started from, where it is known.
     """
 
     tensor: str
     kept: tuple[float, ...]
     effective: tuple[float, ...]
+    start: tuple[float, ...] = ()
 
     @property
     def empty(self) -> int:
@@ -56,6 +61,7 @@ def layers(cell: Cell, masks: pa.Table) -> list[Layer]:
             tensor,
             tuple(row["kept"] / row["total"] for row in groups[position, tensor]),
             tuple(row["effective_kept"] / row["total"] for row in groups[position, tensor]),
+            tuple(r["start_kept"] / r["total"] for r in groups[position, tensor] if r["start_kept"] is not None),
         )
         for position, tensor in sorted(groups)
     ]
@@ -65,36 +71,48 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | N
     """Density by layer at one sparsity, one small plot a method; None where no run of it has a mask.
 
     A bar is the mean over runs, its pale part what is cut off from input or output; every run is a point. A
-    layer that some run left empty is a cross in the row ``0``, below the logarithmic axis.
+    layer that some run left empty is a cross in the row ``0``, below the logarithmic axis. Where training moved the
+    mask, bars are what was tested and thin strokes the mean density that training started from.
+
+    Artists carry a ``gid``: ``runs/force``, ``empty/force``, ``start/rigl``.
     """
     from matplotlib.figure import Figure
 
-    found = [(cell, layers(cell, masks)) for cell in at(cells(panel), sparsity)]
-    shown = [(cell, its) for cell, its in found if its]
+    found = told_apart(_of_their_own(at(cells(panel), sparsity)))
+    shown = [(cell, its) for cell in found if (its := layers(cell, masks))]
     if not shown:
         return None
     names = [_short(layer.tensor) for layer in shown[0][1]]
-    columns = min(len(shown), 3 if len(names) <= 12 else 2 if len(names) <= 24 else 1)
+    wide = len(shown) > _NARROW
+    width = 11.0 if wide else 7.4
+    columns = min(len(shown), wide + (3 if len(names) <= 12 else 2 if len(names) <= 24 else 1))
     rows = math.ceil(len(shown) / columns)
     low = _floor([its for _, its in shown])
     with style.styled():
-        figure = Figure(figsize=(7.4, 0.7 + 1.45 * rows + 0.055 * max(map(len, names))), layout="constrained")
+        height = 0.7 + 1.45 * rows + 0.055 * max(map(len, names))
+        figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         places = list(grid.flat)
         for axes, (cell, its) in zip(places, shown, strict=False):
-            _draw(axes, cell, its, low)
+            _draw(axes, cell, its, low, width / columns)
         for axes in places[len(shown) :]:
             axes.set_visible(False)
         for axes in grid[-1]:
             _name_layers(axes, names)
         figure.supylabel("Density of the layer (log)", fontsize=10)
-        _draw_title(figure, panel, sparsity)
+        _draw_title(figure, panel, sparsity, moved=any(_moved(its) for _, its in shown))
     return figure
+
+
+def _of_their_own(found: Sequence[Cell]) -> list[Cell]:
+    """Without controls that keep as many weights in each layer as their method beside them."""
+    methods = [cell.own_label for cell in found if not cell.control]
+    return [cell for cell in found if cell.control not in _SAME_COUNTS or cell.own_label not in methods]
 
 
 def _floor(shown: Sequence[Sequence[Layer]]) -> float:
     """The power of ten below every density but zero."""
-    positive = [d for its in shown for layer in its for d in (*layer.kept, *layer.effective) if d > 0]
+    positive = [d for its in shown for layer in its for d in (*layer.kept, *layer.effective, *layer.start) if d > 0]
     return float(10 ** math.floor(math.log10(0.9 * min(positive, default=0.1))))
 
 
@@ -103,8 +121,8 @@ def _zero(low: float, steps: int = 1) -> float:
     return float(low / 10 ** (-0.1 * steps * math.log10(low)))
 
 
-def _draw(axes: "Axes", cell: Cell, its: Sequence[Layer], low: float) -> None:
-    """One method's bars, points and crosses."""
+def _draw(axes: "Axes", cell: Cell, its: Sequence[Layer], low: float, width: float) -> None:
+    """One method's bars, points and crosses, in a plot of about this width in inches."""
     colour = style.colour(cell.method)
     empty = [place for place, layer in enumerate(its) if layer.empty]
     axes.set_yscale("log")
@@ -124,10 +142,30 @@ def _draw(axes: "Axes", cell: Cell, its: Sequence[Layer], low: float) -> None:
     if empty:
         row, gid = [_zero(low)] * len(empty), f"empty/{cell.method_label}"
         axes.scatter(empty, row, color=style.INK, zorder=3, gid=gid, **style.cross(len(its)))
+    if _moved(its):
+        strokes = [(place, mean(layer.start) or 0.0) for place, layer in enumerate(its) if any(layer.start)]
+        gid = f"start/{cell.method_label}"
+        axes.scatter(*zip(*strokes, strict=True), zorder=3.5, gid=gid, **style.stroke(len(its)))
     axes.axhline(1 - cell.sparsity, color=style.INK, linestyle=(0, (5, 2)), linewidth=0.8, zorder=2)
     _tick(axes, low)
-    axes.set_title(method_name(cell.method_label), loc="left", fontsize=9.5, fontweight="bold", color=colour, pad=3)
-    axes.set_title(_effective(cell), loc="right", fontsize=8, color=style.MUTED, pad=3)
+    _draw_heading(axes, cell, width)
+
+
+def _draw_heading(axes: "Axes", cell: Cell, width: float) -> None:
+    """The method, and how much of the network is effectively gone: inside the axes where the name is long."""
+    name, colour = method_name(cell.method_label), style.colour(cell.method)
+    size = min(9.5, (72 * width - 30) / (0.68 * len(name)))
+    axes.set_title(name, loc="left", fontsize=size, fontweight="bold", color=colour, pad=3)
+    aside: dict[str, Any] = {"fontsize": 8, "color": style.MUTED}
+    if 6.3 * len(name) + 120 < 72 * width:  # points
+        axes.set_title(_effective(cell), loc="right", pad=3, **aside)
+    else:
+        axes.annotate(_effective(cell), (0.99, 0.97), xycoords="axes fraction", ha="right", va="top", **aside)
+
+
+def _moved(its: Sequence[Layer]) -> bool:
+    """Whether training moved weights between these layers."""
+    return any(layer.start and layer.start != layer.kept for layer in its)
 
 
 def _tick(axes: "Axes", low: float) -> None:
@@ -144,7 +182,8 @@ def _tick(axes: "Axes", low: float) -> None:
 
 def _effective(cell: Cell) -> str:
     """``effective sparsity 99.62%``: the removed and the cut off together."""
-    sparsity = cell.average("effective_sparsity")
+    final = cell.average("final_effective_sparsity")
+    sparsity = cell.average("effective_sparsity") if final is None else final
     return "" if sparsity is None else f"effective {measured_sparsity(sparsity)}"
 
 
@@ -162,8 +201,9 @@ def _name_layers(axes: "Axes", names: Sequence[str]) -> None:
     axes.set_xlim(-0.7, len(names) - 0.3)
 
 
-def _draw_title(figure: "Figure", panel: Panel, sparsity: float) -> None:
+def _draw_title(figure: "Figure", panel: Panel, sparsity: float, moved: bool) -> None:
     title = f"{panel.title}: layers at {percent(sparsity)} sparsity"
     figure.suptitle(style.wrapped(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
     explain = "Bars: mean (pale: cut off from input or output); dots: runs; dashes: network; ×: empty in a run"
+    explain += "\nBars are of the tested mask; strokes: the density that training started from" if moved else ""
     figure.supxlabel(explain, x=0.01, ha="left", fontsize=8, color=style.MUTED)

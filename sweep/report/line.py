@@ -38,7 +38,7 @@ class Line:
         """Add it to the axes."""
         points = [(self._x(cell), 100 * height(cell)) for cell in self.cells]
         self._draw_band(axes)
-        self._draw_means(axes, points)
+        connect(axes, points, self.cells, self.variant)
         self._draw_runs(axes, "runs", [cell.trained for cell in self.cells])
         self._draw_runs(axes, "collapsed", [cell.collapsed for cell in self.cells])
 
@@ -64,15 +64,6 @@ class Line:
         gid = f"std/{self._label}"
         axes.fill_between(x, low, high, color=self._colour, alpha=0.16, linewidth=0, zorder=1.5, gid=gid)
 
-    def _draw_means(self, axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
-        solid = [(x, y if cell.n else math.nan) for (x, y), cell in zip(points, self.cells, strict=True)]
-        look: dict[str, Any] = {"color": self._colour, "zorder": 3}
-        line = axes.plot(*zip(*solid, strict=True), linewidth=1.9, **look)[0]
-        line.set(linestyle=style.dashes(self.variant), gid=f"mean/{self._label}", label=method_name(self._label))
-        for (start, begin), (end, stop) in pairwise(zip(points, self.cells, strict=True)):
-            if not (begin.n and stop.n):
-                axes.plot(*zip(start, end, strict=True), linestyle=style.DOTTED, linewidth=1.5, **look)
-
     def _draw_runs(self, axes: "Axes", kind: str, runs: Sequence[Sequence[TrialRecord]]) -> None:
         """Seeds stand side by side, so that equal accuracies do not hide each other."""
         points = [
@@ -81,9 +72,20 @@ class Line:
             for i, accuracy in enumerate(accuracies(trials))
         ]
         if points:
-            look = style.cross() if kind == "collapsed" else style.point(self.cells[0].method)
-            gid = f"{kind}/{self._label}"
-            axes.scatter(*zip(*points, strict=True), color=self._colour, zorder=4, gid=gid, **look)
+            look = style.cross() | {"color": self._colour} if kind == "collapsed" else style.point(self._label)
+            axes.scatter(*zip(*points, strict=True), zorder=4, gid=f"{kind}/{self._label}", **look)
+
+
+def connect(axes: "Axes", points: Sequence[tuple[float, float]], cells: Sequence[Cell], variant: int) -> None:
+    """One method's line through its cells, labelled for the legend; dotted to and from where no run trained."""
+    label = cells[0].method_label
+    solid = [(x, y if cell.n else math.nan) for (x, y), cell in zip(points, cells, strict=True)]
+    look: dict[str, Any] = {"color": style.colour(cells[0].method), "zorder": 3}
+    line = axes.plot(*zip(*solid, strict=True), linewidth=1.9, **look)[0]
+    line.set(linestyle=style.dashes(variant), gid=f"mean/{label}", label=method_name(label))
+    for (start, begin), (end, stop) in pairwise(zip(points, cells, strict=True)):
+        if not (begin.n and stop.n):
+            axes.plot(*zip(start, end, strict=True), linestyle=style.DOTTED, linewidth=1.5, **look)
 
 
 def height(cell: Cell) -> float:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+from collections.abc import Iterable
 
 from sweep.text import percent
 
@@ -21,7 +22,7 @@ ARCHITECTURES = {
     "imagenet_resnet50": "ResNet-50",
     "imagenet_vgg19": "VGG-19",
 }
-METHODS = {  # in the order of every table and legend: controls first, then by age
+METHODS = {  # in the order of every table and legend: controls, at initialization by age, in training, after it
     "dense": "Dense",
     "random": "Random",
     "random_layerwise": "Random, layerwise",
@@ -36,7 +37,17 @@ METHODS = {  # in the order of every table and legend: controls first, then by a
     "ntk_sap": "NTK-SAP",
     "prospr": "ProsPr",
     "phew": "PHEW",
+    "set": "SET",
+    "rigl": "RigL",
+    "imp": "IMP",
+    "magnitude_after": "Magnitude, after training",
 }
+CONTROLS = {  # in order, after the method that they are made of
+    "shuffle_layerwise": "shuffled within layers",
+    "reinitialize": "re-initialised",
+    "invert": "inverted",
+}
+_OPTIONS = {"scope=uniform_plus": "uniform+"}
 _LONGEST = 120  # characters of a file name
 
 
@@ -54,16 +65,30 @@ def architecture_name(label: str) -> str:
 
 
 def method_name(label: str) -> str:
-    """``force rounds=300`` -> ``FORCE, rounds=300``."""
-    name, options = _split(label)
-    return ", ".join([METHODS.get(name, name), *options])
+    """``force rounds=300`` -> ``FORCE, rounds=300``; ``snip ablation=invert`` -> ``SNIP, inverted``."""
+    own, control = split_control(label)
+    name, options = _split(own)
+    parts = [METHODS.get(name, name), *(_OPTIONS.get(option, option) for option in options)]
+    return ", ".join([*parts, CONTROLS.get(control, control)] if control else parts)
 
 
-def method_order(label: str) -> tuple[int, str]:
-    """Sort key: the known methods in the order of :data:`METHODS`, then the others by name."""
-    known = list(METHODS)
-    name, _ = _split(label)
-    return (known.index(name) if name in known else len(known), label)
+def split_control(label: str) -> tuple[str, str]:
+    """The method and the control made of it: ``snip ablation=invert`` -> (``snip``, ``invert``), else an empty one."""
+    own, _, control = label.partition(" ablation=")
+    return own, control
+
+
+def method_order(label: str) -> tuple[int, list[str | int], int, str]:
+    """Sort key: as in :data:`METHODS`, then others by name; options by number; controls after their method."""
+    own, control = split_control(label)
+    name, _ = _split(own)
+    numbered = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", own)]
+    return _place(name, METHODS), numbered, _place(control, CONTROLS) if control else -1, control
+
+
+def _place(name: str, known: Iterable[str]) -> int:
+    names = list(known)
+    return names.index(name) if name in names else len(names)
 
 
 def file_name(*parts: str) -> str:

@@ -12,9 +12,13 @@ from sweep.records import TrialRecord, table
 from sweep.report import style
 from sweep.report.figure import accuracy_figure
 from sweep.report.layers import MASK_COLUMNS, layers_figure
+from sweep.report.price import price_figure
+from sweep.report.rounds import rounds_figure
+from sweep.report.rows import panel_rows, to_csv
+from sweep.report.sanity import sanity_figure
 from sweep.report.statistics import cells, sparsities
 from sweep.report.summary import summary
-from sweep.report.table import Table, accuracy_table, panel_rows, to_csv
+from sweep.report.table import Table, accuracy_table
 from sweep.report.trials import Panel, panels, read
 from sweep.store import Store
 from sweep.text import percent
@@ -62,9 +66,9 @@ def write_report(
     figures = [
         _draw(panel, stem, pa.concat_tables(masks), out) for panel, stem in zip(found, _stems(found), strict=True)
     ]
-    images = [[path.name for path in paths if path.suffix == ".png"] for paths in figures]
+    images = [{kind: paths[0].name for kind, paths in drawn.items()} for drawn in figures]
     files = ReportFiles(
-        figures=tuple(path for paths in figures for path in paths),
+        figures=tuple(path for drawn in figures for paths in drawn.values() for path in paths),
         summary=out / "summary.md",
         summary_csv=out / "summary.csv",
         trials_csv=out / "trials.csv",
@@ -83,16 +87,21 @@ def _stems(found: Sequence[Panel]) -> list[str]:
     return [n if names.count(n) == 1 else f"{n}-{1 + names[:i].count(n)}" for i, n in enumerate(names)]
 
 
-def _draw(panel: Panel, stem: str, masks: pa.Table, out: Path) -> list[Path]:
-    """Write a panel's figures: accuracy, and layers at the highest sparsity that has a mask."""
+def _draw(panel: Panel, stem: str, masks: pa.Table, out: Path) -> dict[str, list[Path]]:
+    """Write a panel's figures, those it has the numbers for: kind -> files."""
     done = [cell for cell in cells(panel) if cell.completed]
     if not done:
-        return []
-    files = style.save(accuracy_figure(panel), out / f"accuracy-{stem}")
+        return {}
+    found = {f"accuracy-{stem}": accuracy_figure(panel), f"price-{stem}": price_figure(panel)}
+    found[f"sanity-{stem}"] = sanity_figure(panel)
     for sparsity in reversed(sparsities(done)):
         if (figure := layers_figure(panel, masks, sparsity)) is not None:
-            return files + style.save(figure, out / f"layers-{stem}-{percent(sparsity).rstrip('%')}")
-    return files
+            found[f"layers-{stem}-{percent(sparsity).rstrip('%')}"] = figure
+            break
+    found[f"rounds-{stem}"] = rounds_figure(panel)
+    return {
+        name.partition("-")[0]: style.save(figure, out / name) for name, figure in found.items() if figure is not None
+    }
 
 
 def _write_trials(trials: Sequence[TrialRecord], path: Path) -> None:

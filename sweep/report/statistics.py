@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sweep.records import COMPLETED, DIVERGED, FAILED, INTERRUPTED, TrialRecord
-from sweep.report.names import method_order
+from sweep.report.names import method_order, split_control
 from sweep.report.trials import Panel
 
 
@@ -48,6 +48,16 @@ class Cell:
     method_label: str
     sparsity: float
     trials: tuple[TrialRecord, ...]  # whatever their status
+
+    @property
+    def control(self) -> str:
+        """The control that was made of the method's mask; empty where there is none."""
+        return split_control(self.method_label)[1]
+
+    @property
+    def own_label(self) -> str:
+        """The label of the method without a control."""
+        return split_control(self.method_label)[0]
 
     @property
     def completed(self) -> tuple[TrialRecord, ...]:
@@ -154,11 +164,16 @@ class Paired:
 
     Attributes:
         differences: one a seed where both trained, as fractions, in order of seed.
-        left_out: seeds where one of the two collapsed.
+        at_chance: one a seed where one of the two collapsed: whether the first did, and the second.
     """
 
     differences: tuple[float, ...]
-    left_out: int
+    at_chance: tuple[tuple[bool, bool], ...] = ()
+
+    @property
+    def left_out(self) -> int:
+        """Seeds where one of the two collapsed."""
+        return len(self.at_chance)
 
     @property
     def mean(self) -> float | None:
@@ -174,12 +189,12 @@ class Paired:
 def paired(cell: Cell, reference: Cell) -> Paired:
     """``cell`` minus ``reference``, over the seeds that both completed."""
     ours, theirs = ({t.seed: t for t in c.completed} for c in (cell, reference))
-    differences, left_out = [], 0
+    differences, at_chance = [], []
     for seed in sorted(ours.keys() & theirs.keys()):
         pair = (ours[seed], theirs[seed])
         if any(is_collapsed(trial) for trial in pair):
-            left_out += 1
+            at_chance.append((is_collapsed(pair[0]), is_collapsed(pair[1])))
         else:
             first, second = accuracies(pair)
             differences.append(first - second)
-    return Paired(tuple(differences), left_out)
+    return Paired(tuple(differences), tuple(at_chance))

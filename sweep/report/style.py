@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.report.names import split_control
+
 if TYPE_CHECKING:  # matplotlib takes half a second to import: only figures pay for it
     from matplotlib.figure import Figure
 
@@ -27,10 +29,26 @@ _METHODS: dict[str, tuple[str, str]] = {
     "iter_snip": ("#56b4e9", "^"),
     "iter_grasp": ("#6fcf97", "d"),
     "force": ("#d55e00", "o"),
+    "ntk_sap": ("#6a3d9a", "P"),
+    "prospr": ("#a50f15", ">"),
+    "phew": ("#8a9a00", "X"),
+    "set": ("#00b8a9", "H"),
+    "rigl": ("#3f2b96", "8"),
+    "imp": ("#c51b7d", "s"),
+    "magnitude_after": ("#8a6d00", "h"),
 }
-_SPARE = ("#5e3c99", "#b2df8a", "#a6761d", "#1b4f72", "#e7298a", "#66a61e")
+_SPARE = ("#9e7bd1", "#b2df8a", "#a6761d", "#1b4f72", "#ff9896", "#66a61e")
 _SPARE_MARKERS = ">8HPX"
-_DASHES: tuple[Any, ...] = ("-", (0, (6, 1.6)), (0, (3.5, 1.2, 1, 1.2)), (0, (1.8, 1.2)))
+_DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (6, 1.6)),
+    (0, (3.5, 1.2, 1, 1.2)),
+    (0, (1.8, 1.2)),
+    (0, (9, 2, 2, 2)),
+    (0, (6, 1.2, 1, 1.2, 1, 1.2)),
+    (0, (9, 4)),
+    (0, (1, 2.4)),
+)
 
 
 def colour(method: str) -> str:
@@ -44,9 +62,14 @@ def marker(method: str) -> str:
     return _METHODS[method][1] if method in _METHODS else spare
 
 
-def point(method: str) -> dict[str, Any]:
-    """How ``scatter`` draws a run that trained."""
-    return {"s": 17, "marker": marker(method), "edgecolors": "white", "linewidths": 0.5}
+def point(label: str, size: float = 17) -> dict[str, Any]:
+    """How ``scatter`` draws a run that trained, or a mean; a control's are hollow."""
+    method, control = label.split(" ")[0], split_control(label)[1]
+    if control:
+        colours = {"facecolors": "white", "edgecolors": colour(method), "linewidths": 0.9}
+    else:
+        colours = {"facecolors": colour(method), "edgecolors": "white", "linewidths": 0.5}
+    return {"s": size, "marker": marker(method), **colours}
 
 
 def cross(many: int = 0) -> dict[str, Any]:
@@ -54,8 +77,13 @@ def cross(many: int = 0) -> dict[str, Any]:
     return {"s": 26 if many <= 24 else 12, "marker": "x", "linewidths": 1.3}
 
 
+def stroke(many: int = 0) -> dict[str, Any]:
+    """How ``scatter`` draws where a layer's density started; narrower where there are many."""
+    return {"s": 60 if many <= 24 else 16, "marker": "_", "linewidths": 1.2, "color": INK}
+
+
 def dashes(variant: int) -> Any:
-    """The line of a method's n-th variant (``force``, ``force rounds=300``): same colour, another dash."""
+    """The line of a method's n-th variant (``force``, ``force ablation=invert``): same colour, another dash."""
     return _DASHES[variant % len(_DASHES)]
 
 

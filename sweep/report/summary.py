@@ -1,37 +1,53 @@
 """summary.md: what was run, what came out, what it cost, what went wrong."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sweep.records import COMPLETED, STATUSES, TrialRecord
-from sweep.report.names import architecture_name, data_name, measured_sparsity, method_name
-from sweep.report.statistics import Cell, cells, chance_limit, labels
-from sweep.report.table import CAPTION, PAIRED_CAPTION, Entry, Table, accuracy_table, paired_table
+from sweep.report.frame import span
+from sweep.report.measures import (
+    END_CAPTION,
+    MOVED_CAPTION,
+    PRICE_CAPTION,
+    START_CAPTION,
+    end_table,
+    moved,
+    price_table,
+    start_table,
+)
+from sweep.report.names import architecture_name, data_name
+from sweep.report.statistics import cells, chance_limit, labels
+from sweep.report.table import (
+    CAPTION,
+    PAIRED_CAPTION,
+    SANITY_CAPTION,
+    Table,
+    accuracy_table,
+    paired_table,
+    sanity_table,
+)
 from sweep.report.trials import Panel
 from sweep.text import percent
 
-_PRICE_CAPTION = (
-    "Means over completed runs. Effective sparsity counts weights that are cut off from input or output as "
-    "removed; MACs are multiply-accumulates for one image, in percent of the dense network's; a pass is "
-    "forward and backward over one batch."
-)
-_PRICE = {  # column of the record -> heading; sparsities and MACs stand before them
-    "empty_layers": "empty layers",
-    "gradient_norm": "gradient norm",
-    "force_objective": "FORCE objective",
-    "revived": "revived",
-    "prune_seconds": "prune s",
-    "prune_passes": "passes",
+_FIGURES = {  # kind -> what it shows; "accuracy" is the panel's own
+    "sanity": "Methods and their controls",
+    "price": "Accuracy against training FLOPs",
+    "layers": "Density by layer",
+    "rounds": "Round by round",
 }
+_ROUNDS_CAPTION = (
+    "Means over completed runs of the methods with more than one round. The FORCE objective is that of the mask a "
+    "round starts from, on the round's batches."
+)
 _REFERENCES = ("random", "snip")  # what methods are paired with: the first of them that was run
 
 
-def summary(panels: Sequence[Panel], figures: Sequence[Sequence[str]]) -> str:
+def summary(panels: Sequence[Panel], figures: Sequence[Mapping[str, str]]) -> str:
     """The report as Markdown.
 
     Args:
         panels: what there is to tell.
-        figures: for each panel the file names of its PNGs, relative to the summary.
+        figures: for each panel the file names of its PNGs by kind, relative to the summary.
     """
     trials = [trial for panel in panels for trial in panel.trials]
     sweeps = ", ".join(sorted({trial.sweep for trial in trials if trial.sweep}))
@@ -41,19 +57,30 @@ def summary(panels: Sequence[Panel], figures: Sequence[Sequence[str]]) -> str:
     return "\n\n".join(part for part in [*parts, *_losses(trials)] if part) + "\n"
 
 
-def _panel(panel: Panel, figures: Sequence[str]) -> list[str]:
-    images = [f"![{panel.title}]({name})" for name in figures]
-    parts = [
-        f"## {panel.title}",
-        _what_was_run(panel),
-        *images[:1],
-        CAPTION,
-        accuracy_table(panel).markdown(),
-    ]
+def _panel(panel: Panel, figures: Mapping[str, str]) -> list[str]:
+    """One panel: accuracy, sanity checks, price, masks, rounds; without what there is nothing to say of."""
+    images = {kind: f"![{panel.title}: {what}]({figures[kind]})" for kind, what in _FIGURES.items() if kind in figures}
+    parts = [f"## {panel.title}", _what_was_run(panel)]
+    if "accuracy" in figures:
+        parts.append(f"![{panel.title}]({figures['accuracy']})")
+    parts += [CAPTION, accuracy_table(panel).markdown()]
     reference = next((name for name in _REFERENCES if name in labels(cells(panel))), None)
-    if reference is not None and len(labels(cells(panel))) > 1:
-        parts += [PAIRED_CAPTION, paired_table(panel, reference).markdown()]
-    return [*parts, "### Masks and their price", *images[1:], _PRICE_CAPTION, price_table(panel).markdown()]
+    if reference is not None and (differences := paired_table(panel, reference)).rows:
+        parts += [PAIRED_CAPTION, differences.markdown()]
+    parts += _section("Sanity checks", SANITY_CAPTION, sanity_table(panel), images.get("sanity"))
+    parts += _section("Price", PRICE_CAPTION, price_table(panel), images.get("price"))
+    parts += _section("Masks", START_CAPTION, start_table(panel), images.get("layers"))
+    parts += _section("After training", MOVED_CAPTION if moved(panel) else END_CAPTION, end_table(panel))
+    if "rounds" in images:
+        parts += ["### Rounds", images["rounds"], _ROUNDS_CAPTION]
+    return parts
+
+
+def _section(heading: str, caption: str, table: Table, image: str | None = None) -> list[str]:
+    """A heading and what stands under it; nothing where there is neither image nor table."""
+    told = [caption, table.markdown()] if table.rows else []
+    under = [*([image] if image else []), *told]
+    return [f"### {heading}", *under] if under else []
 
 
 def _tally(trials: Iterable[TrialRecord]) -> str:
@@ -69,7 +96,7 @@ def _what_was_run(panel: Panel) -> str:
     facts = {
         "data": data_name(panel.data, panel.encoding),
         "network": architecture_name(panel.architecture) + (f", {weights} prunable weights" if weights else ""),
-        "epochs": _listed(trial.epochs for trial in done),
+        "epochs": _epochs(panel.epochs, {trial.epochs for trial in done}),
         "setting": panel.setting,
         "seeds": _listed(trial.seed for trial in done),
         "trials": _tally(panel.trials),
@@ -85,34 +112,15 @@ def _what_was_run(panel: Panel) -> str:
     return "\n".join(f"- {name}: {text}" for name, text in facts.items() if text)
 
 
+def _epochs(asked: int | None, trained: set[int]) -> str:
+    """``5``; ``5 a training, 5 to 30 in all`` where a method trains more than once."""
+    if asked is None or max(trained, default=0) <= asked:
+        return _listed(trained)
+    return f"{asked} a training, {span(trained)} in all"
+
+
 def _listed(values: Iterable[object]) -> str:
     return ", ".join(str(value) for value in sorted(set(values), key=lambda v: (str(type(v)), v)))
-
-
-def price_table(panel: Panel) -> Table:
-    """One row a method and sparsity: what the masks are, and what finding them cost."""
-    header = ("method", "sparsity", "achieved", "effective", "MACs", *_PRICE.values())
-    rows = [_price(cell) for cell in cells(panel) if cell.completed and cell.method != "dense"]
-    return Table(panel.title, (), header, tuple(tuple(map(Entry, row)) for row in rows))
-
-
-def _price(cell: Cell) -> tuple[str, ...]:
-    measured = [cell.average(column) for column in ("achieved_sparsity", "effective_sparsity")]
-    dense, kept = cell.average("macs_dense"), cell.average("macs_kept")
-    return (
-        method_name(cell.method_label),
-        percent(cell.sparsity),
-        *("–" if sparsity is None else measured_sparsity(sparsity) for sparsity in measured),
-        f"{100 * kept / dense:.2g}%" if dense and kept is not None else "–",
-        *(_number(cell.average(column)) for column in _PRICE),
-    )
-
-
-def _number(value: float | None) -> str:
-    """Three digits, or the whole number with its thousands marked."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _losses(trials: Sequence[TrialRecord]) -> list[str]:

@@ -1,19 +1,12 @@
-"""The summary as rows: for machines (CSV, fractions) and for people (Markdown and terminal, percent)."""
+"""Tables for people, on a terminal and in Markdown: accuracy and paired differences, in percent."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import pyarrow as pa
-
-from sweep.report.names import method_name
-from sweep.report.statistics import Cell, Paired, accuracies, cells, labels, leaders, mean, paired, sparsities
-from sweep.report.trials import Panel, from_table, panels
+from sweep.report.names import method_name, split_control
+from sweep.report.statistics import Cell, Paired, cells, labels, leaders, paired, sparsities
+from sweep.report.trials import Panel
 from sweep.text import percent
-
-Row = dict[str, Any]
 
 CAPTION = (
     "Final-epoch test accuracy in %: mean ± sample standard deviation (n runs that trained). "
@@ -23,84 +16,11 @@ PAIRED_CAPTION = (
     "Difference of final-epoch test accuracy in percentage points, seed by seed: mean ± sample standard "
     "deviation (n seeds where both trained)."
 )
-
-
-def summary_rows(trials: pa.Table) -> list[Row]:
-    """One row a cell: data × architecture × setting × method × sparsity, in this order, controls first.
-
-    Accuracies, sparsities and ``macs_kept_fraction`` are fractions; ``n``, ``mean`` and ``std`` are of the
-    runs that trained; what a mask is and costs is a mean over all completed runs; ``best`` is as in
-    :func:`sweep.report.statistics.best`.
-    """
-    return [row for panel in panels(from_table(trials)) for row in panel_rows(panel)]
-
-
-def best_cells(rows: Iterable[Row]) -> list[Row]:
-    """Of :func:`summary_rows`, the best row of every sparsity in every panel."""
-    return [row for row in rows if row["best"]]
-
-
-def panel_rows(panel: Panel) -> list[Row]:
-    """:func:`summary_rows` of one panel."""
-    found = cells(panel)
-    return [_row(panel, cell, cell in leaders(found)) for cell in found]
-
-
-def _row(panel: Panel, cell: Cell, is_best: bool) -> Row:
-    dense, kept = cell.average("macs_dense"), cell.average("macs_kept")
-    return {
-        "data": panel.data,
-        "data_encoding": panel.encoding,
-        "architecture": panel.trials[0].architecture,
-        "architecture_label": panel.architecture,
-        "setting": panel.setting,
-        "method": cell.method,
-        "method_label": cell.method_label,
-        "sparsity": cell.sparsity,
-        "n": cell.n,
-        "mean": cell.mean,
-        "std": cell.std,
-        "best": is_best,
-        "completed": len(cell.completed),
-        "collapsed": len(cell.collapsed),
-        "failed": cell.failed,
-        "diverged": cell.diverged,
-        "interrupted": cell.interrupted,
-        "collapsed_mean": mean(accuracies(cell.collapsed)),
-        "validation_mean": mean([t.validation_accuracy for t in cell.trained if t.validation_accuracy is not None]),
-        "seeds": " ".join(str(trial.seed) for trial in cell.completed),
-        "prunable": cell.average("prunable"),
-        "kept": cell.average("kept"),
-        "achieved_sparsity": cell.average("achieved_sparsity"),
-        "effective_sparsity": cell.average("effective_sparsity"),
-        "empty_layers": cell.average("empty_layers"),
-        "macs_dense": dense,
-        "macs_kept": kept,
-        "macs_kept_fraction": kept / dense if dense and kept is not None else None,
-        "gradient_norm": cell.average("gradient_norm"),
-        "force_objective": cell.average("force_objective"),
-        "revived": cell.average("revived"),
-        "prune_seconds": cell.average("prune_seconds"),
-        "prune_passes": cell.average("prune_passes"),
-        "train_seconds": cell.average("train_seconds"),
-        "epochs": cell.average("epochs"),
-    }
-
-
-def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV with a header: None is empty, numbers have up to ten digits, truth is ``true``."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0])
-    for row in rows:
-        writer.writerow(map(_plain, row.values()))
-    return text.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.10g}" if isinstance(value, float) else value
+SANITY_CAPTION = (
+    "Each control minus the method that it is made of, seed by seed as above. Shuffled within layers: as many "
+    "weights in each layer, at random places. Re-initialised: the mask on fresh weights. Inverted: what the method "
+    "would keep is removed. What a method knows beyond a density for each layer is lost by shuffling."
+)
 
 
 @dataclass(frozen=True)
@@ -160,18 +80,26 @@ def accuracy_table(panel: Panel) -> Table:
 
 def paired_table(panel: Panel, reference: str) -> Table:
     """Each method's accuracy minus that of the method labelled ``reference``, in percentage points."""
+    names = [label for label in labels(cells(panel)) if label != reference and not split_control(label)[1]]
+    return _differences(panel, f"minus {method_name(reference)}", dict.fromkeys(names, reference))
+
+
+def sanity_table(panel: Panel) -> Table:
+    """Each control's accuracy minus that of the method it is made of; without rows where there is none."""
+    own = {label: split_control(label)[0] for label in labels(cells(panel)) if split_control(label)[1]}
+    return _differences(panel, "minus its method", own)
+
+
+def _differences(panel: Panel, heading: str, references: Mapping[str, str]) -> Table:
+    """Rows of each method (the keys) against its reference."""
     found = cells(panel)
     columns = sparsities(found)
     rows = tuple(
-        (
-            Entry(method_name(label)),
-            *(Entry(_difference(found, label, reference, sparsity)) for sparsity in columns),
-        )
-        for label in labels(found)
-        if label != reference
+        (Entry(method_name(label)), *(Entry(_difference(found, label, other, sparsity)) for sparsity in columns))
+        for label, other in references.items()
+        if other in labels(found)
     )
-    header = (f"minus {method_name(reference)}", *map(percent, columns))
-    return Table(panel.title, (), header, rows)
+    return Table(panel.title, (), (heading, *map(percent, columns)), rows)
 
 
 def accuracy_text(cell: Cell) -> str:
@@ -189,9 +117,11 @@ def accuracy_text(cell: Cell) -> str:
 
 
 def difference_text(difference: Paired) -> str:
-    """``+1.20 ± 0.30 (3)``; en dash where no seed has both."""
+    """``+1.20 ± 0.30 (3)``; else which of the two is at chance; en dash where no seed has both."""
     if difference.mean is None:
-        return "one at chance" if difference.left_out else "–"
+        which = {(True, False): "at chance", (False, True): "other at chance", (True, True): "both at chance"}
+        kinds = set(difference.at_chance)
+        return which[kinds.pop()] if len(kinds) == 1 else "one at chance" if kinds else "–"
     spread = f" ± {100 * difference.std:.2f}" if difference.std is not None else ""
     return f"{100 * difference.mean:+.2f}{spread} ({len(difference.differences)})"
 

@@ -14,7 +14,7 @@ from sweep.report.names import architecture_name, data_name, file_name
 from sweep.store import Store
 from training.data_config import DataConfig
 
-_AXES = ("architecture", "method", "sparsity", "seed")
+_AXES = ("architecture", "method", "sparsity", "seed", "ablation")
 _PLACES = {f"data.{f.name}" for f in dataclasses.fields(DataConfig) if not f.metadata.get("identity", True)}
 
 
@@ -49,6 +49,12 @@ class Panel:
     def classes(self) -> int | None:
         """Number of classes, or None where no trial got so far as to know."""
         return next((trial.classes for trial in self.trials if trial.classes), None)
+
+    @property
+    def epochs(self) -> int | None:
+        """Of one training: a method may train more than once. None where no config says it."""
+        asked = (json.loads(trial.config or "{}").get("training", {}).get("epochs") for trial in self.trials)
+        return next((epochs for epochs in asked if epochs is not None), None)
 
 
 def read(
@@ -130,14 +136,15 @@ def _by_setting(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:
 def _recipe(record: TrialRecord) -> dict[str, str]:
     """Dotted key -> value as text, for all of the config but the grid's axes and the way to the data."""
     config = json.loads(record.config or "{}")
-    leaves = _leaves({key: value for key, value in config.items() if key not in _AXES})
-    return {key: value for key, value in leaves if key not in _PLACES}
+    recipe = {key: value for key, value in config.items() if key not in _AXES}
+    return {key: value for key, value in leaves(recipe) if key not in _PLACES}
 
 
-def _leaves(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def leaves(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted key and value, as text, of every entry of a nested mapping."""
     for key, value in config.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
+            yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
 

@@ -91,7 +91,7 @@ def test_each_round_removes_the_same_fraction_of_the_survivors_and_removed_weigh
     masking, found = start(MagnitudeAfter, model, short(0.875), rounds=3), []
     while masking.after_training(model) is not None:
         found.append(kept(masking))
-        model[0].weight.data = torch.tensor([[100.0, 90.0, 80.0, 70.0, 4.0, 3.0, 2.0, 1.0]])
+        model[0].weight.data.copy_(torch.tensor([[100.0, 90.0, 80.0, 70.0, 4.0, 3.0, 2.0, 1.0]]))
     assert found == [[4, 5, 6, 7], [4, 5], [4]]
     assert [(r.round, r.kept, r.lost, r.revived) for r in masking.rounds] == [(1, 4, 4, 0), (2, 2, 2, 0), (3, 1, 1, 0)]
 
@@ -155,7 +155,7 @@ def test_masks_that_are_exchanged_after_pruning_find_the_rewound_weights_whole()
     # as a control does that shuffles the mask
     model = linear([1.0, 2.0, 3.0, 4.0])
     masking = start(Lottery, model, short())
-    model[0].weight.data = torch.tensor([[0.1, 0.2, 30.0, 40.0]])
+    model[0].weight.data.copy_(torch.tensor([[0.1, 0.2, 30.0, 40.0]]))
     masking.after_training(model)
     masking.masks = {"0.weight": torch.tensor([[True, False, False, True]])}
     masking.before_training(model, sgd(model))
@@ -165,7 +165,7 @@ def test_masks_that_are_exchanged_after_pruning_find_the_rewound_weights_whole()
 def test_without_rewinding_training_goes_on_from_the_values_that_it_ended_with():
     model = linear([9.0, 9.0, 9.0, 9.0])
     masking = start(MagnitudeAfter, model, short(), retrain=3)
-    model[0].weight.data = torch.tensor([[1.0, -4.0, -2.0, 3.0]])
+    model[0].weight.data.copy_(torch.tensor([[1.0, -4.0, -2.0, 3.0]]))
     assert masking.after_training(model) == 2  # of 4 epochs the last 3
     masking.before_training(model, sgd(model))
     assert model[0].weight.tolist() == [[0.0, -4.0, 0.0, 3.0]]

@@ -6,7 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from sweep.records import COMPLETED, MaskRecord, Outcome, TrialRecord
 from sweep.report import Panel, panels
@@ -41,10 +45,32 @@ def trial(method: str, sparsity: float, seed: int, accuracy: float | None, **fac
     return replace(record, **facts)
 
 
-def mask(trial_id: str, position: int, kept: int, effective: int, total: int = 1000) -> MaskRecord:
-    """The mask of the layer ``layer<position>``, without its bits."""
+def mask(
+    trial_id: str, position: int, kept: int, effective: int, total: int = 1000, start: int | None = None
+) -> MaskRecord:
+    """The mask of the layer ``layer<position>``, without its bits; ``start``: kept as training started."""
     name, shape, density = f"layer{position}.weight", (total,), kept / total
-    return MaskRecord(trial_id, name, position, shape, total, kept, density, effective, "bits", b"", "0")
+    return MaskRecord(
+        trial_id, name, position, shape, total, kept, density, effective, "bits", b"", "0", start_kept=start
+    )
+
+
+def artist(figure: Figure, gid: str) -> Any:
+    """What was drawn under this name; None where nothing was."""
+    found = figure.findobj(lambda a: a.get_gid() == gid)
+    return found[0] if found else None
+
+
+def places(figure: Figure, gid: str) -> list[tuple[float, float]]:
+    """Where the points of a scatter are, sorted."""
+    points = artist(figure, gid)
+    assert isinstance(points, PathCollection)
+    return sorted((round(float(x), 6), round(float(y), 6)) for x, y in np.asarray(points.get_offsets()))
+
+
+def texts(figure: Figure) -> list[str]:
+    """Everything that is written, each text on one line."""
+    return [text.get_text().replace("\n", " ") for text in figure.findobj(Text)]
 
 
 def panel(trials: Iterable[TrialRecord]) -> Panel:

@@ -5,7 +5,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from sweep.records import FAILED
@@ -17,22 +16,11 @@ from sweep.report.statistics import cells
 from sweep.report.trials import Panel
 from sweep.store import Store
 
-from .conftest import MakeStore, mask, panel, trial
-
-
-def artist(figure: Figure, gid: str) -> Any:
-    found = figure.findobj(lambda a: a.get_gid() == gid)
-    return found[0] if found else None
+from .conftest import MakeStore, artist, mask, panel, places, texts, trial
 
 
 def heights(figure: Figure, gid: str) -> list[float]:
-    points = artist(figure, gid)
-    assert isinstance(points, PathCollection)
-    return sorted(np.asarray(points.get_offsets())[:, 1].round(6).tolist())
-
-
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.findobj(matplotlib.text.Text)]
+    return sorted(y for _, y in places(figure, gid))
 
 
 @pytest.fixture
@@ -120,6 +108,50 @@ def test_variants_of_a_method_share_its_colour_and_differ_in_dash() -> None:
     assert one.get_linestyle() != two.get_linestyle()
 
 
+def test_the_legend_shows_the_dash_of_every_variant() -> None:
+    controls = ("", " ablation=shuffle_layerwise", " ablation=reinitialize", " ablation=invert")
+    runs = [trial("force", 0.9, 0, 0.9, method_label=f"force{control}") for control in controls]
+    figure = accuracy_figure(panel(runs))
+    shown = [line._unscaled_dash_pattern for line in figure.axes[0].get_legend().get_lines()]
+    assert shown == [artist(figure, f"mean/force{control}")._unscaled_dash_pattern for control in controls]
+    assert len({str(dash) for dash in shown}) == 4
+
+
+def test_runs_of_a_control_are_hollow_and_those_of_its_method_are_not() -> None:
+    runs = [trial("snip", 0.9, 0, 0.9), trial("snip", 0.9, 0, 0.8, method_label="snip ablation=invert")]
+    figure = accuracy_figure(panel(runs))
+    faces = [artist(figure, f"runs/snip{c}").get_facecolor()[0].tolist() for c in ("", " ablation=invert")]
+    assert faces == [list(matplotlib.colors.to_rgba(c)) for c in (style.colour("snip"), "white")]
+
+
+@pytest.mark.parametrize(("methods", "shown"), [(8, 16), (9, 9)])
+def test_controls_leave_a_figure_that_would_have_more_than_sixteen_lines(methods: int, shown: int) -> None:
+    labels = [f"m{i}{control}" for i in range(methods) for control in ("", " ablation=invert")]
+    figure = accuracy_figure(panel(trial(label.split()[0], 0.9, 0, 0.5, method_label=label) for label in labels))
+    assert len(figure.legends[0].get_texts()) == shown
+    assert any("controls have their own figure" in text for text in texts(figure)) == (shown == 9)
+
+
+def test_a_method_that_trains_several_times_makes_the_title_speak_of_one_training() -> None:
+    figure = accuracy_figure(panel([trial("snip", 0.9, 0, 0.5), trial("imp", 0.9, 0, 0.5, epochs=30)]))
+    assert any(text.startswith("5 epochs a training, n = 1;") for text in texts(figure))
+
+
+@pytest.mark.parametrize(("methods", "option", "share"), [(2, "", 0.85), (10, " option=of_a_long_name", 0.55)])
+def test_a_long_text_below_the_title_is_wrapped_and_does_not_squeeze_the_axes(
+    methods: int, option: str, share: float
+) -> None:
+    runs = [trial("imp", 0.9, 0, 0.95, epochs=30)]
+    runs += [trial(f"m{i}", 0.9, i, 0.9, method_label=f"m{i}{option}") for i in range(1, methods)]
+    figure = accuracy_figure(panel(runs))
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_position().width > share
+    (text,) = (t for t in figure.axes[0].texts if t.get_text().startswith("5 epochs a training"))
+    assert text.get_text().replace("\n", " ").endswith("; chance, 10%, is below the axis")
+    assert text.get_window_extent().x1 < figure.bbox.x1
+    assert text.get_window_extent().y1 < figure.axes[0].title.get_window_extent().y0 or "\n" not in text.get_text()
+
+
 def test_known_methods_have_colours_of_their_own_and_an_unknown_one_always_the_same() -> None:
     from sweep.report.style import _METHODS
 
@@ -172,19 +204,43 @@ def test_layer_bars_rise_to_the_mean_density_and_empty_layers_are_crosses(sweep_
     assert len(artist(figure, "runs/force").get_offsets()) == 4  # two runs of two layers that hold something
 
 
+def test_where_training_moved_the_mask_a_stroke_shows_where_each_layer_started(store: MakeStore) -> None:
+    runs = [trial("rigl", 0.99, seed, 0.8, effective_sparsity=0.991, final_effective_sparsity=0.992) for seed in (0, 1)]
+    fixed = trial("snip", 0.99, 0, 0.8)
+    masks = [mask(run.trial_id, i, kept, 1, start=30 - kept) for run in runs for i, kept in enumerate((10, 20))]
+    masks += [mask(fixed.trial_id, i, 10, 1, start=10) for i in range(2)]
+    masks[2] = mask(runs[1].trial_id, 0, 10, 1, start=40)
+    figure = layers_figure(panel([*runs, fixed]), store("a", [*runs, fixed], masks).masks(), 0.99)
+    assert figure is not None
+    assert places(figure, "start/rigl") == [(0, 0.03), (1, 0.01)]  # the mean of 20 and 40 of 1000; 10
+    assert artist(figure, "start/snip") is None
+    assert "effective 99.20%" in texts(figure)  # of the mask that is drawn
+
+
+def test_a_control_with_its_methods_layer_counts_has_no_plot_of_its_own_in_the_layers(store: MakeStore) -> None:
+    labels = ("snip", "snip ablation=shuffle_layerwise", "snip ablation=invert", "force ablation=reinitialize")
+    runs = [trial(label.split()[0], 0.9, 0, 0.5, method_label=label) for label in labels]
+    made = store("a", runs, [mask(run.trial_id, 0, 10, 5) for run in runs])
+    figure = layers_figure(panel(runs), made.masks(), 0.9)
+    assert figure is not None
+    shown = [axes.get_title(loc="left") for axes in figure.axes]
+    assert [name for name in shown if name] == ["SNIP", "SNIP, inverted", "FORCE, re-initialised"]
+
+
 def test_no_layers_figure_where_no_mask_was_stored() -> None:
     from sweep.records import MaskRecord, table
 
     assert layers_figure(panel([trial("force", 0.9, 0, 0.9)]), table(MaskRecord, []), 0.9) is None
 
 
-@pytest.mark.parametrize("count", [1, 17, 54])
+@pytest.mark.parametrize(("count", "methods"), [(1, 1), (17, 1), (54, 1), (3, 9)])
 def test_layers_of_networks_of_any_depth_are_drawn_without_a_warning(
-    store: MakeStore, tmp_path: Path, count: int
+    store: MakeStore, tmp_path: Path, count: int, methods: int
 ) -> None:
-    run = trial("force", 0.999, 0, 0.9, effective_sparsity=0.9995)
-    made = store("a", [run], [mask(run.trial_id, i, 1 + i % 3, i % 2, total=10**6) for i in range(count)])
-    figure = layers_figure(panel([run]), made.masks(), 0.999)
+    names = ["force", *(f"m{i}" for i in range(1, methods))]
+    runs = [trial(name, 0.999, 0, 0.9, effective_sparsity=0.9995) for name in names]
+    masks = [mask(run.trial_id, i, 1 + i % 3, i % 2, total=10**6) for run in runs for i in range(count)]
+    figure = layers_figure(panel(runs), store("a", runs, masks).masks(), 0.999)
     assert figure is not None
     assert style.save(figure, tmp_path / "layers")[0].stat().st_size > 5000
     assert "effective 99.950%" in texts(figure)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import InputError
-from sweep.records import FAILED
+from sweep.records import FAILED, RoundRecord
 from sweep.report import write_report
 from sweep.store import Store
 
@@ -46,10 +46,48 @@ def test_the_summary_says_what_was_run_what_it_cost_and_what_was_lost(store: Mak
         "![CIFAR-10 (JPEG), ResNet-20](accuracy-cifar10-jpeg-resnet20.png)",
         "| SNIP | 1 failed |",
         "| FORCE | **80.00 ± 0.00 (2)** |",
-        "| FORCE | 99% | 99.00% | 99.23% | 3% | 1 | – | – | – | 1.5 | 60 |",
+        "### Price",
+        "| method | sparsity | prune s | pruning passes | epochs in all |",
+        "| FORCE | 99% | 1.5 | 60 | 5 |",
+        "### Masks",
+        "| method | sparsity | achieved (compression) | effective | MACs left (speed-up) | empty layers |",
+        "| FORCE | 99% | 99.00% | 99.23% | 3% (33.3×) | 1 |",
         "- 1 failed: OutOfMemoryError: no room (resnet20 snip 99% s0)",
     ):
         assert line in text.splitlines()
+
+
+def test_each_figure_stands_under_the_heading_of_what_it_shows(store: MakeStore, tmp_path: Path) -> None:
+    rounds = tuple(RoundRecord(number, 0.1**number, 10, 0, 5, 1.0) for number in (1, 2))
+    whole = trial("force", 0.99, 0, 0.8, rounds=rounds, training_flops_share=0.02, kept=10, final_gradient_norm=1.0)
+    control = trial("force", 0.99, 0, 0.3, method_label="force ablation=invert", training_flops_share=0.02)
+    made = store("a", [whole, control], [mask(whole.trial_id, 0, 10, 5)])
+    files = write_report([made], tmp_path / "out")
+    stem = "cifar10-resnet20"
+    names = [f"accuracy-{stem}", f"price-{stem}", f"sanity-{stem}", f"layers-{stem}-99", f"rounds-{stem}"]
+    assert [path.name for path in files.figures] == [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
+    lines = files.summary.read_text().splitlines()
+    sections = [line for line in lines if line.startswith(("#", "!"))]
+    assert sections == [
+        "# hand",
+        "## CIFAR-10, ResNet-20",
+        f"![CIFAR-10, ResNet-20](accuracy-{stem}.png)",
+        "### Sanity checks",
+        f"![CIFAR-10, ResNet-20: Methods and their controls](sanity-{stem}.png)",
+        "### Price",
+        f"![CIFAR-10, ResNet-20: Accuracy against training FLOPs](price-{stem}.png)",
+        "### Masks",
+        f"![CIFAR-10, ResNet-20: Density by layer](layers-{stem}-99.png)",
+        "### After training",
+        "### Rounds",
+        f"![CIFAR-10, ResNet-20: Round by round](rounds-{stem}.png)",
+    ]
+    assert "| FORCE, inverted | -50.00 (1) |" in lines
+
+
+def test_methods_that_train_several_times_are_told_apart_in_what_was_run(store: MakeStore, tmp_path: Path) -> None:
+    runs = [trial("imp", 0.99, 0, 0.8, epochs=30), trial("snip", 0.99, 0, 0.8)]
+    assert "- epochs: 5 a training, 5 to 30 in all" in write_report([store("a", runs)], tmp_path).summary.read_text()
 
 
 def test_a_report_of_two_stores_counts_a_shared_trial_once_with_the_masks_of_its_store(

@@ -1,21 +1,10 @@
-import csv
-import io
-
-from sweep.records import DIVERGED, FAILED
-from sweep.report import accuracy_table, best_cells, from_table, summary_rows
+from sweep.records import DIVERGED, FAILED, TrialRecord
+from sweep.report import accuracy_table, from_table
 from sweep.report.statistics import cells
-from sweep.report.table import accuracy_text, paired_table, to_csv
+from sweep.report.table import accuracy_text, paired_table, sanity_table
 from sweep.store import Store
 
-from .conftest import MakeStore, panel, trial
-
-COLUMNS = [
-    "data", "data_encoding", "architecture", "architecture_label", "setting", "method", "method_label", "sparsity",
-    "n", "mean", "std", "best", "completed", "collapsed", "failed", "diverged", "interrupted", "collapsed_mean",
-    "validation_mean", "seeds", "prunable", "kept", "achieved_sparsity", "effective_sparsity", "empty_layers",
-    "macs_dense", "macs_kept", "macs_kept_fraction", "gradient_norm", "force_objective", "revived",
-    "prune_seconds", "prune_passes", "train_seconds", "epochs",
-]  # fmt: skip
+from .conftest import panel, trial
 
 
 def text_of(*accuracies: float, lost: tuple[str, ...] = ()) -> str:
@@ -77,26 +66,37 @@ def test_paired_table_is_in_percentage_points_against_the_reference(sweep_store:
     ]
 
 
-def test_csv_has_a_row_a_cell_and_these_columns(sweep_store: Store) -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(summary_rows(sweep_store.trials())))))
-    assert list(rows[0]) == COLUMNS
-    assert len(rows) == 7  # dense, and three methods at two sparsities
-    random = next(row for row in rows if (row["method"], row["sparsity"]) == ("random", "0.99"))
-    wanted = {"n": "1", "mean": "0.6", "std": "", "completed": "2", "collapsed": "1", "collapsed_mean": "0.1"}
-    assert {key: random[key] for key in wanted} == wanted
-    assert (random["best"], random["seeds"], random["failed"]) == ("false", "0 1", "0")
+def controlled(control: str, *accuracies: float) -> list[TrialRecord]:
+    """FORCE of 60 rounds at 99 %, under a control, one run a seed."""
+    label = "force rounds=60" + (f" ablation={control}" if control else "")
+    return [trial("force", 0.99, seed, a, method_label=label) for seed, a in enumerate(accuracies)]
 
 
-def test_csv_keeps_ten_digits_and_no_rounding_noise(store: MakeStore) -> None:
-    made = store("a", [trial("snip", 0.9, 0, 0.1 + 0.2, macs_dense=1000, macs_kept=300)])
-    (row,) = csv.DictReader(io.StringIO(to_csv(summary_rows(made.trials()))))
-    assert (row["mean"], row["macs_kept_fraction"], row["macs_dense"]) == ("0.3", "0.3", "1000")
+def test_sanity_checks_compare_each_control_with_its_own_method_seed_by_seed() -> None:
+    runs = controlled("", 0.80, 0.84) + controlled("invert", 0.60, 0.62) + controlled("shuffle_layerwise", 0.81, 0.83)
+    runs += [trial("snip", 0.99, 0, 0.5), trial("snip", 0.99, 0, 0.1, method_label="snip ablation=reinitialize")]
+    table = sanity_table(panel(runs))
+    assert table.header == ("minus its method", "99%")
+    assert [[entry.text for entry in row] for row in table.rows] == [
+        ["SNIP, re-initialised", "at chance"],
+        ["FORCE, rounds=60, shuffled within layers", "+0.00 ± 1.41 (2)"],  # 81 - 80 and 83 - 84
+        ["FORCE, rounds=60, inverted", "-21.00 ± 1.41 (2)"],  # 60 - 80 and 62 - 84
+    ]
 
 
-def test_best_cells_are_one_a_sparsity(sweep_store: Store) -> None:
-    best = best_cells(summary_rows(sweep_store.trials()))
-    assert [(row["sparsity"], row["method"]) for row in best] == [(0.9, "force"), (0.99, "force")]
+def test_a_control_whose_method_was_not_run_has_no_sanity_check() -> None:
+    assert sanity_table(panel([*controlled("invert", 0.6), trial("snip", 0.99, 0, 0.5)])).rows == ()
 
 
-def test_an_empty_store_has_no_rows(store: MakeStore) -> None:
-    assert summary_rows(store("empty", []).trials()) == []
+def test_controls_are_rows_of_their_own_but_are_not_paired_with_random() -> None:
+    runs = [*controlled("", 0.8), *controlled("invert", 0.6), trial("random", 0.99, 0, 0.5)]
+    names = ["Random", "FORCE, rounds=60", "FORCE, rounds=60, inverted"]
+    assert [row[0].text for row in accuracy_table(panel(runs)).rows] == names
+    assert [row[0].text for row in paired_table(panel(runs), "random").rows] == ["FORCE, rounds=60"]
+
+
+def test_where_no_pair_trained_the_difference_says_which_is_at_chance() -> None:
+    runs = [trial("random", s, 0, a) for s, a in ((0.9, 0.8), (0.95, 0.1), (0.98, 0.1))]
+    runs += [trial("snip", s, 0, a) for s, a in ((0.9, 0.1), (0.95, 0.8), (0.98, 0.1), (0.99, 0.8))]
+    (row,) = paired_table(panel(runs), "random").rows
+    assert [entry.text for entry in row[1:]] == ["at chance", "other at chance", "both at chance", "–"]

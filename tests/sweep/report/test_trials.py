@@ -1,10 +1,13 @@
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from sweep.errors import InputError
 from sweep.records import FAILED, INTERRUPTED
-from sweep.report.names import file_name, measured_sparsity, percent
+from sweep.report.names import file_name, measured_sparsity, method_name, method_order, percent
+from sweep.report.statistics import cells
 from sweep.report.trials import panels, read
 
 from .conftest import MakeStore, panel, trial
@@ -73,6 +76,41 @@ def test_where_the_data_lies_makes_no_other_panel() -> None:
     there = trial("snip", 0.9, 1, 0.9, config=here.config.replace("here", "there"))
     assert "there" in there.config
     assert len(panel([here, there]).trials) == 2
+
+
+def test_an_ablation_is_an_axis_and_no_other_recipe() -> None:
+    whole = trial("snip", 0.9, 0, 0.8)
+    control = trial("snip", 0.9, 0, 0.3, method_label="snip ablation=invert")
+    control = replace(control, config=json.dumps({**json.loads(control.config), "ablation": "invert"}))
+    assert [cell.method_label for cell in cells(panel([whole, control]))] == ["snip", "snip ablation=invert"]
+
+
+def test_the_epochs_of_one_training_are_those_that_the_config_asks_for() -> None:
+    assert panel([trial("imp", 0.9, 0, 0.8, epochs=30)]).epochs == 5
+    assert panel([trial("imp", 0.9, 0, 0.8, config="{}")]).epochs is None
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("force rounds=300", "FORCE, rounds=300"),
+        ("snip ablation=shuffle_layerwise", "SNIP, shuffled within layers"),
+        ("force rounds=300 ablation=reinitialize", "FORCE, rounds=300, re-initialised"),
+        ("rigl ablation=invert", "RigL, inverted"),
+        ("random scope=uniform_plus", "Random, uniform+"),
+        ("magnitude_after", "Magnitude, after training"),
+        ("my.module:score k=3 ablation=mine", "my.module:score, k=3, mine"),
+    ],
+)
+def test_methods_and_controls_read_as_people_say_them(label: str, name: str) -> None:
+    assert method_name(label) == name
+
+
+def test_controls_follow_their_method_and_options_are_ordered_as_numbers() -> None:
+    wanted = ["snip", "force rounds=9", "force rounds=9 ablation=shuffle_layerwise", "force rounds=9 ablation=invert"]
+    wanted += ["force rounds=10", "set", "rigl", "imp", "magnitude_after", "a_method"]
+    shuffled = [wanted[i] for i in (7, 2, 9, 0, 4, 6, 1, 8, 3, 5)]
+    assert sorted(shuffled, key=method_order) == wanted
 
 
 @pytest.mark.parametrize(

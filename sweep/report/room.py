@@ -1,0 +1,106 @@
+"""Small texts beside points of a figure, only where they hide nothing."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy import ndarray
+
+_MARK, _LINE = 3.5, 0.8  # half the width of a mark and of a line, in points
+_STEP = 3.0  # points between two places that a line takes
+_SIDES = (  # where a text may stand: offset in points, alignment
+    ((0.0, 5.5), "center", "bottom"),
+    ((0.0, -5.5), "center", "top"),
+    ((6.0, 0.0), "left", "center"),
+    ((-6.0, 0.0), "right", "center"),
+)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle on the page, in points."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def overlaps(self, other: "Box") -> bool:
+        """Whether they share a place."""
+        return (
+            self.left < other.right and other.left < self.right and self.bottom < other.top and other.bottom < self.top
+        )
+
+    def holds(self, other: "Box") -> bool:
+        """Whether the other lies inside."""
+        return (
+            self.left <= other.left
+            and other.right <= self.right
+            and self.bottom <= other.bottom
+            and other.top <= self.top
+        )
+
+
+def _around(x: float, y: float, reach: float) -> Box:
+    return Box(x - reach, y - reach, x + reach, y + reach)
+
+
+class Room:
+    """What is free around some marks: make it when everything else is drawn, since that sets the axes' size."""
+
+    def __init__(self, axes: "Axes", marks: Sequence[tuple[float, float]]):
+        """``marks``: where they are, in the units of the axes."""
+        from matplotlib.collections import LineCollection
+
+        figure = cast("Figure", axes.figure)
+        figure.draw_without_rendering()
+        self._axes = axes
+        self._points = 72 / figure.dpi
+        self._page = self._box(axes.get_window_extent())
+        centres = [self._place(mark) for mark in marks]
+        self._taken = [_around(x, y, _MARK) for x, y in centres]
+        strokes = [(line.get_transform(), line.get_xydata()) for line in axes.lines]
+        for bars in axes.findobj(LineCollection):
+            strokes += [(bars.get_transform(), segment) for segment in bars.get_segments()]
+        self._taken += [_around(x, y, _LINE) for way, stroke in strokes for x, y in self._along(way.transform(stroke))]
+        if (legend := axes.get_legend()) is not None:
+            self._taken.append(self._box(legend.get_window_extent()))
+
+    def write(self, text: str, mark: tuple[float, float], fontsize: float, **look: Any) -> bool:
+        """Write beside a mark, if there is room on one of its sides; says whether there was."""
+        x, y = self._place(mark)
+        wide, high = 0.66 * fontsize * len(text), fontsize
+        for (right, up), beside, above in _SIDES:
+            left = x + right - {"center": wide / 2, "left": 0, "right": wide}[beside]
+            bottom = y + up - {"bottom": 0, "top": high, "center": high / 2}[above]
+            box = Box(left, bottom, left + wide, bottom + high)
+            if self._page.holds(box) and not any(box.overlaps(other) for other in self._taken):
+                self._taken.append(box)
+                note = self._axes.annotate(
+                    text, mark, xytext=(right, up), textcoords="offset points", ha=beside, va=above, fontsize=fontsize
+                )
+                note.set(in_layout=False, **look)
+                return True
+        return False
+
+    def _along(self, corners: "ndarray") -> Iterator[tuple[float, float]]:
+        """Places on a line, a few points apart, given its corners in pixels."""
+        for (x, y), (other_x, other_y) in pairwise((self._points * corners).tolist()):
+            length = math.hypot(other_x - x, other_y - y)
+            if math.isfinite(length):  # a line breaks at a NaN
+                steps = math.ceil(length / _STEP)
+                for step in range(steps + 1):
+                    share = step / max(1, steps)
+                    yield x + share * (other_x - x), y + share * (other_y - y)
+
+    def _place(self, mark: tuple[float, float]) -> tuple[float, float]:
+        x, y = self._axes.transData.transform(mark)
+        return float(x) * self._points, float(y) * self._points
+
+    def _box(self, extent: Any) -> Box:
+        return Box(*(float(value) * self._points for value in extent.extents))

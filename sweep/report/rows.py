@@ -1,0 +1,95 @@
+"""The summary as rows, for machines: one a method and sparsity, accuracies and sparsities as fractions."""
+
+import csv
+import io
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from sweep.records import TrialRecord
+from sweep.report.statistics import Cell, accuracies, cells, leaders, mean
+from sweep.report.trials import Panel, from_table, panels
+
+Row = dict[str, Any]
+
+_NOT_AVERAGED = {  # the axes, facts that are no measurements, and what has a column of another name
+    *("sparsity", "seed", "classes", "threads", "git_dirty"),
+    *("test_accuracy", "validation_accuracy"),  # mean and validation_mean, of the runs that trained
+}
+
+
+def _measured() -> list[str]:
+    """The record's columns that hold one number, or a truth."""
+    hints = typing.get_type_hints(TrialRecord)
+    numeric = [name for name, hint in hints.items() if {int, float, bool} & {hint, *typing.get_args(hint)}]
+    return [name for name in numeric if name not in _NOT_AVERAGED]
+
+
+MEASURED = _measured()
+
+
+def summary_rows(trials: pa.Table) -> list[Row]:
+    """One row a cell: data × architecture × setting × method × sparsity, in this order, controls first.
+
+    Accuracies, sparsities and ``macs_kept_fraction`` are fractions; ``n``, ``mean`` and ``std`` are of the
+    runs that trained. Every other number of the record is a mean over all completed runs under its own name, a
+    truth (``disconnected``) the fraction of them. ``best`` is as in :func:`sweep.report.statistics.best`.
+    """
+    return [row for panel in panels(from_table(trials)) for row in panel_rows(panel)]
+
+
+def best_cells(rows: Iterable[Row]) -> list[Row]:
+    """Of :func:`summary_rows`, the best row of every sparsity in every panel."""
+    return [row for row in rows if row["best"]]
+
+
+def panel_rows(panel: Panel) -> list[Row]:
+    """:func:`summary_rows` of one panel."""
+    found = cells(panel)
+    return [_row(panel, cell, cell in leaders(found)) for cell in found]
+
+
+def _row(panel: Panel, cell: Cell, is_best: bool) -> Row:
+    dense, kept = cell.average("macs_dense"), cell.average("macs_kept")
+    return {
+        "data": panel.data,
+        "data_encoding": panel.encoding,
+        "architecture": panel.trials[0].architecture,
+        "architecture_label": panel.architecture,
+        "setting": panel.setting,
+        "method": cell.method,
+        "method_label": cell.method_label,
+        "sparsity": cell.sparsity,
+        "n": cell.n,
+        "mean": cell.mean,
+        "std": cell.std,
+        "best": is_best,
+        "completed": len(cell.completed),
+        "collapsed": len(cell.collapsed),
+        "failed": cell.failed,
+        "diverged": cell.diverged,
+        "interrupted": cell.interrupted,
+        "collapsed_mean": mean(accuracies(cell.collapsed)),
+        "validation_mean": mean([t.validation_accuracy for t in cell.trained if t.validation_accuracy is not None]),
+        "seeds": " ".join(str(trial.seed) for trial in cell.completed),
+        **{name: cell.average(name) for name in MEASURED},
+        "macs_kept_fraction": kept / dense if dense and kept is not None else None,
+    }
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV with a header: None is empty, numbers have up to ten digits, truth is ``true``."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows[0])
+    for row in rows:
+        writer.writerow(map(_plain, row.values()))
+    return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.10g}" if isinstance(value, float) else value

@@ -1,0 +1,72 @@
+"""What a verdict leaves behind: ``verdict.csv``, ``verdict.md`` and a figure a network, published points over ours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.errors import InputError
+from sweep.report import style
+from sweep.report.figure import accuracy_figure
+from sweep.report.overlay import Point
+from sweep.report.rows import to_csv
+from sweep.report.statistics import cells
+from sweep.reproduce.published import Number
+from sweep.reproduce.shipped import Reproduction
+from sweep.reproduce.tables import flat, tables, tally
+from sweep.reproduce.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class VerdictFiles:
+    """What was written."""
+
+    table: Path
+    page: Path
+    figures: tuple[Path, ...]
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Every file."""
+        return (*self.figures, self.page, self.table)
+
+
+def write(reproduction: Reproduction, verdicts: Sequence[Verdict], out: Path) -> VerdictFiles:
+    """Write the verdict and its figures into ``out``, made if need be; files of the same name are replaced.
+
+    Raises:
+        InputError: ``out`` cannot be written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"verdict: cannot write to {out}: {error.strerror}; name another folder with --out") from None
+    epochs = reproduction.sweep.training.epochs
+    figures = {verdict.title: _draw(verdict, out) for verdict in verdicts}
+    files = VerdictFiles(
+        out / "verdict.csv", out / "verdict.md", tuple(path for paths in figures.values() for path in paths)
+    )
+    files.table.write_text(to_csv(flat(verdicts, epochs)), encoding="utf-8")
+    files.page.write_text(_page(reproduction, verdicts, files.figures), encoding="utf-8")
+    return files
+
+
+def _draw(verdict: Verdict, out: Path) -> list[Path]:
+    """The report's figure with the published points over it; none where nothing has run."""
+    panel = verdict.panel
+    if panel is None or not any(cell.completed for cell in cells(panel)):
+        return []
+    numbers = [row.published for row in verdict.rows if isinstance(row.published, Number)]
+    points = [Point(number.method, number.sparsity, number.value, number.std) for number in numbers]
+    return style.save(accuracy_figure(panel, points), out / f"reproduce-{panel.file_name}")
+
+
+def _page(reproduction: Reproduction, verdicts: Sequence[Verdict], figures: Sequence[Path]) -> str:
+    """The verdict as Markdown."""
+    rows = [row for verdict in verdicts for row in verdict.rows]
+    parts = [f"# {reproduction.sweep.name}: {tally(rows)}"]
+    if reproduction.left_out:
+        parts.append(f"Left out: {reproduction.left_out} published rows outside the grid as it was set.")
+    parts += [f"![{path.stem}]({path.name})" for path in figures if path.suffix == ".png"]
+    for table in tables(verdicts, reproduction.sweep.training.epochs):
+        parts += [f"## {table.title}", table.markdown()]
+    return "\n\n".join(parts) + "\n"

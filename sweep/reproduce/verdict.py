@@ -1,0 +1,135 @@
+"""The verdicts: each published number and each claim against the runs that the store has."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sweep.config import SweepConfig
+from sweep.grid import expand, trial_id
+from sweep.report.names import architecture_name, data_name
+from sweep.report.statistics import cells
+from sweep.report.trials import Panel, from_table, panels
+from sweep.reproduce.interval import Interval, t_interval
+from sweep.reproduce.published import ABOVE, FAIL, PASS, Claim, Number
+from sweep.reproduce.samples import Sample, sample
+from sweep.reproduce.shipped import Reproduction
+from sweep.store import Store
+
+UNDECIDED, MISSING = "undecided", "missing"
+VERDICTS = (PASS, FAIL, UNDECIDED, MISSING)
+Samples = Mapping[tuple[str, float], Sample]  # by method and sparsity
+
+
+@dataclass(frozen=True)
+class Row:
+    """One published number or claim, and how ours compares. Accuracies in per cent, differences in points.
+
+    Attributes:
+        published: the row of the table.
+        ours: our runs of that cell.
+        reference: of a claim: our runs of the method that it is compared with.
+        difference: ours − published; of a claim the mean of method − reference, seed by seed, with its interval.
+        remark: why nothing could be decided.
+    """
+
+    published: Number | Claim
+    ours: Sample
+    verdict: str
+    reference: Sample | None = None
+    difference: float | None = None
+    interval: Interval | None = None
+    remark: str = ""
+
+    @property
+    def known(self) -> str:
+        """Why it fails, where that is known and expected."""
+        claim = self.published
+        return claim.reason if isinstance(claim, Claim) and claim.expected == self.verdict == FAIL else ""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether it passed, or failed as is known."""
+        return self.verdict == PASS or bool(self.known)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The rows of one network on one copy of the data.
+
+    Attributes:
+        title: ``CIFAR-10 (JPEG), VGG-16``.
+        panel: its trials, as the report draws them; None where there is not one.
+    """
+
+    title: str
+    panel: Panel | None
+    rows: tuple[Row, ...]
+
+    @property
+    def in_order(self) -> bool:
+        """Whether every row is."""
+        return all(row.in_order for row in self.rows)
+
+
+def judge(reproduction: Reproduction, store: Store) -> list[Verdict]:
+    """Every row against the trials of exactly this grid that the store has, whoever ran them first.
+
+    Exact images and a lossy copy of them are judged apart, each under its own name.
+    """
+    sweep = reproduction.sweep
+    grid = {trial_id(trial) for trial in expand(sweep)}
+    records = [record for record in from_table(store.trials()) if record.trial_id in grid]
+    found = panels(records)
+    verdicts = []
+    for architecture in dict.fromkeys(row.architecture for row in reproduction.rows):
+        its: list[Panel | None] = [panel for panel in found if panel.architecture == architecture]
+        absent = f"{data_name(sweep.data.name, None)}, {architecture_name(architecture)}"
+        for panel in its or [None]:
+            samples = _samples(sweep, architecture, panel)
+            rows = tuple(_row(row, samples) for row in reproduction.rows if row.architecture == architecture)
+            verdicts.append(Verdict(panel.title if panel else absent, panel, rows))
+    return verdicts
+
+
+def _row(row: Number | Claim, samples: Samples) -> Row:
+    ours = samples[row.method, row.sparsity]
+    return (
+        number_row(row, ours) if isinstance(row, Number) else claim_row(row, ours, samples[row.reference, row.sparsity])
+    )
+
+
+def _samples(sweep: SweepConfig, architecture: str, panel: Panel | None) -> Samples:
+    """What there is of every cell of the grid."""
+    asked = Counter((t.method_label, t.sparsity) for t in expand(sweep) if t.architecture.label == architecture)
+    have = {(cell.method_label, cell.sparsity): cell for cell in (cells(panel) if panel else ())}
+    return {key: sample(have.get(key), many) for key, many in asked.items()}
+
+
+def number_row(number: Number, ours: Sample) -> Row:
+    """A published number: within its tolerance, or at chance in every run where theirs was."""
+    if ours.mean is None:
+        return Row(number, ours, MISSING)
+    difference = ours.mean - number.value
+    if number.tolerance is None:
+        return Row(number, ours, PASS if ours.collapsed else FAIL, difference=difference)
+    return Row(number, ours, PASS if round(abs(difference), 6) <= number.tolerance else FAIL, difference=difference)
+
+
+def claim_row(claim: Claim, ours: Sample, reference: Sample) -> Row:
+    """A claim: decided where the whole 95 % t-interval of the paired difference lies on one side of zero."""
+    if not ours.n or not reference.n:
+        return Row(claim, ours, MISSING, reference)
+    seeds = sorted(ours.accuracies.keys() & reference.accuracies.keys())
+    if len(seeds) < 2:
+        return Row(claim, ours, UNDECIDED, reference, remark="fewer than two seeds in common")
+    differences = [ours.accuracies[seed] - reference.accuracies[seed] for seed in seeds]
+    interval = t_interval(differences)
+    verdict, remark = _side(claim.relation, interval), ""
+    if ours.at_chance.issuperset(seeds) and reference.at_chance.issuperset(seeds):
+        verdict, remark = UNDECIDED, "both at chance"
+    return Row(claim, ours, verdict, reference, interval.mean, interval, remark)
+
+
+def _side(relation: str, interval: Interval) -> str:
+    low, high = (interval.low, interval.high) if relation == ABOVE else (-interval.high, -interval.low)
+    return PASS if low > 0 else FAIL if high < 0 else UNDECIDED
