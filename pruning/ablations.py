@@ -16,8 +16,7 @@ import torch
 
 from pruning.masks import Masks
 
-NONE = "none"
-ABLATIONS = (NONE, "shuffle_layerwise", "reinitialize", "invert")
+ABLATIONS = NONE, SHUFFLE, REINITIALIZE, INVERT = ("none", "shuffle_layerwise", "reinitialize", "invert")
 
 
 def shuffle_layerwise(masks: Masks, generator: torch.Generator) -> Masks:

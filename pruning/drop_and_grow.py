@@ -28,6 +28,7 @@ class DropAndGrow(Masking):
     """
 
     course: Course
+    invertible = False
 
     def __init__(self, masks: Masks, course: Course, *, drop: float, every: int):
         super().__init__(masks, course)

@@ -42,7 +42,10 @@ class Masking:
         masks: as they are now. They may be exchanged for others between trainings.
         rounds: every change of the masks so far.
         dense_gradients: steps that needed the gradient of removed weights too (RigL's price).
+        invertible: whether keeping what it would remove means anything.
     """
+
+    invertible = True
 
     def __init__(self, masks: Masks, course: Course | None = None):
         self.masks = masks

@@ -67,6 +67,11 @@ class Method:
         return "after training" if self.starts_dense else "during training"
 
     @property
+    def invertible(self) -> bool:
+        """Whether the ablation "invert" means anything: not where training starts from a random mask and moves it."""
+        return self.masking is None or self.masking.invertible
+
+    @property
     def shipped(self) -> bool:
         """Whether it is of this project."""
         return self.score.__module__.startswith("pruning.methods.")

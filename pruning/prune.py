@@ -71,9 +71,8 @@ def prune(
     generator = torch.Generator().manual_seed(SEED) if generator is None else generator
     problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, generator, input_shape)
     total = sum(weight.numel() for weight in problem.dense.values())
-    counts = kept_counts(
-        total, kept_count(total, sparsity), settings.get("rounds", 1), settings.get("schedule", "linear")
-    )
+    times = settings["rounds"] if preset.rounds else 1  # a masking has rounds of its own, after trainings
+    counts = kept_counts(total, kept_count(total, sparsity), times, settings.get("schedule", "linear"))
     supply = _supply(batches)
     start, rounds = time.perf_counter(), []
     with scoring_mode(model, train_mode, generator.initial_seed()), torch.enable_grad():

@@ -11,7 +11,7 @@ class PruneConfig:
     Attributes:
         batch_size: images a batch.
         batches: batches a round; gradients are averaged over them before any absolute value.
-        sampling: "uniform", or "balanced" (the same number of every class: GraSP's and SynFlow's 10 a class).
+        sampling: "uniform", or "balanced" (the same number of every class: GraSP's 10 a class).
         fresh_batches: draw new batches every round (the FORCE authors' code), or keep those of round one.
         augment: crop and flip them as in training.
         loss: "cross_entropy", or "logit", −mean(z_y), of the FORCE authors' code.

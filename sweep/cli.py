@@ -284,11 +284,11 @@ def reproduce(
     undecided or missing; 2: bad input, nothing was started; 130, 143: stopped by
     Ctrl-C, SIGTERM.
     """
-    from sweep import show
+    from sweep import catalogue, show
 
     if name is None or listed:
-        rows = show.reproduction_rows()
-        click.echo(json.dumps(rows, indent=1)) if as_json else show.reproductions(show.console(), rows)
+        rows = catalogue.reproduction_rows()
+        click.echo(json.dumps(rows, indent=1)) if as_json else catalogue.reproductions(show.console(), rows)
         return
     if local and address:
         raise InputError("--local runs without Ray and --address joins a cluster: give one of the two")
@@ -320,33 +320,33 @@ def reproduce(
 def methods(as_json: bool, markdown: bool) -> None:
     """The pruning methods, their papers and options."""
     from pruning import handbook
-    from sweep import show
+    from sweep import catalogue, show
 
     if as_json and markdown:
         raise InputError("--json and --markdown are two ways to print: give one of the two")
     if markdown:
         click.echo(handbook.page(), nl=False)
         return
-    rows, left_out = show.method_rows()
+    rows, left_out = catalogue.method_rows()
     for reason in left_out:
         click.echo(f"left out: {reason}", err=True)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
-        show.methods(show.console(), rows)
+        catalogue.methods(show.console(), rows)
 
 
 @main.command(epilog=_examples("sweep architectures", "sweep architectures --json"))
 @AS_JSON
 def architectures(as_json: bool) -> None:
     """The shipped networks and how many prunable weights each has."""
-    from sweep import show
+    from sweep import catalogue, show
 
-    rows = show.architecture_rows()
+    rows = catalogue.architecture_rows()
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
-        show.architectures(show.console(), rows)
+        catalogue.architectures(show.console(), rows)
 
 
 @main.command(epilog=_examples("sweep ui", "sweep ui --store results --port 5001"))

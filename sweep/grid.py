@@ -4,7 +4,7 @@ import hashlib
 from itertools import product
 
 import pruning
-from pruning.ablations import NONE
+from pruning.ablations import INVERT, NONE
 from sweep.config import SweepConfig, TrialConfig, canonical
 from sweep.text import percent
 
@@ -20,14 +20,16 @@ def trial_id(trial: TrialConfig) -> str:
 def expand(sweep: SweepConfig) -> list[TrialConfig]:
     """Every trial of the sweep, seeds varying slowest so that a stopped sweep holds whole comparisons.
 
-    A method that removes nothing (dense) runs once per architecture and seed, at sparsity 0, without ablations; so
-    do the other methods at sparsity 0.
+    A method that removes nothing (dense) runs once per architecture and seed, at sparsity 0. Nothing is ablated at
+    sparsity 0, and nothing inverted where that means nothing (SET, RigL).
     """
     grid = sweep.grid
     trials: dict[TrialConfig, None] = {}
     for seed, architecture, method in product(grid.seed, grid.architecture, grid.method):
-        for sparsity in grid.sparsity if pruning.find(method.name).removes else (0.0,):
-            for ablation in grid.ablation if sparsity else (NONE,):
+        preset = pruning.find(method.name)
+        ablations = [name for name in grid.ablation if name != INVERT or preset.invertible]
+        for sparsity in grid.sparsity if preset.removes else (0.0,):
+            for ablation in ablations if sparsity else (NONE,):
                 trial = TrialConfig(
                     data=sweep.data,
                     architecture=architecture,

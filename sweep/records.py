@@ -191,6 +191,13 @@ def table(record: type, rows: typing.Iterable[Any]) -> pa.Table:
     return pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], schema=schema(record))
 
 
+def numbers(record: type) -> list[str]:
+    """The fields of a record class that hold one number, or a truth."""
+    hints = typing.get_type_hints(record)
+    kinds = {f.name: {hints[f.name], *typing.get_args(hints[f.name])} for f in dataclasses.fields(record)}
+    return [name for name, kind in kinds.items() if kind & {int, float, bool}]
+
+
 def trial_record(row: dict[str, Any]) -> TrialRecord:
     """The record that a row of the table of trials holds."""
     return TrialRecord(**{**row, "rounds": tuple(RoundRecord(**each) for each in row["rounds"] or ())})

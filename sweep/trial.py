@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import pruning
-from pruning.ablations import shuffle_layerwise
+from pruning.ablations import INVERT, REINITIALIZE, SHUFFLE, shuffle_layerwise
 from pruning.diagnostics import Diagnostics, Layer, diagnose, positions
 from pruning.masks import count, kept_count
 from pruning.problem import Batch
@@ -159,7 +159,7 @@ class _Run:
             supply,
             loss=settings.loss,
             train_mode=settings.mode == "train",
-            invert=trial.ablation == "invert",
+            invert=trial.ablation == INVERT,
             generator=seeding.generator(trial.seed, "pruning"),
             input_shape=self.input_shape,
             **dict(trial.method.options),
@@ -178,7 +178,7 @@ class _Run:
         if self.method.masking is None:
             return pruning.FixedMask(masks)
         trial, steps = self.trial, steps_per_epoch(len(self.splits.train), self.trial.training.batch_size)
-        draws, invert = seeding.generator(trial.seed, "masking"), trial.ablation == "invert"
+        draws, invert = seeding.generator(trial.seed, "masking"), trial.ablation == INVERT
         course = pruning.Course(trial.sparsity, trial.training.epochs, steps, draws, invert)
         return self.method.masking(masks, course, **{n: self.options[n] for n in self.method.masking_options})
 
@@ -187,9 +187,9 @@ class _Run:
         trial, masks = self.trial, masking.masks
         total = sum(mask.numel() for mask in masks.values())
         if count(masks) == kept_count(total, trial.sparsity):  # iterative pruning has others before it
-            if trial.ablation == "shuffle_layerwise":
+            if trial.ablation == SHUFFLE:
                 masking.masks = masks = shuffle_layerwise(masks, seeding.generator(trial.seed, "ablation"))
-            if trial.ablation == "reinitialize":
+            if trial.ablation == REINITIALIZE:
                 model.load_state_dict(self.build("weights, drawn again").state_dict())
         found = self.diagnose(model, masks)
         self.facts |= recording.at_start(found, masks)

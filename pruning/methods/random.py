@@ -20,7 +20,7 @@ from pruning.registry import register
 @register("random_layerwise", paper="control", data=False, scope="layerwise")
 @register("random", paper="control", data=False)
 def random(problem: Problem) -> Scores:
-    """Uniform random scores."""
+    """Uniform random scores; ``random_layerwise`` with the same density in every layer."""
     return {
         name: torch.rand(weight.shape, generator=problem.generator, dtype=torch.float64).to(problem.device)
         for name, weight in problem.dense.items()

@@ -2,13 +2,12 @@
 
 import csv
 import io
-import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from sweep.records import TrialRecord
+from sweep.records import TrialRecord, numbers
 from sweep.report.statistics import Cell, accuracies, cells, leaders, mean
 from sweep.report.trials import Panel, from_table, panels
 
@@ -19,15 +18,7 @@ _NOT_AVERAGED = {  # the axes, facts that are no measurements, and what has a co
     *("test_accuracy", "validation_accuracy"),  # mean and validation_mean, of the runs that trained
 }
 
-
-def _measured() -> list[str]:
-    """The record's columns that hold one number, or a truth."""
-    hints = typing.get_type_hints(TrialRecord)
-    numeric = [name for name, hint in hints.items() if {int, float, bool} & {hint, *typing.get_args(hint)}]
-    return [name for name in numeric if name not in _NOT_AVERAGED]
-
-
-MEASURED = _measured()
+MEASURED = [name for name in numbers(TrialRecord) if name not in _NOT_AVERAGED]
 
 
 def summary_rows(trials: pa.Table) -> list[Row]:

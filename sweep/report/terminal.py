@@ -1,4 +1,7 @@
-"""The accuracy table on a terminal."""
+"""Tables on a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Group
 from rich.table import Table as RichTable
@@ -16,3 +19,22 @@ def render(table: Table) -> Group:
         shown.add_row(*(Text(entry.text, style="bold" if entry.best else "") for entry in row))
     heading = Text(table.title, style="bold")
     return Group(heading, *(Text(note) for note in table.notes), *([shown] if table.rows else []))
+
+
+def columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> RichTable:
+    """Rows as a plain table of some of their keys, numbers to the right."""
+    table = RichTable(box=None, pad_edge=False)
+    for column in names:
+        numeric = bool(rows) and isinstance(rows[0][column], (int, float))
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(_cell(row[column]) for column in names))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return "×".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)

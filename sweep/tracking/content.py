@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any
 
 from sweep.config import SweepConfig, TrialConfig
-from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, TrialRecord
+from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, TrialRecord, numbers
 from sweep.text import percent
 
 AXES = ("data", "architecture", "method", "sparsity", "seed")
@@ -17,15 +16,7 @@ NO_METRICS = {"sparsity", "seed", "classes", "threads", "git_dirty", "epochs"}  
 LAYER_COLUMNS = ["tensor", "density", "effective_density"]
 
 
-def _numbers(record: type) -> list[str]:
-    """The fields of a record class that hold one number, or a truth."""
-    hints = typing.get_type_hints(record)
-    return [
-        f.name for f in dataclasses.fields(record) if {int, float, bool} & {hints[f.name], *get_args(hints[f.name])}
-    ]
-
-
-OUTCOME = [name for name in _numbers(TrialRecord) if name not in {*NO_METRICS, *_numbers(EpochRecord)}]
+OUTCOME = [name for name in numbers(TrialRecord) if name not in {*NO_METRICS, *numbers(EpochRecord)}]
 
 
 def title(record: TrialRecord) -> str:

@@ -102,7 +102,7 @@ def test_a_decorator_on_top_does_not_hide_the_preset(lab):
 
 def test_a_shipped_function_can_be_named_by_its_path_too():
     assert find("pruning.methods.force:force").rounds == find("force").rounds
-    with pytest.raises(ValueError, match="is registered more than once, as random_layerwise and as random: give each"):
+    with pytest.raises(ValueError, match="is registered more than once, as random and as random_layerwise: give each"):
         find("pruning.methods.random:random")
 
 

@@ -90,6 +90,13 @@ def test_an_ablation_is_an_axis_that_dense_and_sparsity_zero_have_no_part_in():
     assert title(trials[-1]) == "vgg_digits snip ablation=invert 90% s0"
 
 
+def test_what_inverting_means_nothing_for_is_not_inverted():
+    settings = ["grid.method=[snip, set, rigl, imp]", "grid.sparsity=0.9", "grid.seed=0"]
+    trials = expand(read_sweep(CONFIGS / "digits.yaml", [*settings, "grid.ablation=[invert, reinitialize]"]))
+    assert [t.method.name for t in trials if t.ablation == "invert"] == ["snip", "imp"]
+    assert [t.method.name for t in trials if t.ablation == "reinitialize"] == ["snip", "set", "rigl", "imp"]
+
+
 def test_an_ablation_changes_the_name_and_none_leaves_it_as_it_was():
     settings = ["grid.method=snip", "grid.sparsity=0.99", "grid.seed=0"]
     trials = expand(read_sweep(CONFIGS / "digits.yaml", [*settings, "grid.ablation=[none, invert, reinitialize]"]))

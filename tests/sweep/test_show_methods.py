@@ -9,7 +9,7 @@ from rich.console import Console
 
 import pruning
 from pruning import plugins
-from sweep import show
+from sweep import catalogue
 from sweep.cli import main
 
 GROUPS = ["Controls", "At initialization", "During training", "After training"]
@@ -18,8 +18,8 @@ GROUPS = ["Controls", "At initialization", "During training", "After training"]
 @pytest.mark.parametrize("width", [60, 100, 200])
 def test_the_table_fits_and_cuts_no_name_and_no_paper_off(width):
     console = Console(width=width, file=io.StringIO())
-    rows, _ = show.method_rows()
-    show.methods(console, rows)
+    rows, _ = catalogue.method_rows()
+    catalogue.methods(console, rows)
     text = console.file.getvalue()
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
