@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-_INSIDE = 6  # with more methods the legend stands beside the axes
 _CHARACTERS, _MARGIN = 16.5, 10  # of the text below the title: to an inch, and left of the axes
 _MOST = 16  # with more lines, controls have a figure of their own alone
 
@@ -27,7 +26,7 @@ def told_apart(found: Sequence[Cell]) -> list[Cell]:
 
 def size(methods: int) -> tuple[float, float]:
     """Width and height in inches of a figure with so many lines in its legend."""
-    return (7.4, 4.7) if methods <= _INSIDE else (9.0, max(4.7, 0.75 + 0.21 * methods))
+    return 9.0, max(4.7, 0.75 + 0.21 * methods)
 
 
 def variant(label: str, all_labels: Sequence[str]) -> int:
@@ -110,7 +109,7 @@ def _epochs(panel: Panel, found: Sequence[Cell]) -> str:
 
 
 def draw_legend(axes: "Axes", found: Sequence[Cell], others: Sequence["Line2D"] = ()) -> None:
-    """All labelled lines, inside the axes where they are few; what a cross is where there is one; and others."""
+    """Beside the axes: all labelled lines; what a cross is where there is one; and others."""
     from matplotlib.lines import Line2D
 
     lines, names = axes.get_legend_handles_labels()
@@ -124,10 +123,7 @@ def draw_legend(axes: "Axes", found: Sequence[Cell], others: Sequence["Line2D"] 
     look: dict[str, Any] = {"framealpha": 0.9, "edgecolor": "none", "fontsize": 9}
     variants = any(variant(label, labels(found)) for label in labels(found))
     look["handlelength"] = 4.6 if variants else 2.6  # room to see the dash
-    if len(lines) <= 1 + _INSIDE:
-        axes.legend(handles, names, loc="best", **look)
-    else:
-        axes.figure.legend(handles, names, loc="outside right center", **look)
+    axes.figure.legend(handles, names, loc="outside right center", **look)  # inside it would cover a line
 
 
 def _with_marker(line: Any, found: Sequence[Cell]) -> Any:

@@ -95,7 +95,7 @@ def test_a_jpeg_copy_is_named_in_the_title() -> None:
 
 
 def test_the_legend_names_every_method_once_and_the_dense_accuracy(sweep_panel: Panel) -> None:
-    legend = accuracy_figure(sweep_panel).axes[0].get_legend()
+    legend = accuracy_figure(sweep_panel).legends[0]
     names = [text.get_text() for text in legend.get_texts()]
     assert names == ["Dense 95.50 ± 0.71 (2)", "Random", "SNIP", "FORCE", "at chance"]
 
@@ -112,7 +112,7 @@ def test_the_legend_shows_the_dash_of_every_variant() -> None:
     controls = ("", " ablation=shuffle_layerwise", " ablation=reinitialize", " ablation=invert")
     runs = [trial("force", 0.9, 0, 0.9, method_label=f"force{control}") for control in controls]
     figure = accuracy_figure(panel(runs))
-    shown = [line._unscaled_dash_pattern for line in figure.axes[0].get_legend().get_lines()]
+    shown = [line._unscaled_dash_pattern for line in figure.legends[0].get_lines()]
     assert shown == [artist(figure, f"mean/force{control}")._unscaled_dash_pattern for control in controls]
     assert len({str(dash) for dash in shown}) == 4
 
@@ -137,7 +137,7 @@ def test_a_method_that_trains_several_times_makes_the_title_speak_of_one_trainin
     assert any(text.startswith("5 epochs a training, n = 1;") for text in texts(figure))
 
 
-@pytest.mark.parametrize(("methods", "option", "share"), [(2, "", 0.85), (10, " option=of_a_long_name", 0.55)])
+@pytest.mark.parametrize(("methods", "option", "share"), [(2, "", 0.65), (10, " option=of_a_long_name", 0.55)])
 def test_a_long_text_below_the_title_is_wrapped_and_does_not_squeeze_the_axes(
     methods: int, option: str, share: float
 ) -> None:

@@ -76,7 +76,7 @@ def test_those_of_dense_networks_stand_at_the_left_edge(panel: Panel) -> None:
 
 def test_the_legend_says_published_where_there_is_something_published(panel: Panel) -> None:
     def names(figure: Figure) -> list[str]:
-        return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        return [text.get_text() for text in figure.legends[0].get_texts()]
 
     assert names(accuracy_figure(panel))[-1] != "published"
     assert names(accuracy_figure(panel, [Point("snip", 0.99, 85.0)]))[-1] == "published"
