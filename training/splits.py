@@ -211,9 +211,14 @@ def memory_splits(
 
 @functools.lru_cache(maxsize=2)
 def _on_device(dataset: Dataset, device: torch.device) -> tuple[Tensor, ...]:
-    """A data set's arrays on a device: copied once for all trials of a process; views on the CPU."""
+    """A data set's arrays on a device: copied once for all trials of a process; views on the CPU.
+
+    Strides are those of the shape. numpy leaves that of an axis of length one (grey images have one channel) as it came
+    about, torch reads a memory format off it, and another format is another kernel that rounds otherwise: a data set
+    that came through pickling, as it does to the workers of a cluster, would give other saliencies.
+    """
     with warnings.catch_warnings():
         # shared arrays are read-only, which tensors cannot be; nothing here writes to them
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         arrays = (dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels)
-        return tuple(torch.from_numpy(array).to(device) for array in arrays)
+        return tuple(torch.from_numpy(array.reshape(-1)).view(array.shape).to(device) for array in arrays)

@@ -1,6 +1,7 @@
 """Configs, splits and batches; how each format is read is in test_sources.py and test_streaming.py."""
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training import augment, data, seeding
+from training import augment, data, seeding, splits
 from training.data import DataConfig, DataError, resolve
 from training.vision import torchvision
 
@@ -304,3 +305,12 @@ def test_read_only_arrays_as_shared_memory_gives_them_are_fine():
 def test_a_label_outside_the_classes_is_refused_with_its_place():
     with pytest.raises(DataError, match=r"^classes: scikit-learn's digit \d+: label \d is outside \[0, 5\)"):
         digits(classes=5)
+
+
+def test_grey_images_have_the_same_strides_however_the_data_set_came_about():
+    config = resolve(DataConfig(name="digits"))
+    loaded = data.load(config)
+    for dataset in (loaded, pickle.loads(pickle.dumps(loaded, protocol=5))):
+        splits._on_device.cache_clear()  # which tells data sets apart by what is in them
+        [(images, _)] = data.split(dataset, config, 0, "cpu").train.sample(4, torch.Generator())
+        assert images.stride() == (64, 64, 8, 1)
