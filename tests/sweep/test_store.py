@@ -11,14 +11,17 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pruning.masks import digest
-from pruning.packing import unpack
+from pruning.masks import digest, prunable
+from pruning.packing import entropy_bytes, pack, unpack
 from sweep.errors import InputError
+from sweep.records import SCHEMA_VERSION, MaskRecord, Outcome, schema
 from sweep.store import Store
+from training import models
 
 IDS = [letter * 16 for letter in "abc"]
 
@@ -182,3 +185,66 @@ def test_pandas_polars_and_duckdb_read_the_store_without_us(tmp_path, outcome):
     assert by_polars["test_accuracy"].mean() == pytest.approx(0.85, rel=1e-12)
     assert duckdb.sql(query).fetchall() == [("snip", 0.5, pytest.approx(0.85, rel=1e-12))]
     assert by_pandas["rounds"].iloc[0].tolist() == []
+
+
+def resnet50_masks(density):
+    """Masks of a ResNet-50's shapes, drawn at random: no weight is made."""
+    with torch.device("meta"):
+        weights = prunable(models.build("resnet50", classes=10))
+    draw = torch.Generator().manual_seed(0)
+    return {name: torch.rand(weight.shape, generator=draw) < density for name, weight in weights.items()}
+
+
+def mask_record(trial_id, position, name, mask):
+    """A record with every column filled, as in a trial."""
+    kept, total, (encoding, packed) = int(mask.count_nonzero()), mask.numel(), pack(mask)
+    effective = kept - position
+    return MaskRecord(
+        trial_id, name, position, tuple(mask.shape), total, kept, kept / total, effective, encoding, packed, digest(mask),
+        effective / total, kept, effective, kept * 64, total * 64,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sparsity", [0.9, 0.99, 0.995])
+def test_a_resnet50s_mask_file_is_within_a_tenth_of_the_entropy_bound(tmp_path, outcome, sparsity):
+    masks = resnet50_masks(1 - sparsity)
+    records = tuple(mask_record(IDS[0], i, *named) for i, named in enumerate(masks.items()))
+    written = Store(tmp_path).write(Outcome(outcome(IDS[0]).trial, masks=records))
+    assert written.mask_bytes == (tmp_path / "masks" / f"{IDS[0]}.parquet").stat().st_size
+    assert written.mask_bytes <= 1.10 * sum(map(entropy_bytes, masks.values()))
+    for row in Store(tmp_path).masks().to_pylist():
+        assert torch.equal(unpack(row["encoding"], row["packed"], row["shape"]), masks[row["tensor"]])
+
+
+def test_pandas_polars_and_duckdb_read_mask_files_without_us(tmp_path, outcome):
+    store = Store(tmp_path)
+    records = [mask_record(IDS[0], i, f"{i}.weight", torch.rand(9, 5, 3, 3) < 0.1) for i in range(5)]
+    store.write(Outcome(outcome(IDS[0]).trial, masks=tuple(records)))
+    path = tmp_path / "masks" / f"{IDS[0]}.parquet"
+    expected = [vars(record) | {"shape": [9, 5, 3, 3]} for record in records]
+    by_duckdb = duckdb.sql(f"select * from '{path}'")
+    rows = [dict(zip(by_duckdb.columns, row, strict=True)) for row in by_duckdb.fetchall()]
+    by_pandas = pd.read_parquet(path).to_dict("records")
+    assert rows == pl.read_parquet(path).to_dicts() == expected
+    assert [row | {"shape": row["shape"].tolist()} for row in by_pandas] == expected
+
+
+def test_a_mask_file_says_what_it_is_and_its_types_without_arrows_copy_of_the_schema(tmp_path, outcome):
+    Store(tmp_path).write(outcome(IDS[0]))
+    file = pq.ParquetFile(tmp_path / "masks" / f"{IDS[0]}.parquet")
+    assert file.metadata.metadata == {b"sweep.schema": str(SCHEMA_VERSION).encode(), b"sweep.record": b"MaskRecord"}
+    assert [(f.name, f.type, f.nullable) for f in file.schema_arrow if f.name != "shape"] == [
+        (f.name, f.type, f.nullable) for f in schema(MaskRecord) if f.name != "shape"
+    ]
+
+
+def test_mask_files_of_earlier_versions_are_read(tmp_path, outcome):
+    store = Store(tmp_path)
+    store.write(outcome(IDS[0]))
+    path = tmp_path / "masks" / f"{IDS[0]}.parquet"
+    [row] = store.masks().to_pylist()
+    older = pa.Table.from_pylist([row | {"encoding": "gaps", "packed": bytes([0, 1, 2, 1])}], schema(MaskRecord))
+    dictionaries = [name for name in older.column_names if name != "packed"]
+    pq.write_table(older, path, compression="zstd", compression_level=3, use_dictionary=dictionaries)
+    [mask] = store.masks().to_pylist()
+    assert digest(unpack(mask["encoding"], mask["packed"], mask["shape"])) == row["hash"]
