@@ -101,7 +101,7 @@ def diagnose(
     return Diagnostics(
         layers={name: _layer(mask, alive[name], uses[name]) for name, mask in masks.items()},
         gradient_norm=float(sum((g * masks[name]).double().square().sum() for name, g in gradients.items())),
-        force_objective=force_objective(problem.dense, masks, gradients),
+        force_objective=force_objective(problem.parameters, gradients),
     )
 
 

@@ -53,6 +53,7 @@ class Masking:
         self.rounds: list[Round] = []
         self.dense_gradients = 0
         self._weights: list[Tensor] = []
+        self._kept: list[Tensor] = []  # the masks as zeros and ones of the weights' own type: a product in one pass
 
     @property
     def epochs(self) -> int:
@@ -69,6 +70,8 @@ class Masking:
         self.masks = {name: mask.to(device) for name, mask in self.masks.items()}
         apply(model, self.masks)
         self._weights = [model.get_parameter(name).data for name in self.masks]
+        self._kept = [torch.empty_like(weight) for weight in self._weights]
+        self._copy()
 
     def after_step(self) -> None:
         """Zero the removed weights again."""
@@ -88,9 +91,14 @@ class Masking:
         """Go over to other masks, and note what that does."""
         self.rounds.append(compare(len(self.rounds) + 1, self.masks, masks))
         self.masks = masks
+        self._copy()
+
+    def _copy(self) -> None:
+        for kept, mask in zip(self._kept, self.masks.values(), strict=False):  # before a training there are none
+            kept.copy_(mask)
 
     def _zero(self) -> None:
-        torch._foreach_mul_(self._weights, list(self.masks.values()))
+        torch._foreach_mul_(self._weights, self._kept)
 
 
 class FixedMask(Masking):

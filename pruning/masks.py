@@ -4,12 +4,14 @@
 ``model.named_parameters()``, so masks survive pickling, checkpoints and other people's tools.
 """
 
+import functools
 import hashlib
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from pruning.threshold import kth_highest
 
 Masks = dict[str, Tensor]
 Scores = dict[str, Tensor]
@@ -53,16 +55,24 @@ def keep_highest(scores: Scores, kept: int, among: Masks) -> Masks:
     Raises:
         ValueError: a score is NaN, or ``kept`` is more than there are candidates.
     """
-    flat = torch.cat([score.detach().reshape(-1) for score in scores.values()])
-    if flat.isnan().any():
-        culprit = next(name for name, score in scores.items() if score.isnan().any())
-        raise ValueError(f"the scores of {culprit} are not numbers (NaN): the loss or its gradient overflowed")
-    candidates = torch.cat([among[name].reshape(-1) for name in scores])
-    if candidates.all():
-        return _unflatten(_highest(flat, kept), scores)
-    chosen = torch.zeros_like(candidates)
-    chosen[candidates] = _highest(flat[candidates], kept)
-    return _unflatten(chosen, scores)
+    _check_numbers(scores)
+    candidates, total = count({name: among[name] for name in scores}), sum(score.numel() for score in scores.values())
+    if not 0 <= kept <= candidates:
+        raise ValueError(f"cannot keep {kept} weights: {candidates} are candidates")
+    if kept == 0:
+        return {name: torch.zeros_like(among[name]) for name in scores}
+    values = _of_one_type({name: score.detach() for name, score in scores.items()})
+    some = None if candidates == total else [among[name] for name in scores]
+    found = kth_highest(list(values.values()), some, kept)
+    every_tie = kept - found.above == found.at
+    masks = {name: score >= found.value if every_tie else score > found.value for name, score in values.items()}
+    if some is not None:
+        for name, mask in masks.items():
+            mask &= among[name]
+    if not every_tie:
+        ties = {name: (score == found.value) & among[name] for name, score in values.items()}
+        _add_ties(masks, ties, kept - found.above)
+    return masks
 
 
 def keep_highest_per_layer(scores: Scores, kept: Mapping[str, int], among: Masks) -> Masks:
@@ -73,29 +83,27 @@ def keep_highest_per_layer(scores: Scores, kept: Mapping[str, int], among: Masks
     return masks
 
 
-def _highest(values: Tensor, kept: int) -> Tensor:
-    """Boolean vector with exactly ``kept`` True: all above the kept-th highest value, then its ties in order."""
-    if not 0 <= kept <= values.numel():
-        raise ValueError(f"cannot keep {kept} weights: {values.numel()} are candidates")
-    if kept == 0:
-        return torch.zeros_like(values, dtype=torch.bool)
-    threshold = _smallest(values, values.numel() - kept)
-    chosen = values > threshold
-    ties = (values == threshold).nonzero().squeeze(1)
-    chosen[ties[: kept - int(chosen.count_nonzero())]] = True
-    return chosen
+def _add_ties(masks: Masks, ties: Masks, room: int) -> None:
+    """Keep the first ``room`` of the ties too, in row-major order whatever the order in memory."""
+    for name, tied in ties.items():
+        first = tied.reshape(-1).nonzero().squeeze(1)[:room]
+        masks[name][torch.unravel_index(first, tied.shape)] = True
+        room -= len(first)
 
 
-def _smallest(values: Tensor, rank: int) -> Tensor:
-    """The value that ``rank`` others come before in rising order. By partition, not by sorting."""
-    if values.device.type == "cpu":  # numpy's introselect is several times faster than torch's
-        return torch.from_numpy(np.partition(values.numpy(), rank))[rank]
-    return values.kthvalue(rank + 1).values
+def _check_numbers(scores: Scores) -> None:
+    for name, score in scores.items():
+        # one NaN makes the sum NaN, and so may infinities: only then is it worth a closer look
+        if score.sum().isnan() and score.isnan().any():
+            raise ValueError(f"the scores of {name} are not numbers (NaN): the loss or its gradient overflowed")
 
 
-def _unflatten(flat: Tensor, like: Mapping[str, Tensor]) -> Masks:
-    pieces = flat.split([tensor.numel() for tensor in like.values()])
-    return {name: piece.reshape(tensor.shape) for (name, tensor), piece in zip(like.items(), pieces, strict=True)}
+def _of_one_type(scores: Scores) -> Scores:
+    types = {score.dtype for score in scores.values()}
+    if len(types) == 1:
+        return scores
+    widest = functools.reduce(torch.promote_types, types)
+    return {name: score.to(widest) for name, score in scores.items()}
 
 
 def full(tensors: Mapping[str, Tensor]) -> Masks:

@@ -19,6 +19,7 @@ def logit_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 LOSSES: dict[str, Loss] = {"cross_entropy": nn.functional.cross_entropy, "logit": logit_loss}
+PRECISIONS = ("fp32", "bf16")
 
 
 class Problem:
@@ -30,20 +31,30 @@ class Problem:
     Attributes:
         model: the network; its flags are those of the scoring mode while a method runs.
         dense: θ, the prunable weights before round one, by parameter name.
-        parameters: θ⊙c, what the forward pass uses now (zero where masked); they require gradients.
         masks: c.
         round: which one this is, from 1 on.
         kept: how many weights are to be left after it.
         batches: this round's (inputs, labels); empty for methods without data.
         loss: mean loss of logits and labels.
         generator: CPU generator for whatever a method draws.
+        precision: "fp32", or "bf16" for forward and backward passes under autocast; weights stay what they are.
         passes: forward and backward passes so far, each over one batch.
         work: the same in forward passes of one input: a backward pass counts as two (Evci et al. 2020, appendix H).
         objective: the FORCE objective Σ c_i |θ_i g_i(θ⊙c)| at the last call of :meth:`gradients`, or None.
     """
 
-    def __init__(self, model: nn.Module, loss: Loss, generator: torch.Generator, input_shape: Sequence[int] | None):
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        generator: torch.Generator,
+        input_shape: Sequence[int] | None,
+        precision: str = "fp32",
+    ):
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision: must be {' or '.join(PRECISIONS)}, not {precision!r}")
         self.model = model
+        self.precision = precision
         self.dense = {name: parameter.detach() for name, parameter in prunable(model).items()}
         if not self.dense:
             raise ValueError("the model has nothing to prune: no convolution and no linear layer")
@@ -66,7 +77,20 @@ class Problem:
     def mask(self, masks: Masks) -> None:
         """Move to θ⊙masks."""
         self.masks = masks
-        self.parameters = {name: (weight * masks[name]).requires_grad_() for name, weight in self.dense.items()}
+        self._parameters: dict[str, Tensor] | None = None  # made when asked for: after the last round nobody does
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """θ⊙c, what the forward pass uses now (zero where masked); they require gradients."""
+        if self._parameters is None:
+            with torch.no_grad():
+                masked = {name: weight * self.masks[name] for name, weight in self.dense.items()}
+            self._parameters = {name: weight.requires_grad_() for name, weight in masked.items()}
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: dict[str, Tensor]) -> None:
+        self._parameters = values
 
     @property
     def device(self) -> torch.device:
@@ -94,8 +118,9 @@ class Problem:
         self._inputs = len(inputs)
         self.count(forward=1)
         weights = self.parameters if parameters is None else parameters
-        output: Tensor = functional_call(self.model, {**weights, **self._buffers}, (inputs,))
-        return output
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+            output: Tensor = functional_call(self.model, {**weights, **self._buffers}, (inputs,))
+        return output.float() if output.dtype == torch.bfloat16 else output
 
     def count(self, forward: int = 0, backward: int = 0, inputs: int | None = None) -> None:
         """Note passes over a batch of ``inputs`` (default: as many as the last forward pass had)."""
@@ -116,13 +141,15 @@ class Problem:
 
     def gradients(self, temperature: float = 1.0) -> dict[str, Tensor]:
         """g(θ⊙c): gradient of the mean loss over ``batches`` for every prunable weight, masked ones included."""
-        total = {name: torch.zeros_like(weight) for name, weight in self.dense.items()}
+        found: dict[str, Tensor] = {}
         for loss in self.losses(temperature):
-            for name, gradient in self.gradient(loss).items():
-                total[name] += gradient
-        found = {name: gradient / len(self.batches) for name, gradient in total.items()}
+            gradients = self.gradient(loss)
+            # not in place: autograd may hand out one tensor for two weights
+            found = {name: found[name] + g for name, g in gradients.items()} if found else gradients
+        if len(self.batches) > 1:
+            found = {name: gradient / len(self.batches) for name, gradient in found.items()}
         if temperature == 1.0:
-            self.objective = force_objective(self.dense, self.masks, found)
+            self.objective = force_objective(self.parameters, found)
         return found
 
     def gradient(self, value: Tensor, create_graph: bool = False) -> dict[str, Tensor]:
@@ -134,9 +161,14 @@ class Problem:
         return dict(zip(self.parameters, found, strict=True))
 
 
-def force_objective(dense: Mapping[str, Tensor], masks: Masks, gradients: Mapping[str, Tensor]) -> float:
-    """Σ_{i: c_i = 1} |θ_i g_i(θ⊙c)|: what FORCE maximises (de Jorge et al. 2021, eq. 4)."""
-    return float(sum((dense[name] * g * masks[name]).double().abs().sum() for name, g in gradients.items()))
+def force_objective(masked: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> float:
+    """Σ_{i: c_i = 1} |θ_i g_i(θ⊙c)|: what FORCE maximises (de Jorge et al. 2021, eq. 4).
+
+    Args:
+        masked: θ⊙c.
+        gradients: g(θ⊙c).
+    """
+    return float(torch.stack([(masked[name].detach() * g).abs().sum().double() for name, g in gradients.items()]).sum())
 
 
 @contextmanager

@@ -40,6 +40,7 @@ def prune(
     invert: bool = False,
     generator: torch.Generator | None = None,
     input_shape: Sequence[int] | None = None,
+    precision: str = "fp32",
     **options: Any,
 ) -> Pruned:
     """Find the masks that ``method`` leaves of ``model`` at ``sparsity``. The model is not changed.
@@ -55,6 +56,8 @@ def prune(
         invert: keep the lowest scores instead, in every round: a control (Frankle et al. 2021).
         generator: CPU generator of whatever the method draws; freshly seeded with :data:`SEED` unless given.
         input_shape: (channels, height, width) of one input, where there are no batches to read it off.
+        precision: "fp32", or "bf16": forward and backward passes of scoring under autocast, where they are faster and
+            rounded to 8 bits; weights, gradients and scores stay as they are. SynFlow's are in float64 either way.
         options: the method's own, such as ``rounds=60`` or ``floor=0.1``.
 
     Raises:
@@ -69,7 +72,7 @@ def prune(
     scope, floor = settings.get("scope", preset.scope), settings.get("floor", 0.0)
     own = {name: settings.get(name, default) for name, default in preset.score_options.items()}
     generator = torch.Generator().manual_seed(SEED) if generator is None else generator
-    problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, generator, input_shape)
+    problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, generator, input_shape, precision)
     total = sum(weight.numel() for weight in problem.dense.values())
     times = settings["rounds"] if preset.rounds else 1  # a masking has rounds of its own, after trainings
     counts = kept_counts(total, kept_count(total, sparsity), times, settings.get("schedule", "linear"))

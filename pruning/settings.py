@@ -1,12 +1,12 @@
 """PruneConfig: what all methods of a sweep share when they look at data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
 @dataclass(frozen=True)
 class PruneConfig:
-    """The batches that saliencies are taken on. Every field is part of a trial's identity.
+    """How saliencies are taken. Every field is part of a trial's identity, precision where it is not fp32.
 
     Attributes:
         batch_size: images a batch.
@@ -16,6 +16,7 @@ class PruneConfig:
         augment: crop and flip them as in training.
         loss: "cross_entropy", or "logit", −mean(z_y), of the FORCE authors' code.
         mode: "train" scores with batch statistics, "eval" with running ones.
+        precision: "fp32", or "bf16" for forward and backward passes: faster, and another mask (docs/performance.md).
 
     Raises:
         ValueError: "field: what is wrong", for any value out of range.
@@ -28,6 +29,7 @@ class PruneConfig:
     augment: bool = True
     loss: Literal["cross_entropy", "logit"] = "cross_entropy"
     mode: Literal["train", "eval"] = "train"
+    precision: Literal["fp32", "bf16"] = field(default="fp32", metadata={"identity": "unless default"})
 
     def __post_init__(self) -> None:
         for field in ("batch_size", "batches"):

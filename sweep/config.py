@@ -37,12 +37,15 @@ class Compute:
     Attributes:
         cpus_per_trial: CPU cores a trial takes; also its number of torch threads.
         gpus_per_trial: GPUs a trial takes; 0.25 packs four trials on one card, 0 trains on the CPU.
+        compact: train the smaller network that a mask leaves, where that pays (``pruning.compaction``): the same
+            function and training, floating-point sums in another order.
         max_failures: how often a trial lost with its worker or node is started again.
         cluster: a name for the records; default the host name.
     """
 
     cpus_per_trial: int = 1
     gpus_per_trial: float = 0.0
+    compact: bool = True
     max_failures: int = 3
     cluster: str | None = None
 
@@ -128,8 +131,13 @@ def canonical(value: Any) -> str:
 
 
 def _identity(config: Any) -> dict[str, Any]:
-    fields = [f for f in dataclasses.fields(config) if f.metadata.get("identity", True)]
-    return {f.name: getattr(config, f.name) for f in fields}
+    """Fields that name a trial. Those that came later do so unless they are at their default: no older name moves."""
+    found = {}
+    for f in dataclasses.fields(config):
+        value, kind = getattr(config, f.name), f.metadata.get("identity", True)
+        if kind is True or (kind == "unless default" and value != f.default):
+            found[f.name] = value
+    return found
 
 
 def read_sweep(path: str | Path, settings: Iterable[str] = ()) -> SweepConfig:

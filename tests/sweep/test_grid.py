@@ -111,3 +111,17 @@ def test_an_option_that_is_off_and_stays_off_is_no_part_of_the_name():
         return trial_id(expand(read_sweep(CONFIGS / "digits.yaml", settings))[0])
 
     assert name("{name: snip, floor: 0}") == GOLDEN["digits", "snip", 0.99, 0] != name("{name: snip, floor: 0.1}")
+
+
+def test_saliencies_in_bf16_are_another_trial_and_in_fp32_the_one_that_there_always_was():
+    def name(precision):
+        settings = ["grid.method=snip", "grid.sparsity=0.99", "grid.seed=0", f"pruning.precision={precision}"]
+        return trial_id(expand(read_sweep(CONFIGS / "digits.yaml", settings))[0])
+
+    assert name("fp32") == GOLDEN["digits", "snip", 0.99, 0] != name("bf16")
+
+
+def test_training_the_compact_network_is_no_part_of_the_name():
+    settings = ["grid.method=snip", "grid.sparsity=0.99", "grid.seed=0", "compute.compact=false"]
+    [trial] = expand(read_sweep(CONFIGS / "digits.yaml", settings))
+    assert trial_id(trial) == GOLDEN["digits", "snip", 0.99, 0]
