@@ -5,6 +5,7 @@ pruning.apply(model, pruned.masks)      # and again after every optimizer step
 """
 
 from pruning import methods  # noqa: F401  (registers them)
+from pruning.compaction import Compaction, compact
 from pruning.masking import Course, FixedMask, Masking
 from pruning.masks import Masks, Scores, apply, prunable
 from pruning.problem import Problem
@@ -13,6 +14,7 @@ from pruning.registry import find, names, register
 from pruning.rounds import Round
 
 __all__ = [
+    "Compaction",
     "Course",
     "FixedMask",
     "Masking",
@@ -22,6 +24,7 @@ __all__ = [
     "Round",
     "Scores",
     "apply",
+    "compact",
     "find",
     "names",
     "prunable",

@@ -32,6 +32,6 @@ class PruneConfig:
     precision: Literal["fp32", "bf16"] = field(default="fp32", metadata={"identity": "unless default"})
 
     def __post_init__(self) -> None:
-        for field in ("batch_size", "batches"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field}: must be at least 1, not {getattr(self, field)}")
+        for name in ("batch_size", "batches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: must be at least 1, not {getattr(self, name)}")
