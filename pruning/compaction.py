@@ -40,7 +40,7 @@ from pruning.masks import Masks, apply
 from pruning.tracing import bare_copy, signature, trace
 
 Ways = tuple[Tensor, Tensor, Tensor]  # whether a weight is kept between [targets, sources]; labels of both
-WIDTHS = {"cpu": 16, "cuda": 8}  # channels that a vector register or a tensor core takes at once, by device type
+WIDTH = 8  # channels that hardware likes to take at once: what multiple_of is in a trial
 PAYS = 0.8  # of the dense network's multiply-accumulates: above it, odd widths can cost what fewer of them save
 _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 

@@ -46,32 +46,32 @@ def kept_count(total: int, sparsity: float) -> int:
     return total - round(sparsity * total)
 
 
-def keep_highest(scores: Scores, kept: int, among: Masks) -> Masks:
+def keep_highest(scores: Scores, kept: int, among: Masks | None = None) -> Masks:
     """The masks of exactly ``kept`` weights with the highest scores over all tensors together.
 
     Ties are broken by index: the weight that comes first in its tensor, and the tensor that comes first in
-    ``scores``, is kept. Weights outside ``among`` are never kept, whatever they score.
+    ``scores``, is kept. Weights outside ``among`` (None: there are none outside) are never kept, whatever they score.
 
     Raises:
         ValueError: a score is NaN, or ``kept`` is more than there are candidates.
     """
     _check_numbers(scores)
-    candidates, total = count({name: among[name] for name in scores}), sum(score.numel() for score in scores.values())
+    total = sum(score.numel() for score in scores.values())
+    candidates = total if among is None else count({name: among[name] for name in scores})
     if not 0 <= kept <= candidates:
         raise ValueError(f"cannot keep {kept} weights: {candidates} are candidates")
     if kept == 0:
-        return {name: torch.zeros_like(among[name]) for name in scores}
+        return {name: torch.zeros_like(score, dtype=torch.bool) for name, score in scores.items()}
     values = _of_one_type({name: score.detach() for name, score in scores.items()})
-    some = None if candidates == total else [among[name] for name in scores]
+    some = None if among is None or candidates == total else [among[name] for name in values]
     found = kth_highest(list(values.values()), some, kept)
     every_tie = kept - found.above == found.at
     masks = {name: score >= found.value if every_tie else score > found.value for name, score in values.items()}
     if some is not None:
-        for name, mask in masks.items():
-            mask &= among[name]
+        for mask, candidate in zip(masks.values(), some, strict=True):
+            mask &= candidate
     if not every_tie:
-        ties = {name: (score == found.value) & among[name] for name, score in values.items()}
-        _add_ties(masks, ties, kept - found.above)
+        _add_ties(masks, values, found.value, among, kept - found.above)
     return masks
 
 
@@ -83,9 +83,12 @@ def keep_highest_per_layer(scores: Scores, kept: Mapping[str, int], among: Masks
     return masks
 
 
-def _add_ties(masks: Masks, ties: Masks, room: int) -> None:
-    """Keep the first ``room`` of the ties too, in row-major order whatever the order in memory."""
-    for name, tied in ties.items():
+def _add_ties(masks: Masks, scores: Scores, value: Tensor, among: Masks | None, room: int) -> None:
+    """Keep the first ``room`` of the weights that score ``value``, in row-major order whatever the order in memory."""
+    for name, score in scores.items():
+        if room == 0:
+            return
+        tied = score == value if among is None else (score == value) & among[name]
         first = tied.reshape(-1).nonzero().squeeze(1)[:room]
         masks[name][torch.unravel_index(first, tied.shape)] = True
         room -= len(first)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pruning import registry, scopes
-from pruning.masks import Masks, full, kept_count
+from pruning.masks import Masks, kept_count
 from pruning.problem import LOSSES, Batch, Loss, Problem, scoring_mode
 from pruning.rounds import Round, compare
 from pruning.schedules import kept_counts
@@ -77,7 +77,7 @@ def prune(
     times = settings["rounds"] if preset.rounds else 1  # a masking has rounds of its own, after trainings
     counts = kept_counts(total, kept_count(total, sparsity), times, settings.get("schedule", "linear"))
     supply = _supply(batches)
-    start, rounds = time.perf_counter(), []
+    start, rounds, before = time.perf_counter(), [], total
     with scoring_mode(model, train_mode, generator.initial_seed()), torch.enable_grad():
         for step, kept in enumerate(counts, start=1) if preset.removes else ():
             problem.round, problem.kept = step, kept
@@ -87,9 +87,9 @@ def prune(
             scores = preset.score(problem, **own)
             if invert:
                 scores = {name: -score for name, score in scores.items()}
-            among = full(problem.dense) if preset.recover else problem.masks
-            masks = scopes.select(scores, kept, among, scope, floor)
-            rounds.append(compare(step, problem.masks, masks, problem.objective))
+            masks = scopes.select(scores, kept, None if preset.recover else problem.masks, scope, floor)
+            rounds.append(compare(step, problem.masks, masks, problem.objective, (before, kept)))
+            before = kept
             problem.mask(masks)
     return Pruned(problem.masks, tuple(rounds), time.perf_counter() - start, problem.passes, problem.work)
 

@@ -22,8 +22,15 @@ class Round:
     force_objective: float | None = None
 
 
-def compare(number: int, before: Masks, after: Masks, force_objective: float | None = None) -> Round:
-    """The round that led from one mask to the next."""
-    kept, total = count(after), sum(mask.numel() for mask in after.values())
+def compare(
+    number: int,
+    before: Masks,
+    after: Masks,
+    force_objective: float | None = None,
+    counts: tuple[int, int] | None = None,
+) -> Round:
+    """The round that led from one mask to the next; ``counts`` of both, where they are known already."""
+    had, kept = counts or (count(before), count(after))
     both = sum(int((before[name] & mask).count_nonzero()) for name, mask in after.items())
-    return Round(number, kept / total, kept, kept - both, count(before) - both, force_objective)
+    total = sum(mask.numel() for mask in after.values())
+    return Round(number, kept / total, kept, kept - both, had - both, force_objective)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from pruning.masks import Masks, Scores, count, keep_highest, keep_highest_per_layer
+from pruning.masks import Masks, Scores, count, full, keep_highest, keep_highest_per_layer
 
 SCOPES = ("global", "layerwise", "erk", "uniform_plus")
 CLASSIFIER_DENSITY = 0.2  # the least of uniform+
@@ -34,20 +34,21 @@ def check(scope: str, floor: float) -> None:
         raise ValueError(f"floor: scope {scope} fixes how many weights each layer keeps; leave floor or scope out")
 
 
-def select(scores: Scores, kept: int, among: Masks, scope: str, floor: float = 0.0) -> Masks:
+def select(scores: Scores, kept: int, among: Masks | None, scope: str, floor: float = 0.0) -> Masks:
     """The masks of exactly ``kept`` weights, the highest scores that ``scope`` and ``floor`` allow.
 
     Args:
         scores: by tensor; higher = keep. Ties are broken by index, see :func:`pruning.masks.keep_highest`.
         kept: weights to keep in all.
-        among: the weights that may be kept.
+        among: the weights that may be kept; None: all.
         scope: a name of :data:`SCOPES`.
         floor: the least density of any layer, as a share of the network's density; see :func:`reserved`.
     """
+    if scope == "global" and not floor:
+        return keep_highest(scores, kept, among)
+    among = full(scores) if among is None else among
     if scope != "global":
         return keep_highest_per_layer(scores, layer_counts(among, kept, scope), among)
-    if not floor:
-        return keep_highest(scores, kept, among)
     safe = keep_highest_per_layer(scores, reserved(among, kept, floor), among)
     rest = keep_highest(scores, kept - count(safe), {name: mask & ~safe[name] for name, mask in among.items()})
     return {name: mask | rest[name] for name, mask in safe.items()}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 SAMPLE = 1 << 14  # scores looked at to find the bracket
+FEW = 0.05  # of the candidates: when no more are kept, to take them all out is cheaper than to count those above
 MARGIN = 6.0  # standard deviations of a sampled rank on either side; the sample is a regular, not a random one
 
 
@@ -68,7 +69,7 @@ def _bracket(scores: Sequence[Tensor], among: Sequence[Tensor] | None, kept: int
     low, high = math.ceil(middle + margin), math.floor(middle - margin) - 1
     return (
         float(falling[low]) if low < found else -math.inf,
-        float(falling[high]) if high >= 0 else math.inf,
+        float(falling[high]) if high >= 0 and share > FEW else math.inf,
     )
 
 
@@ -105,10 +106,11 @@ def _in_memory_order(tensor: Tensor, like: Tensor | None = None) -> Tensor:
 
 
 def _highest(values: Tensor, rank: int) -> Tensor:
-    """The value that ``rank`` − 1 others come before in falling order."""
+    """The value that ``rank`` − 1 others come before in falling order. On a CPU it moves the values about."""
     place = values.numel() - rank
     if values.device.type == "cpu":  # numpy's introselect is several times faster than torch's
-        return torch.from_numpy(np.partition(values.numpy(), place))[place]
+        values.numpy().partition(place)
+        return values[place].clone()
     return values.kthvalue(place + 1).values
 
 
