@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup quickstart test lint format types clean
+.PHONY: setup quickstart test bench lint format types clean
 
 setup: $(STAMP)
 
@@ -19,6 +19,9 @@ quickstart: setup
 
 test: lint types
 	$(BIN)/pytest -n 2 --dist worksteal
+
+bench: setup
+	$(BIN)/python -m benchmarks
 
 lint: setup
 	$(BIN)/ruff check .

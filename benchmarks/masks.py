@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 
 import pruning
+from benchmarks.measure import Row, Setup
 from pruning.diagnostics import Layer, effective, positions
 from pruning.packing import entropy_bytes, pack, unpack
 from sweep.recording import mask_records
@@ -23,28 +25,26 @@ from sweep.records import Outcome, TrialRecord
 from sweep.store import Store
 from training import models
 
-Row = dict[str, Any]
 TRIAL = "0123456789abcdef"
 IMAGE = (3, 32, 32)
 ROOM, SPEED = 1.10, 100.0  # targets: file bytes over the bound, MB/s
 
 
-def run(device: str, quick: bool) -> list[Row]:
-    """One row a number: name, value, unit, reference, target, samples. ``quick``: one sparsity, FORCE in two rounds."""
+def run(setup: Setup) -> Iterator[Row]:
+    """All rows. ``full`` adds sparsities and the plain ways at each of them."""
     torch.manual_seed(0)
-    model = models.build("resnet50", classes=10).to(device)
-    batch = (torch.randn(32, *IMAGE, device=device), torch.randint(10, (32,), device=device))
-    methods: dict[str, dict[str, Any]] = {"random": {}, "snip": {}, "force": {"rounds": 2 if quick else 10}}
-    rows: list[Row] = []
+    model = models.build("resnet50", classes=10).to(setup.device)
+    batch = (torch.randn(32, *IMAGE, device=setup.device), torch.randint(10, (32,), device=setup.device))
+    methods: dict[str, dict[str, Any]] = {"random": {}, "snip": {}, "force": {"rounds": 10}}
     for method, options in methods.items():
-        for sparsity in (0.99,) if quick else (0.9, 0.99, 0.995):
+        for sparsity in (0.9, 0.95, 0.98, 0.99, 0.995) if setup.full else (0.9, 0.99, 0.995):
             masks = pruning.prune(model, method, sparsity, [batch], **options).masks
-            case = f"masks of resnet50, {method}, {100 * sparsity:g} %"
+            case = f"masks of ResNet-50, {method}, {100 * sparsity:g} %"
             stored = partial(_in_store, layers=_layers(model, masks))
-            rows += _measured(f"{case}: store", stored, masks, ROOM, SPEED, repeats=2 if quick else 5)
-            for way, plain in (("torch.save", _torch_save), ("packbits, savez_compressed", _savez)):
-                rows += _measured(f"{case}: {way}", plain, masks, None, None, repeats=1 if quick else 3)
-    return rows
+            yield from _measured(f"{case}: the store", stored, masks, ROOM, SPEED, repeats=3)
+            if setup.full or sparsity == 0.99:
+                for way, plain in (("torch.save", _torch_save), ("packbits and savez_compressed", _savez)):
+                    yield from _measured(f"{case}: {way}", plain, masks, None, None, repeats=1)
 
 
 Sample = tuple[int, float, float]  # bytes, seconds to write, seconds to read
@@ -63,15 +63,14 @@ def _measured(
     bound = sum(map(entropy_bytes, masks.values()))
     samples = [way(masks) for _ in range(repeats + 1)][1:]
     sizes = [size / bound for size, _, _ in samples]
-    yield _row(f"{name}, bytes", sizes, "x", "entropy bound, sum over layers of n·H(density)", room)
+    yield _row(f"{name}, bytes over the entropy bound", sizes, "x", at_most=room)
     for what, column in (("write", 1), ("read", 2)):
         speeds = [megabytes / sample[column] for sample in samples]
-        yield _row(f"{name}, {what}", speeds, "MB/s", "float32 weights", speed)
+        yield _row(f"{name}, {what}", speeds, "MB/s", at_least=speed)
 
 
-def _row(name: str, samples: list[float], unit: str, reference: str, target: float | None) -> Row:
-    value = float(np.median(samples))
-    return {"name": name, "value": value, "unit": unit, "reference": reference, "target": target, "samples": samples}
+def _row(name: str, samples: list[float], unit: str, **target: float | None) -> Row:
+    return Row("masks", name, median(samples), min(samples), max(samples), unit, **target)
 
 
 def _seconds(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -143,8 +142,3 @@ def _unpacked(arrays: Mapping[str, Any], like: pruning.Masks) -> pruning.Masks:
 def _check(read: pruning.Masks, masks: pruning.Masks) -> None:
     if not all(torch.equal(read[name].cpu(), mask.cpu()) for name, mask in masks.items()):
         raise AssertionError("a mask was not read as it was written")
-
-
-if __name__ == "__main__":
-    for row in run("cuda" if torch.cuda.is_available() else "cpu", quick=False):
-        print(f"{row['name']:<70} {row['value']:10.3f} {row['unit']}", flush=True)

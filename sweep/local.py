@@ -11,6 +11,7 @@ from sweep.records import INTERRUPTED, EpochRecord
 from sweep.store import Store
 from sweep.trial import Interrupted, load_data, run_trial
 from sweep.watch import Stop, Watcher
+from training import allocator
 
 
 def run(sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: Watcher, stop: Stop) -> None:
@@ -29,6 +30,7 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: 
         if sweep.compute.cpus_per_trial > (cores := os.cpu_count() or 1):
             raise InputError(f"compute.cpus_per_trial: {sweep.compute.cpus_per_trial} of {cores} cores; set it lower")
     dataset = load_data(sweep)
+    allocator.keep_freed_memory()
 
     def on_epoch(record: EpochRecord) -> None:
         watch.epoch(record)
@@ -37,8 +39,15 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: 
 
     for trial in trials:
         watch.started(trial)
-        cluster = sweep.compute.cluster
-        outcome = run_trial(trial, dataset, device=device, sweep=sweep.name, cluster=cluster, on_epoch=on_epoch)
+        outcome = run_trial(
+            trial,
+            dataset,
+            device=device,
+            sweep=sweep.name,
+            cluster=sweep.compute.cluster,
+            compact=sweep.compute.compact,
+            on_epoch=on_epoch,
+        )
         watch.finished(store.write(outcome))
         if stop.requested or outcome.trial.status == INTERRUPTED:
             return

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 import pruning
+from pruning.compaction import Compaction
 from pruning.diagnostics import Diagnostics, Layer
 from pruning.masks import count, digest
 from pruning.packing import entropy_bytes, pack
@@ -64,6 +65,14 @@ def at_start(found: Diagnostics, masks: pruning.Masks) -> Facts:
         "kept": count(masks),
         "achieved_sparsity": found.sparsity,
         "compression_ratio": found.compression_ratio,
+    }
+
+
+def trained(small: Compaction | None, facts: Facts) -> Facts:
+    """The network that does the training: the smaller one, or the whole."""
+    return {
+        "trained_weights": small.weights if small else facts["prunable"],
+        "trained_macs": small.macs if small else facts["macs_dense"],
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any, Union
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: masks in the encoding "rice"
 COMPLETED, FAILED, DIVERGED, INTERRUPTED = STATUSES = ("completed", "failed", "diverged", "interrupted")
 
 
@@ -149,6 +149,8 @@ class TrialRecord:
     training_flops: float | None = None  # of all passes, pruning included; two FLOPs a MAC of a kept weight, backward
     # twice the forward: what hardware that skips every zero would do (Evci et al. 2020, appendix H)
     training_flops_share: float | None = None  # training_flops over those of training the dense network once
+    trained_weights: int | None = None  # zeros included, of the network that did the training: fewer than `prunable`
+    trained_macs: int | None = None  # and `macs_dense` where channels that carry nothing were left out (compaction)
     train_seconds: float | None = None
     images_per_second: float | None = None  # median over epochs
     seconds: float | None = None  # the whole trial

@@ -22,7 +22,7 @@ from sweep.store import Store
 from sweep.tracking import Exporter
 from sweep.trial import build_network, run_trial
 from sweep.watch import Engine, Stop, Watcher, Watchers
-from training import data
+from training import allocator, data
 
 MISSING = "missing"
 
@@ -188,7 +188,8 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
         raise InputError(
             f"trial {matching[0]} is completed in {store.uri}: run it without --keep, or name another store"
         )
-    outcome = _run_here(trials[matching[0]], sweep.name, device, sweep.compute.cpus_per_trial, console)
+    threads, compact = sweep.compute.cpus_per_trial, sweep.compute.compact
+    outcome = _run_here(trials[matching[0]], sweep.name, device, threads, compact, console)
     if keep:
         store.write(outcome)
     return _exit_code(outcome.trial)
@@ -197,7 +198,8 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
 def run_stored(record: TrialRecord, device: str, console: Console) -> int:
     """Run a stored trial again from its stored config, storing nothing. Returns the exit code."""
     trial = trial_from(json.loads(record.config))
-    again = _run_here(trial, record.sweep, device, record.threads or 1, console).trial
+    compacted = (record.trained_weights or 0) < (record.prunable or 0) and record.trained_weights is not None
+    again = _run_here(trial, record.sweep, device, record.threads or 1, compacted, console).trial
     if again.status == record.status == COMPLETED:
         same = again.mask_hash == record.mask_hash, again.test_accuracy == record.test_accuracy
         words = ["the same" if equal else "another" for equal in same]
@@ -205,16 +207,19 @@ def run_stored(record: TrialRecord, device: str, console: Console) -> int:
     return _exit_code(again)
 
 
-def _run_here(trial: TrialConfig, sweep: str, device: str, threads: int, console: Console) -> Outcome:
+def _run_here(trial: TrialConfig, sweep: str, device: str, threads: int, compact: bool, console: Console) -> Outcome:
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise InputError(f"--device {device}: cpu, cuda or cuda:N")
     if device != "cpu" and not torch.cuda.is_available():
         raise InputError(f"--device {device}: this machine has no GPU; --device cpu does without")
     torch.set_num_threads(threads)  # results on a CPU depend on how sums are split
+    allocator.keep_freed_memory()
     with _data_errors():
         data.check(trial.data)
     console.print(f"{trial_id(trial)} {title(trial)} on {device}")
-    outcome = run_trial(trial, device=device, sweep=sweep, on_epoch=lambda e: console.print(_epoch_line(e)))
+    outcome = run_trial(
+        trial, device=device, sweep=sweep, compact=compact, on_epoch=lambda e: console.print(_epoch_line(e))
+    )
     record = outcome.trial
     if record.status == COMPLETED:
         accuracy = 100 * (record.test_accuracy or 0)

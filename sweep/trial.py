@@ -12,6 +12,7 @@ from torch import nn
 
 import pruning
 from pruning.ablations import INVERT, REINITIALIZE, SHUFFLE, shuffle_layerwise
+from pruning.compaction import PAYS, WIDTH, Compaction
 from pruning.diagnostics import Diagnostics, Layer, diagnose, positions
 from pruning.masks import count, kept_count
 from pruning.problem import Batch
@@ -38,6 +39,7 @@ def run_trial(
     device: str = "cpu",
     sweep: str = "",
     cluster: str | None = None,
+    compact: bool = True,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
 ) -> Outcome:
     """Run one trial to its end. Never raises for what goes wrong inside: failure is a record.
@@ -47,10 +49,11 @@ def run_trial(
         dataset: ``training.data.load(trial.data)``, where it is at hand already.
         device: "cpu", "cuda" or "cuda:1".
         sweep, cluster: names for the record.
+        compact: train the smaller network that the mask leaves, where that pays: the same up to rounding.
         on_epoch: told after every epoch; may raise :class:`Interrupted`.
     """
     provenance.reset_peak_memory(device)
-    run = _Run(trial, device)
+    run = _Run(trial, device, compact)
     facts: dict[str, Any] = {"status": COMPLETED}
     begin, started = time.perf_counter(), datetime.now(UTC)
     try:
@@ -99,8 +102,9 @@ def load_data(config: SweepConfig | TrialConfig) -> AnyDataset:
 class _Run:
     """The science of one trial, with what it has found so far."""
 
-    def __init__(self, trial: TrialConfig, device: str):
+    def __init__(self, trial: TrialConfig, device: str, compact: bool):
         self.trial, self.device, self.id = trial, torch.device(device), trial_id(trial)
+        self.compact = compact
         self.method = pruning.find(trial.method.name)
         self.options = self.method.options | dict(trial.method.options)
         self.first: list[Batch] = []
@@ -137,7 +141,9 @@ class _Run:
     def build(self, purpose: str) -> nn.Module:
         """The network at its initial weights: the same for every method at one seed."""
         with seeding.seeded(self.trial.seed, purpose):
-            return build_network(self.trial.architecture, self.trial.data).to(self.device)
+            model = build_network(self.trial.architecture, self.trial.data).to(self.device)
+        # pruning, too, takes its gradients in the layout that training does
+        return model.to(memory_format=torch.channels_last) if self.trial.training.channels_last else model  # type: ignore[call-overload]
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -162,6 +168,7 @@ class _Run:
             invert=trial.ablation == INVERT,
             generator=seeding.generator(trial.seed, "pruning"),
             input_shape=self.input_shape,
+            precision=settings.precision,
             **dict(trial.method.options),
         )
         self.cost.add_pruning(pruned)
@@ -203,8 +210,10 @@ class _Run:
         trial, images = self.trial, len(self.splits.train)
         size = trial.training.batch_size
         before = len(self.epochs) + 1 - first
+        small = self.compaction(model, masking)
+        trained, mask = (small.model, pruning.FixedMask(small.masks)) if small else (model, masking)
         results = loop.train(
-            model, self.splits, trial.training, trial.seed, masking=masking, device=self.device, first_epoch=first
+            trained, self.splits, trial.training, trial.seed, masking=mask, device=self.device, first_epoch=first
         )
         dense_gradients = masking.dense_gradients
         for result in results:
@@ -216,6 +225,17 @@ class _Run:
             values = asdict(result) | {"trial_id": self.id, "epoch": before + result.epoch}
             self.epochs.append(EpochRecord(**values))
             on_epoch(self.epochs[-1])
+        if small:
+            small.restore(model)
+
+    def compaction(self, model: nn.Module, masking: pruning.Masking) -> Compaction | None:
+        """The smaller network to train instead, if the mask is to stay and it pays; note what is trained."""
+        small = None
+        if self.compact and isinstance(masking, pruning.FixedMask):
+            small = pruning.compact(model, masking.masks, self.input_shape, multiple_of=WIDTH)
+            small = small if small and small.macs <= PAYS * small.macs_dense else None
+        self.facts |= recording.trained(small, self.facts)
+        return small
 
     def end(self, model: nn.Module, masking: pruning.Masking, start: dict[str, Layer]) -> None:
         """What is left when all training is done, and how well it does."""

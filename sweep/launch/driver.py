@@ -47,6 +47,7 @@ def run_on_ray(
             cluster=sweep.compute.cluster or socket.gethostname(),
             device="cuda" if sweep.compute.gpus_per_trial else "cpu",
             threads=sweep.compute.cpus_per_trial,
+            compact=sweep.compute.compact,
             store=store,
             home=home,
             desk=desk,

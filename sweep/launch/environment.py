@@ -4,11 +4,14 @@ import os
 import secrets
 from pathlib import Path
 
+from training import allocator
+
 # What trials need wherever they run; the rest concerns the driver and a Ray that it starts.
 FOR_TRIALS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # stay in one folder: a folder per trial breaks relative paths
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",  # patience with a busy machine: after it, the next trial is lost
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without a GPU sees none
+    **allocator.ENVIRONMENT,  # a trial trains in a thread of its worker
 }
 _FOR_THE_DRIVER = {
     "RAY_worker_niceness": "0",  # as fast as without Ray

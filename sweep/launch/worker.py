@@ -14,6 +14,7 @@ from ray import tune
 from sweep.records import EpochRecord, Outcome
 from sweep.store import Store
 from sweep.trial import Interrupted, run_trial
+from training import allocator
 from training.data import Dataset, StreamedDataset
 
 REPORT_SECONDS = 1.0  # between a trial's reports: each takes the driver some milliseconds
@@ -27,6 +28,7 @@ class Job:
     cluster: str
     device: str
     threads: int
+    compact: bool
     store: Store
     home: str  # node id of the driver
     desk: Any
@@ -48,6 +50,7 @@ def run_one(config: dict[str, Any], job: Job, dataset: Dataset | StreamedDataset
         device=job.device,
         sweep=job.sweep,
         cluster=job.cluster,
+        compact=job.compact,
         on_epoch=_Reports(job.desk),
     )
     job.keep(outcome)
@@ -58,6 +61,7 @@ def _begin(job: Job) -> None:
     """Make a process that has run trials before as good as new."""
     torch.set_num_threads(job.threads)  # counts for this thread only, and each trial has its own
     gc.collect()
+    allocator.give_back()
     if torch.cuda.is_initialized():
         try:
             torch.cuda.synchronize()

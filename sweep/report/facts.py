@@ -22,7 +22,7 @@ _GROUPS = {  # heading -> columns of the record, in order
     "mask": ("prunable", "kept", "compression_ratio", "speedup", "revived", "mask_bytes", "mask_entropy_bytes"),
     "price": (
         *("prune_seconds", "prune_passes", "prune_flops", "passes", "training_flops", "training_flops_share"),
-        *("train_seconds", "images_per_second", "seconds", "peak_memory_bytes"),
+        *("trained_weights", "trained_macs", "train_seconds", "images_per_second", "seconds", "peak_memory_bytes"),
     ),
     "what every method at this seed shares": ("initial_weights_hash", "pruning_batches_hash", "training_order_hash"),
     "what came of it": ("mask_hash", "final_weights_hash"),

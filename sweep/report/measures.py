@@ -63,6 +63,7 @@ def price_table(panel: Panel) -> Table:
         "passes in all": _mean("passes"),
         "training FLOPs": lambda cell: _multiple(cell.average("training_flops_share")),
         "of it pruning": _share("prune_flops", "training_flops"),
+        "trained on": _share("trained_macs", "macs_dense"),
         "epochs in all": _mean("epochs"),
         "train s": _mean("train_seconds"),
         "peak memory MiB": lambda cell: _mebibytes(cell.average("peak_memory_bytes")),

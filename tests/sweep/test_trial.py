@@ -167,3 +167,48 @@ def test_outcomes_survive_the_store(outcomes, tmp_path):
         written = store.write(outcome)
         assert store.trial(written.trial_id) == written
         assert written.mask_bytes > 0
+
+
+@pytest.fixture(scope="module")
+def sparse(digits):
+    """FORCE at 99 % on a network wide enough to lose whole channels, trained small and whole."""
+    settings = ["training.epochs=3", "grid.seed=0", "grid.sparsity=0.99", "grid.architecture=vgg_digits"]
+    [trial] = expand(read_sweep(CONFIGS / "digits.yaml", [*settings, "grid.method={name: force, rounds: 5}"]))
+    return run_trial(trial, digits), run_trial(trial, digits, compact=False)
+
+
+def test_the_compact_network_is_trained_by_default_and_the_record_says_what_that_saved(sparse, outcomes):
+    small, whole = (outcome.trial for outcome in sparse)
+    assert (small.status, whole.status) == ("completed", "completed")
+    assert small.trained_weights < small.prunable / 2
+    assert small.trained_macs <= 0.8 * small.macs_dense
+    assert (whole.trained_weights, whole.trained_macs) == (whole.prunable, whole.macs_dense)
+    assert outcomes["dense"].trial.trained_macs == outcomes["dense"].trial.macs_dense
+
+
+def test_training_the_compact_network_changes_what_is_found_by_rounding_alone(sparse):
+    small, whole = (outcome.trial for outcome in sparse)
+    same = ("trial_id", "mask_hash", "kept", "prunable", "effective_sparsity", "macs_kept", "training_flops", "passes",
+            "initial_weights_hash", "gradient_norm", "force_objective", "final_sparsity")  # fmt: skip
+    for field in same:
+        assert getattr(small, field) == getattr(whole, field), field
+    first, other = (outcome.epochs[0] for outcome in sparse)
+    assert first.train_loss == pytest.approx(other.train_loss, rel=1e-3)
+    assert small.test_accuracy == pytest.approx(whole.test_accuracy, abs=0.05)
+
+
+def test_a_mask_that_moves_is_trained_on_the_whole_network(digits):
+    settings = ["training.epochs=1", "grid.seed=0", "grid.sparsity=0.99", "grid.method=[rigl]"]
+    [trial] = expand(read_sweep(CONFIGS / "digits.yaml", settings))
+    record = run_trial(trial, digits).trial
+    assert (record.status, record.trained_macs) == ("completed", record.macs_dense)
+
+
+def test_saliencies_in_bf16_come_near_those_in_fp32(trials, digits):
+    low = replace(trials["snip"], pruning=replace(trials["snip"].pruning, precision="bf16"))
+    one, other = (run_trial(trial, digits) for trial in (low, trials["snip"]))
+    assert (one.trial.status, one.trial.kept) == ("completed", other.trial.kept)
+    assert one.trial.mask_hash != other.trial.mask_hash
+    masks = [{m.tensor: unpack(m.encoding, m.packed, m.shape) for m in o.masks} for o in (one, other)]
+    both = sum(int((masks[0][name] & mask).sum()) for name, mask in masks[1].items())
+    assert both > 0.8 * other.trial.kept

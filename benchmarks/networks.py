@@ -1,0 +1,68 @@
+"""What is measured on: networks, batches of noise in CIFAR-10's shape, and masks of them."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import pruning
+from benchmarks.measure import Setup
+from training import data, models, seeding
+from training.data_config import DataConfig
+from training.splits import Dataset, Split, memory_splits
+
+BATCH = {"vgg19": 128, "resnet50": 64}  # images a batch, as the time of a round allows on two cores
+CLASSES = 10
+
+
+def build(name: str, device: str, channels_last: bool = True, **options: object) -> nn.Module:
+    """A network at initial weights that depend on its name alone."""
+    with seeding.seeded(0, f"benchmark {name}"):
+        model = models.build(name, classes=CLASSES, **options).to(device)
+    return model.to(memory_format=torch.channels_last) if channels_last else model  # type: ignore[call-overload]
+
+
+def batch(size: int, device: str, channels_last: bool = True) -> tuple[Tensor, Tensor]:
+    """Normalised noise, and labels."""
+    generator = seeding.generator(0, "benchmark batch")
+    images = torch.randn(size, 3, 32, 32, generator=generator).to(device)
+    labels = torch.randint(CLASSES, (size,), generator=generator).to(device)
+    return images.contiguous(memory_format=torch.channels_last) if channels_last else images, labels
+
+
+def pixels(images: int) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images [N, 32, 32, 3] and their labels."""
+    draws = np.random.default_rng(0)
+    return draws.integers(0, 256, (images, 32, 32, 3), dtype=np.uint8), draws.integers(0, CLASSES, images)
+
+
+@functools.cache
+def force_masks(name: str, sparsity: float, setup: Setup, rounds: int = 20) -> pruning.Masks:
+    """FORCE's masks, in bf16: it is their shape that matters here."""
+    model, draw = build(name, setup.device), batches(BATCH.get(name, 128), setup)
+    return pruning.prune(model, "force", sparsity, draw, rounds=rounds, precision="bf16").masks
+
+
+def batches(size: int, setup: Setup) -> Callable[[int], list[tuple[Tensor, Tensor]]]:
+    """A fresh augmented batch a round, as a trial draws them: of CIFAR-10, or of noise in its shape."""
+    split = training_images(setup)
+    return lambda step: split.sample(size, seeding.generator(0, "benchmark batches", step))
+
+
+@functools.cache
+def training_images(setup: Setup) -> Split:
+    """CIFAR-10's training images, or as many of noise."""
+    if setup.data is not None:
+        config = data.resolve(DataConfig("cifar10", path=setup.data))
+        return data.split(data.load(config), config, 0, setup.device).train
+    return memory_split(*pixels(50_000), setup.device)
+
+
+def memory_split(images: np.ndarray, labels: np.ndarray, device: str) -> Split:
+    """Images [N, 32, 32, 3] as the training split of a data set like CIFAR-10."""
+    known, config = data.info("cifar10"), DataConfig("cifar10", classes=10, image_size=32, crop_padding=4, flip=True)
+    planes, rows = np.ascontiguousarray(images.transpose(0, 3, 1, 2)), torch.arange(len(labels))
+    dataset = Dataset(planes, labels, planes[:1], labels[:1], 10, known.mean, known.std, "exact", f"noise {len(rows)}")
+    return memory_splits(dataset, config, rows, rows[:0], torch.device(device)).train

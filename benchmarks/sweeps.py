@@ -1,0 +1,103 @@
+"""Whole sweeps: forty small trials on this machine's cores, beside their compute and beside a bash loop."""
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from benchmarks.measure import Row, Setup
+from sweep.store import Store
+
+EPOCHS, ROUNDS = 10, 20
+METHODS, SPARSITIES, SEEDS = ("random", "snip", "iter_snip", "force"), (0.9, 0.95, 0.98, 0.99, 0.995), (0, 1)
+PLAIN = 8  # of the forty; the others would take as long
+
+
+def run(setup: Setup) -> Iterator[Row]:
+    """All rows. ``full`` runs all forty trials the plain way too."""
+    if setup.device != "cpu":
+        return
+    cores = 2
+    with tempfile.TemporaryDirectory() as folder:
+        ours, compute = sweep(Path(folder))
+    trials = len(METHODS) * len(SPARSITIES) * len(SEEDS)
+    yield _one(
+        "sweep of 40 small trials, beside Σ compute / 2 cores",
+        ours / (compute / cores),
+        at_most=1.15,
+        ours=ours,
+        reference=compute / cores,
+    )
+    yield _one(
+        "engine and start-up a trial, beside the trial's own time",
+        (ours - compute / cores) / trials / (compute / trials),
+    )
+    chosen = list(itertools.product(METHODS, SPARSITIES, SEEDS))
+    chosen = chosen if setup.full else chosen[:: trials // PLAIN]
+    scale = trials / len(chosen)
+    one = bash(chosen, at_once=1) * scale
+    two = bash(chosen, at_once=2) * scale
+    yield _one(
+        "the same, against a bash loop with a fresh process a trial", one / ours, at_least=1.5, ours=ours, reference=one
+    )
+    yield _one(
+        "the same, against such a loop with two processes at once, a thread each", two / ours, ours=ours, reference=two
+    )
+
+
+def _one(name: str, value: float, **more: float) -> Row:
+    return Row("sweeps", name, value, value, value, **more)
+
+
+def sweep(folder: Path) -> tuple[float, float]:
+    """Wall seconds of ``sweep launch`` for the forty trials, and the seconds of all trials together."""
+    config = {
+        "name": "forty",
+        "data": {"name": "digits"},
+        "grid": {
+            "architecture": "vgg_digits",
+            "method": ["random", "snip", {"name": "iter_snip", "rounds": ROUNDS}, {"name": "force", "rounds": ROUNDS}],
+            "sparsity": list(SPARSITIES),
+            "seed": list(SEEDS),
+        },
+        "training": {"epochs": EPOCHS, "batch_size": 64, "schedule": "cosine"},
+        "tracking": {"enabled": False},
+        "store": str(folder / "store"),
+    }
+    (folder / "forty.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    start = time.perf_counter()
+    subprocess.run(
+        [Path(sys.executable).with_name("sweep"), "launch", folder / "forty.yaml"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    wall = time.perf_counter() - start
+    rows = Store(folder / "store").trials().to_pylist()
+    assert {row["status"] for row in rows} == {"completed"}
+    return wall, sum(row["seconds"] for row in rows)
+
+
+def bash(trials: list[tuple[str, float, int]], at_once: int) -> float:
+    """Wall seconds of a loop that starts Python for every trial."""
+    lines = "".join(f"{method} {sparsity} {seed}\n" for method, sparsity, seed in trials)
+    threads = {} if at_once == 1 else {"OMP_NUM_THREADS": "1"}
+    command = [
+        "xargs",
+        "-P",
+        str(at_once),
+        "-L",
+        "1",
+        "sh",
+        "-c",
+        f'exec "{sys.executable}" -m benchmarks.plain_trial "$@" {EPOCHS} {ROUNDS}',
+        "plain",
+    ]
+    start = time.perf_counter()
+    subprocess.run(command, input=lines, text=True, check=True, stdout=subprocess.DEVNULL, env=os.environ | threads)
+    return time.perf_counter() - start
