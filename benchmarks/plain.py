@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from training.vision import torchvision  # torchvision itself, whole on every machine
 
-transforms = torchvision.transforms
+transforms = torchvision().transforms
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 

@@ -14,7 +14,7 @@ import yaml
 from benchmarks.measure import Row, Setup
 from sweep.store import Store
 
-EPOCHS, ROUNDS = 10, 20
+EPOCHS, ROUNDS = 10, 60  # of configs/digits.yaml
 METHODS, SPARSITIES, SEEDS = ("random", "snip", "iter_snip", "force"), (0.9, 0.95, 0.98, 0.99, 0.995), (0, 1)
 PLAIN = 8  # of the forty; the others would take as long
 

@@ -1,13 +1,58 @@
-"""Residual networks for small images, of torchvision's blocks (He et al., CVPR 2016, arXiv:1512.03385)."""
+"""Residual networks for small images (He et al., CVPR 2016, arXiv:1512.03385), with torchvision's names inside."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from training.vision import BasicBlock, Bottleneck, Conv2dNormActivation, torchvision
+from training.vision import torchvision
 
-Block = type[BasicBlock] | type[Bottleneck]
+
+class Block(nn.Module):
+    """A residual block: the sum of its convolutions and of a shortcut, then ReLU.
+
+    Args:
+        inputs: channels that come in.
+        filters: of all convolutions but the last, which has ``expansion`` times as many.
+        stride: 2 halves the image.
+        shortcut: what the input goes through; None: nothing.
+    """
+
+    expansion: int
+    kernels: tuple[int, ...]  # side of each convolution's
+    strided: int  # which convolution has the stride, from 1
+
+    def __init__(self, inputs: int, filters: int, stride: int = 1, shortcut: nn.Module | None = None) -> None:
+        super().__init__()
+        for number, kernel in enumerate(self.kernels, start=1):
+            outputs = filters * (self.expansion if number == len(self.kernels) else 1)
+            step = stride if number == self.strided else 1
+            setattr(self, f"conv{number}", nn.Conv2d(inputs, outputs, kernel, step, kernel // 2, bias=False))
+            setattr(self, f"bn{number}", nn.BatchNorm2d(outputs))
+            inputs = outputs
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = shortcut
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, inputs, H, W] to [B, filters · expansion, H / stride, W / stride]."""
+        last, found = len(self.kernels), features
+        for number in range(1, last + 1):
+            found = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(found))
+            found = self.relu(found) if number < last else found
+        found += features if self.downsample is None else self.downsample(features)
+        return self.relu(found)
+
+
+class BasicBlock(Block):
+    """Two 3x3 convolutions."""
+
+    expansion, kernels, strided = 1, (3, 3), 1
+
+
+class Bottleneck(Block):
+    """1x1, 3x3 and 1x1 with four times the filters; the stride is in the 3x3 one, as in torchvision (v1.5)."""
+
+    expansion, kernels, strided = 4, (1, 3, 1), 2
 
 
 class SmallImageResNet(nn.Module):
@@ -23,7 +68,7 @@ class SmallImageResNet(nn.Module):
 
     def __init__(
         self,
-        block: Block,
+        block: type[Block],
         blocks: Sequence[int],
         filters: Sequence[int],
         classes: int,
@@ -50,11 +95,12 @@ class SmallImageResNet(nn.Module):
         return self.fc(torch.flatten(self.avgpool(features), 1))
 
 
-def _stage(block: Block, inputs: int, filters: int, blocks: int, stride: int) -> nn.Sequential:
+def _stage(block: type[Block], inputs: int, filters: int, blocks: int, stride: int) -> nn.Sequential:
     outputs = filters * block.expansion
     shortcut = None
     if stride != 1 or inputs != outputs:
-        shortcut = Conv2dNormActivation(inputs, outputs, 1, stride, activation_layer=None)
+        convolution = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+        shortcut = nn.Sequential(convolution, nn.BatchNorm2d(outputs))
     first = block(inputs, filters, stride, shortcut)
     return nn.Sequential(first, *(block(outputs, filters) for _ in range(blocks - 1)))
 
@@ -106,4 +152,4 @@ def imagenet_resnet50(*, classes: int, channels: int) -> nn.Module:
     """torchvision's ResNet-50, for images of 224x224."""
     if channels != 3:
         raise ValueError(f"architecture imagenet_resnet50 needs colour images, not images of {channels} channels")
-    return torchvision.models.resnet50(num_classes=classes)
+    return torchvision().models.resnet50(num_classes=classes)

@@ -159,14 +159,14 @@ class _ImageFiles(MapDataset[Batch]):
         except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
             raise DataError(f"path: {path}: this image cannot be decoded ({error}); replace it") from error
         image = self._centre(image) if seed is None else self._augmented(image, seed)
-        return torchvision.transforms.functional.pil_to_tensor(image), self.labels[row]
+        return torchvision().transforms.functional.pil_to_tensor(image), self.labels[row]
 
     def _centre(self, image: Image.Image) -> Image.Image:
-        scaled = torchvision.transforms.Resize(round(self.side * _SCALED_TO))(image)
-        return torchvision.transforms.CenterCrop(self.side)(scaled)
+        scaled = torchvision().transforms.Resize(round(self.side * _SCALED_TO))(image)
+        return torchvision().transforms.CenterCrop(self.side)(scaled)
 
     def _augmented(self, image: Image.Image, seed: int) -> Image.Image:
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
             torch.default_generator.manual_seed(seed)
-            cropped = torchvision.transforms.RandomResizedCrop(self.side)(image)
-            return torchvision.transforms.RandomHorizontalFlip(0.5 if self.flip else 0.0)(cropped)
+            cropped = torchvision().transforms.RandomResizedCrop(self.side)(image)
+            return torchvision().transforms.RandomHorizontalFlip(0.5 if self.flip else 0.0)(cropped)

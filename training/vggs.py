@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from training.vision import Conv2dNormActivation, torchvision
+from training.vision import torchvision
 
 
 class SmallImageVGG(nn.Module):
@@ -36,7 +36,7 @@ class SmallImageVGG(nn.Module):
             if stage:
                 layers.append(nn.MaxPool2d(2))
             for _ in range(count):
-                layers.append(Conv2dNormActivation(inputs, outputs, 3))
+                layers.append(_convolution(inputs, outputs))
                 inputs = outputs
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
@@ -45,6 +45,11 @@ class SmallImageVGG(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, channels, size, size] to logits [B, classes]."""
         return self.classifier(torch.flatten(self.avgpool(self.features(images)), 1))
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Module:
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 def _vgg(convolutions: Sequence[int], classes: int, channels: int, size: int, width: float) -> nn.Module:
@@ -79,4 +84,4 @@ def imagenet_vgg19(*, classes: int, channels: int) -> nn.Module:
     """torchvision's VGG-19-BN with its three Linear layers, for images of 224x224."""
     if channels != 3:
         raise ValueError(f"architecture imagenet_vgg19 needs colour images, not images of {channels} channels")
-    return torchvision.models.vgg19_bn(num_classes=classes)
+    return torchvision().models.vgg19_bn(num_classes=classes)

@@ -1,15 +1,31 @@
-"""torchvision, also where its compiled operators do not load: import it from here, nowhere else.
+"""torchvision, imported when it is needed, also where its compiled operators do not load: from here, nowhere else.
 
-torchvision registers shape functions for `nms` and `qnms` at import. Beside a torch of another build (a CUDA
-wheel of torchvision on a CPU-only torch, say) its C++ library cannot load, those two operators do not exist,
-and the import dies. Nothing here detects objects, so all that is missing is to declare the two.
+Its import takes longer than torch's own, since it brings torch's compiler with it, and most commands need nothing of it.
+
+Beside a torch of another build (a CUDA wheel of torchvision on a CPU-only torch, say) its C++ library cannot load.
+Then two operators do not exist, `nms` and `qnms`, that it registers shape functions for, and the import dies. Nothing
+here detects objects, so all that is missing is to declare the two.
 """
+
+import functools
+import importlib
+from typing import Any
 
 import torch
 
-__all__ = ["BasicBlock", "Bottleneck", "Conv2dNormActivation", "torchvision"]
-
 _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+
+
+@functools.cache
+def torchvision() -> Any:
+    """The package, imported at the first call."""
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+    torchvision.library = _declare_missing_operators()  # type: ignore[attr-defined]
+    return importlib.import_module("torchvision")
 
 
 def _declare_missing_operators() -> torch.library.Library:
@@ -19,15 +35,3 @@ def _declare_missing_operators() -> torch.library.Library:
         if not hasattr(torch.ops.torchvision, name):
             library.define(f"{name}{_SIGNATURE}")
     return library
-
-
-try:
-    import torchvision
-except RuntimeError as error:
-    if "torchvision::" not in str(error):
-        raise
-    _library = _declare_missing_operators()
-    import torchvision
-
-from torchvision.models.resnet import BasicBlock, Bottleneck  # noqa: E402
-from torchvision.ops import Conv2dNormActivation  # noqa: E402

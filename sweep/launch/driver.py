@@ -4,6 +4,7 @@ import logging
 import pickle
 import socket
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,33 +38,38 @@ def run_on_ray(
     sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: Watcher, stop: Stop, address: str | None
 ) -> None:
     """``sweep.launch.run``, once the environment is prepared."""
-    dataset = load_data(replace(sweep, data=_absolute(sweep.data)))
-    with connected(address) as scratch:
-        check_room(sweep.compute, address)
-        home = ray.get_runtime_context().get_node_id()
-        desk = open_desk(store, home)
-        job = Job(
-            sweep=sweep.name,
-            cluster=sweep.compute.cluster or socket.gethostname(),
-            device="cuda" if sweep.compute.gpus_per_trial else "cpu",
-            threads=sweep.compute.cpus_per_trial,
-            compact=sweep.compute.compact,
-            store=store,
-            home=home,
-            desk=desk,
-        )
-        # with_parameters puts the data set into the object store, which hands every machine one copy of it.
-        trainable = tune.with_resources(
-            tune.with_parameters(run_one, job=job, dataset=dataset),
-            {"cpu": sweep.compute.cpus_per_trial, "gpu": sweep.compute.gpus_per_trial},
-        )
-        for start in range(0, len(trials), CHUNK):
-            chunk = {trial_id(trial): trial for trial in trials[start : start + CHUNK]}
-            teller = _Teller(chunk, job, watch)
-            if not stop.requested:
-                _fit(trainable, chunk, scratch / "tune", teller, _Halting(stop, desk), sweep.compute.max_failures)
-            if not stop.requested:
-                teller.account_for_the_rest()
+    with ThreadPoolExecutor(1) as aside:
+        # Ray takes seconds to start, images to read: at the same time
+        images = aside.submit(load_data, replace(sweep, data=_absolute(sweep.data)))
+        with connected(address) as scratch:
+            check_room(sweep.compute, address)
+            job = _job(sweep, store)
+            # with_parameters puts the data set into the object store, which hands every machine one copy of it
+            trainable = tune.with_resources(
+                tune.with_parameters(run_one, job=job, dataset=images.result()),
+                {"cpu": sweep.compute.cpus_per_trial, "gpu": sweep.compute.gpus_per_trial},
+            )
+            for start in range(0, len(trials), CHUNK):
+                chunk = {trial_id(trial): trial for trial in trials[start : start + CHUNK]}
+                teller, halting = _Teller(chunk, job, watch), _Halting(stop, job.desk)
+                if not stop.requested:
+                    _fit(trainable, chunk, scratch / "tune", teller, halting, sweep.compute.max_failures)
+                if not stop.requested:
+                    teller.account_for_the_rest()
+
+
+def _job(sweep: SweepConfig, store: Store) -> Job:
+    home = ray.get_runtime_context().get_node_id()
+    return Job(
+        sweep=sweep.name,
+        cluster=sweep.compute.cluster or socket.gethostname(),
+        device="cuda" if sweep.compute.gpus_per_trial else "cpu",
+        threads=sweep.compute.cpus_per_trial,
+        compact=sweep.compute.compact,
+        store=store,
+        home=home,
+        desk=open_desk(store, home),
+    )
 
 
 def _fit(

@@ -554,7 +554,7 @@ NARROW = {
 def shipped(name: str) -> tuple[nn.Module, int]:
     torch.manual_seed(0)
     if name == "imagenet_vgg19":  # the same class, of other widths
-        vgg = torchvision.models.vgg
+        vgg = torchvision().models.vgg
         model = vgg.VGG(vgg.make_layers([8, 8, "M", 16, 16, "M"], batch_norm=True), num_classes=4)
         model.classifier[0], model.classifier[3] = nn.Linear(16 * 49, 32), nn.Linear(32, 32)
         model.classifier[6] = nn.Linear(32, 4)
@@ -562,8 +562,8 @@ def shipped(name: str) -> tuple[nn.Module, int]:
             nn.init.zeros_(model.classifier[layer].bias)
         return model, 28
     if name == "imagenet_resnet50":
-        bottleneck = torchvision.models.resnet.Bottleneck
-        model = torchvision.models.ResNet(bottleneck, [3, 4, 6, 3], num_classes=4, groups=1, width_per_group=8)
+        bottleneck = torchvision().models.resnet.Bottleneck
+        model = torchvision().models.ResNet(bottleneck, [3, 4, 6, 3], num_classes=4, groups=1, width_per_group=8)
         return model, 32
     size, width = NARROW[name]
     return models.build(name, classes=4, channels=3, size=size, width=width), size

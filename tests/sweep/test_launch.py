@@ -37,6 +37,7 @@ from training.data import Dataset
 HERE = Path(__file__).parent
 
 def note(name):
+    gc.unfreeze()  # a worker takes what it began with out of what is collected, and listed
     arrays = [o.train_images.flags for o in gc.get_objects() if type(o) is Dataset]
     shared = bool(arrays) and not any(flags.writeable or flags.owndata for flags in arrays)
     facts = {"name": name, "pid": os.getpid(), "shared": shared}

@@ -80,7 +80,7 @@ def cifar_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     """
 
     def make(name: str) -> tuple[Path, np.ndarray]:
-        known = {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}[name]
+        known = {"cifar10": torchvision().datasets.CIFAR10, "cifar100": torchvision().datasets.CIFAR100}[name]
         label_key = "labels" if name == "cifar10" else "fine_labels"
         source = tmp_path / "published"
         folder = source / known.base_folder

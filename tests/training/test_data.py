@@ -206,7 +206,7 @@ def test_normalisation_is_torchvisions(make_splits):
     dataset, config = digits()
     images, _ = next(data.split(dataset, config, 0, "cpu").test.batches(20))
     scaled = torch.from_numpy(dataset.test_images[:20]).float() / 255
-    expected = torchvision.transforms.functional.normalize(scaled, dataset.mean, dataset.std)
+    expected = torchvision().transforms.functional.normalize(scaled, dataset.mean, dataset.std)
     assert torch.equal(images, expected)
 
 

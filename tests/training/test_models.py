@@ -76,7 +76,7 @@ def test_resnet20_has_the_weights_of_its_layers():
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])
 def test_a_small_image_resnet_computes_what_torchvisions_does_with_its_stem_replaced(name):
     ours = models.build(name, classes=10).eval()
-    theirs = getattr(torchvision.models, name)(num_classes=10).eval()
+    theirs = getattr(torchvision().models, name)(num_classes=10).eval()
     theirs.conv1, theirs.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
     theirs.load_state_dict(ours.state_dict(), strict=True)
     images = torch.rand(2, 3, 32, 32)
@@ -120,7 +120,7 @@ def test_tiny_imagenet_images_go_through_a_vgg():
 def test_the_imagenet_networks_are_torchvisions():
     with torch.device("meta"):
         for name, theirs in (("imagenet_resnet50", "resnet50"), ("imagenet_vgg19", "vgg19_bn")):
-            expected = getattr(torchvision.models, theirs)().state_dict()
+            expected = getattr(torchvision().models, theirs)().state_dict()
             found = models.build(name, classes=1000, size=224).state_dict()
             assert {key: value.shape for key, value in found.items()} == {
                 key: value.shape for key, value in expected.items()

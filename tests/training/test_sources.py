@@ -52,7 +52,7 @@ def serve(tmp_path, monkeypatch):
 
 def test_download_fetches_what_is_not_there(cifar_archive, serve, tmp_path, monkeypatch):
     archive, images = cifar_archive("cifar10")
-    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"{serve}/{archive.name}")
+    monkeypatch.setattr(torchvision().datasets.CIFAR10, "url", f"{serve}/{archive.name}")
     dataset = loaded(DataConfig("cifar10", path=str(tmp_path / "new"), download=True))
     assert np.array_equal(dataset.train_images, channels_first(images))
     assert (tmp_path / "new" / "cifar-10-batches-py").is_dir()
@@ -60,7 +60,7 @@ def test_download_fetches_what_is_not_there(cifar_archive, serve, tmp_path, monk
 
 def test_a_download_that_fails_is_a_data_error_with_the_address(cifar_archive, serve, tmp_path, monkeypatch):
     cifar_archive("cifar10")
-    monkeypatch.setattr(torchvision.datasets.CIFAR10, "url", f"{serve}/moved.tar.gz")
+    monkeypatch.setattr(torchvision().datasets.CIFAR10, "url", f"{serve}/moved.tar.gz")
     config = resolve(DataConfig("cifar10", path=str(tmp_path / "new"), download=True))
     with pytest.raises(DataError, match=r"^path: cifar10 in .*new.* cannot be used .*fetch http://127"):
         data.load(config)
@@ -181,4 +181,4 @@ def test_jpeg_is_what_tiny_imagenet_was_published_as_and_a_copy_elsewhere(tmp_pa
 
 
 def test_torchvision_can_be_imported_and_used():
-    assert torchvision.transforms.functional.hflip(Image.new("L", (2, 2))).size == (2, 2)
+    assert torchvision().transforms.functional.hflip(Image.new("L", (2, 2))).size == (2, 2)

@@ -85,7 +85,7 @@ def _classes(config: DataConfig) -> list[str]:
 
 def _listing(folder: Path, classes: list[str]) -> Listing:
     try:
-        found = torchvision.datasets.ImageFolder(str(folder))
+        found = torchvision().datasets.ImageFolder(str(folder))
     except FileNotFoundError as error:
         raise DataError(f"path: {folder}: {error}") from error
     if found.classes != classes:

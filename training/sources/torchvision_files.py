@@ -34,7 +34,7 @@ def load(config: DataConfig) -> tuple[Images, Images]:
 
 
 def _set(config: DataConfig) -> Any:
-    return {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}[config.name]
+    return {"cifar10": torchvision().datasets.CIFAR10, "cifar100": torchvision().datasets.CIFAR100}[config.name]
 
 
 def _unpacked(config: DataConfig) -> Path:
