@@ -272,7 +272,7 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Pa
     outcome = Outcome(TrialRecord(**describe(expand(sweep)[0]), sweep="", status="completed"))
     with connected(cluster.address):
         home = ray.get_runtime_context().get_node_id()
-        job = Job("", "", "cpu", 1, store=there, home=home, desk=open_desk(here, home))
+        job = Job("", "", "cpu", 1, True, store=there, home=home, desk=open_desk(here, home))
         (away,) = {node["NodeID"] for node in ray.nodes()} - {home}
         keep = ray.remote(Job.keep)
         for node, disk in ((away, here), (home, there)):
