@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import torch
 
-from benchmarks import masks, measure, pruning, store, sweeps, training
+from benchmarks import masks, measure, pruning, roofline, store, sweeps, training
 from training.allocator import keep_freed_memory
 
 GROUPS = {
@@ -14,6 +14,7 @@ GROUPS = {
     "sweeps": sweeps.run,
     "masks": masks.run,
     "store": store.run,
+    "roofline": roofline.run,
 }
 
 

@@ -76,18 +76,23 @@ def main() -> None:
     "sweep launch configs/digits.yaml",
     "sweep launch configs/cifar10.yaml --set grid.seed=0 --set compute.gpus_per_trial=0.5",
     "sweep launch configs/cifar10.yaml --address auto --set store=s3://bucket/sweeps",
+    "sweep launch configs/cifar10.yaml --local --jobs 3   # three trials side by side on one GPU",
     "sweep launch configs/cifar10.yaml --dry-run",
 ))  # fmt: skip
 @CONFIG
 @_settings
 @click.option("--address", help="Join the Ray cluster at this address ('auto' on one of its machines).")
 @click.option("--local", is_flag=True, help="Run the trials in this process, one after another, without Ray.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), metavar="N",
+    help="With --local: run N at once, each in a process of its own on this machine.  [default: 1]",
+)  # fmt: skip
 @click.option("-n", "--dry-run", is_flag=True, help="Only show what would run: the same as 'sweep plan'.")
 @AS_JSON
 @click.pass_context
 def launch(
-    context: click.Context, config: str, settings: tuple[str, ...], address: str | None, local: bool, dry_run: bool,
-    as_json: bool,
+    context: click.Context, config: str, settings: tuple[str, ...], address: str | None, local: bool, jobs: int | None,
+    dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run every trial of CONFIG that the store lacks.
 
@@ -99,26 +104,35 @@ def launch(
         return
     if local and address:
         raise InputError("--local runs without Ray and --address joins a cluster: give one of the two")
+    if jobs and not local:
+        raise InputError(
+            f"--jobs {jobs} is for --local: Ray decides how many trials run at once, by compute.cpus_per_trial and"
+            " compute.gpus_per_trial"
+        )
     from sweep import show
     from sweep.config import read_sweep
     from sweep.run import run_sweep
 
     sweep = read_sweep(config, settings)
     console = show.console(to_stderr=as_json)
-    summary = run_sweep(sweep, _engine(local, address), console)
+    summary = run_sweep(sweep, _engine(local, address, jobs or 1), console)
     show.summary(console, sweep, summary)
     if as_json:
         click.echo(json.dumps(show.summary_json(sweep, summary)))
     sys.exit(summary.exit_code)
 
 
-def _engine(local: bool, address: str | None) -> Any:
-    if local:
+def _engine(local: bool, address: str | None, jobs: int = 1) -> Any:
+    if local and jobs == 1:
         from sweep import local as engine
 
         return engine.run
     from functools import partial
 
+    if local:
+        from sweep import pool
+
+        return partial(pool.run, jobs=jobs)
     from sweep import launch as engine_on_ray
 
     return partial(engine_on_ray.run, address=address)

@@ -13,11 +13,14 @@ from pruning.compaction import Compaction
 from pruning.diagnostics import Diagnostics, Layer
 from pruning.masks import count, digest
 from pruning.packing import entropy_bytes, pack
+from sweep import provenance
 from sweep.config import TrialConfig, canonical
 from sweep.grid import trial_id
-from sweep.records import EpochRecord, MaskRecord, RoundRecord
+from sweep.records import FAILED, EpochRecord, MaskRecord, Outcome, RoundRecord, TrialRecord
 
 Facts = dict[str, Any]
+
+WORKER_LOST = "WorkerLost"  # the error type of a trial whose process died, once more often than it may
 
 
 def describe(trial: TrialConfig) -> Facts:
@@ -37,6 +40,11 @@ def describe(trial: TrialConfig) -> Facts:
         "config": trial.to_json(),
         "ablation": trial.ablation,
     }
+
+
+def lost(trial: TrialConfig, **facts: Any) -> Outcome:
+    """A failed trial that could not speak for itself; ``facts`` are further fields of its record."""
+    return Outcome(TrialRecord(**describe(trial), **provenance.code(), status=FAILED, **facts))
 
 
 def fit(epochs: Sequence[EpochRecord]) -> Facts:

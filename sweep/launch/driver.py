@@ -16,14 +16,13 @@ from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 
-from sweep import provenance
 from sweep.config import SweepConfig, TrialConfig
 from sweep.grid import title, trial_id
 from sweep.launch.cluster import check_room, connected
 from sweep.launch.desk import open_desk
 from sweep.launch.worker import Job, run_one
-from sweep.recording import describe
-from sweep.records import FAILED, EpochRecord, Outcome, TrialRecord
+from sweep.recording import WORKER_LOST, lost
+from sweep.records import EpochRecord, TrialRecord
 from sweep.store import Store
 from sweep.trial import load_data
 from sweep.watch import Stop, Watcher
@@ -172,17 +171,15 @@ class _Teller(_NotRestored, TrialProgressCallback):
 
     def _lost(self, name: str, error: BaseException) -> None:
         """Store what there is to say of a trial that could not speak for itself."""
-        record = TrialRecord(
-            **describe(self._trials[name]),
-            **provenance.code(),
+        outcome = lost(
+            self._trials[name],
             sweep=self._job.sweep,
             cluster=self._job.cluster,
-            status=FAILED,
-            error_type="WorkerLost" if isinstance(error, RayActorError) else type(error).__name__,
+            error_type=WORKER_LOST if isinstance(error, RayActorError) else type(error).__name__,
             error_message=_describe(error),
             traceback=str(error)[-4000:],
         )
-        self._finished(self._job.store.write(Outcome(record)))
+        self._finished(self._job.store.write(outcome))
 
 
 class _Halting(_NotRestored, FIFOScheduler):

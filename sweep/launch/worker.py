@@ -1,8 +1,5 @@
 """What runs in a worker process: one trial after another."""
 
-import functools
-import gc
-import os
 import pickle
 import time
 from dataclasses import asdict, dataclass
@@ -12,10 +9,10 @@ import ray
 import torch
 from ray import tune
 
+from sweep.local import renew
 from sweep.records import EpochRecord, Outcome
 from sweep.store import Store
 from sweep.trial import Interrupted, run_trial
-from training import allocator
 from training.data import Dataset, StreamedDataset
 
 REPORT_SECONDS = 1.0  # between a trial's reports: each takes the driver some milliseconds
@@ -61,22 +58,7 @@ def run_one(config: dict[str, Any], job: Job, dataset: Dataset | StreamedDataset
 def _begin(job: Job) -> None:
     """Make a process that has run trials before as good as new."""
     torch.set_num_threads(job.threads)  # counts for this thread only, and each trial has its own
-    _settle()
-    gc.collect()
-    allocator.give_back()
-    if torch.cuda.is_initialized():
-        try:
-            torch.cuda.synchronize()
-        except RuntimeError:  # a broken CUDA context never heals: Ray is to start another process
-            os._exit(1)
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-
-
-@functools.cache
-def _settle() -> None:
-    """Once a process: leave what imports have made out of all later collections, which it made last 0.2 s each."""
-    gc.freeze()
+    renew()
 
 
 class _Reports:

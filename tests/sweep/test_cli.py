@@ -53,6 +53,22 @@ def test_a_launch_ends_with_zero_and_says_what_ran(launched):
     assert len(list((folder / "results/trials").glob("*.parquet"))) == 2
 
 
+def test_a_launch_side_by_side_stores_what_one_by_one_does(launched, tmp_path):
+    folder, _ = launched
+    command = [SWEEP, "launch", DIGITS, "--local", "--jobs", "2", *QUICK, "--set", "tracking.enabled=false", "--json"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == {"sweep": "digits", "store": "results", "ran": 2, "completed": 2}
+    assert "Traceback" not in result.stderr
+    names = {path.name for path in (tmp_path / "results/trials").iterdir()}
+    assert len(names) == 2
+    for name in names:
+        by_one, by_many = (pq.read_table(home / "results/trials" / name).to_pylist()[0] for home in (folder, tmp_path))
+        assert all(
+            by_one[key] == by_many[key] for key in ("mask_hash", "final_weights_hash", "test_accuracy", "threads")
+        )
+
+
 def test_the_same_launch_again_runs_nothing_and_says_so(launched):
     folder, _ = launched
     before = {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*.parquet")}
@@ -191,6 +207,16 @@ BAD = {
     "octal": (["plan", DIGITS, "--set", "grid.seed=010"], "a whole number, not '010'"),
     "absent store": (["status", "--store", "nowhere"], "does not exist"),
     "both engines": (["launch", DIGITS, "--local", "--address", "auto"], "give one of the two"),
+    "jobs on Ray": (
+        ["launch", DIGITS, "--jobs", "2"],
+        "Ray decides how many trials run at once, by compute.cpus_per_trial",
+    ),
+    "no jobs": (["launch", DIGITS, "--local", "--jobs", "0"], "--jobs"),
+    "jobs for more cores than there are": (["launch", DIGITS, "--local", "--jobs", "4096"], "--jobs 4096: "),
+    "jobs for a GPU that is not there": (
+        ["launch", DIGITS, "--local", "-j", "2", "--set", "compute.gpus_per_trial=0.5"],
+        "compute.gpus_per_trial=0",
+    ),
     "network too deep for the images": (
         ["launch", DIGITS, "--set", "grid.architecture=vgg19"],
         "take vgg_digits or larger",
