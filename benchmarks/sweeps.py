@@ -26,6 +26,8 @@ def run(setup: Setup) -> Iterator[Row]:
     cores = 2
     with tempfile.TemporaryDirectory() as folder:
         ours, compute = sweep(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        pool, of_pool = sweep(Path(folder), "--local", "--jobs", str(cores))
     trials = len(METHODS) * len(SPARSITIES) * len(SEEDS)
     yield _one(
         "sweep of 40 small trials, beside Σ compute / 2 cores",
@@ -33,6 +35,13 @@ def run(setup: Setup) -> Iterator[Row]:
         at_most=1.15,
         ours=ours,
         reference=compute / cores,
+    )
+    yield _one(
+        "the same without Ray, --local --jobs 2",
+        pool / (of_pool / cores),
+        at_most=1.15,
+        ours=pool,
+        reference=of_pool / cores,
     )
     yield _one(
         "engine and start-up a trial, beside the trial's own time",
@@ -55,7 +64,7 @@ def _one(name: str, value: float, **more: float) -> Row:
     return Row("sweeps", name, value, value, value, **more)
 
 
-def sweep(folder: Path) -> tuple[float, float]:
+def sweep(folder: Path, *options: str) -> tuple[float, float]:
     """Wall seconds of ``sweep launch`` for the forty trials, and the seconds of all trials together."""
     config = {
         "name": "forty",
@@ -73,7 +82,7 @@ def sweep(folder: Path) -> tuple[float, float]:
     (folder / "forty.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     start = time.perf_counter()
     subprocess.run(
-        [Path(sys.executable).with_name("sweep"), "launch", folder / "forty.yaml"],
+        [Path(sys.executable).with_name("sweep"), "launch", folder / "forty.yaml", *options],
         check=True,
         stdout=subprocess.DEVNULL,
     )

@@ -1,6 +1,6 @@
 """torchvision, imported when it is needed, also where its compiled operators do not load: from here, nowhere else.
 
-Its import takes longer than torch's own, since it brings torch's compiler with it, and most commands need nothing of it.
+Its import takes longer than torch's own, since it brings torch's compiler with it; most commands need nothing of it.
 
 Beside a torch of another build (a CUDA wheel of torchvision on a CPU-only torch, say) its C++ library cannot load.
 Then two operators do not exist, `nms` and `qnms`, that it registers shape functions for, and the import dies. Nothing
