@@ -198,7 +198,7 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
 def run_stored(record: TrialRecord, device: str, console: Console) -> int:
     """Run a stored trial again from its stored config, storing nothing. Returns the exit code."""
     trial = trial_from(json.loads(record.config))
-    compacted = (record.trained_weights or 0) < (record.prunable or 0) and record.trained_weights is not None
+    compacted = record.trained_weights is not None and record.trained_weights < (record.prunable or 0)
     again = _run_here(trial, record.sweep, device, record.threads or 1, compacted, console).trial
     if again.status == record.status == COMPLETED:
         same = again.mask_hash == record.mask_hash, again.test_accuracy == record.test_accuracy
