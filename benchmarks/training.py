@@ -83,9 +83,9 @@ class Prepared(Split):
         self.ready = list(split.batches(batch_size))
 
     def _read(
-        self, rows: Tensor, batch_size: int, generator: torch.Generator | None
+        self, rows: Tensor, batch_size: int, generator: torch.Generator | None, first: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        yield from self.ready
+        yield from self.ready[first:]
 
 
 def epochs(device: str) -> Iterator[Row]:

@@ -37,12 +37,12 @@ from torch import Tensor, nn
 from pruning.channels import WHOLE, Channels, Layer
 from pruning.diagnostics import positions
 from pruning.masks import Masks, apply
+from pruning.places import LAYOUTS, Places, cut_out, narrow_state, put_back, widen_state
 from pruning.tracing import bare_copy, signature, trace
 
 Ways = tuple[Tensor, Tensor, Tensor]  # whether a weight is kept between [targets, sources]; labels of both
 WIDTH = 8  # channels that hardware likes to take at once: what multiple_of is in a trial
 PAYS = 0.8  # of the dense network's multiply-accumulates: above it, odd widths can cost what fewer of them save
-_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ class Compaction:
     weights_dense: int
     macs: int
     macs_dense: int
-    _places: dict[str, tuple[Tensor, ...]]
+    _places: Places
     _whole_masks: Masks
+    _shapes: dict[str, torch.Size]  # of the original's tensors
 
     @torch.no_grad()
     def restore(self, model: nn.Module) -> None:
@@ -73,9 +74,29 @@ class Compaction:
         """
         compact = _tensors(self.model)
         for name, tensor in _tensors(model).items():
-            places = tuple(place.to(tensor.device) for place in self._places.get(name, ()))
-            tensor[places or ...] = compact[name].to(tensor)
+            put_back(tensor, self._places.get(name, ()), compact[name])
         apply(model, {name: mask.to(_tensors(model)[name].device) for name, mask in self._whole_masks.items()})
+
+    def widen(self, state: dict[str, Any], model: nn.Module) -> dict[str, Any]:
+        """A training's state as that of the original, by its names and in its shapes; what is not cut is not copied.
+
+        Args:
+            state: "model" has tensors by name, "optimizer" dicts of them by parameter; whatever else passes through.
+            model: the original at the start of training. What was dropped has the values that it has there, and zero
+                in the optimizer.
+        """
+        return widen_state(state, self._places, _tensors(self.model), _tensors(model))
+
+    def narrow(self, state: dict[str, Any]) -> dict[str, Any]:
+        """What :meth:`widen` was given, from what it gave.
+
+        Raises:
+            ValueError: the state is of another network than the original; it says where.
+        """
+        narrowed = narrow_state(state, self._places, self._shapes)
+        # what the original does not have is constant: which channels a dropout has left
+        constant = {n: tensor.detach() for n, tensor in _tensors(self.model).items() if n not in self._shapes}
+        return {**narrowed, "model": narrowed["model"] | constant}
 
 
 def compact(model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multiple_of: int = 1) -> Compaction | None:
@@ -103,7 +124,7 @@ def compact(model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multi
         return None
     places = _places(channels, alive)
     small = _narrowed(model, channels, alive, places)
-    small_masks = {name: _cut(mask, places.get(name, ())) for name, mask in masks.items()}
+    small_masks = {name: cut_out(mask, places.get(name, ())) for name, mask in masks.items()}
     apply(small, small_masks)
     if not _does_the_same(small, channels):
         return None
@@ -117,6 +138,7 @@ def compact(model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multi
         macs_dense=sum(count * whole[name].numel() for name, count in uses.items()),
         _places=places,
         _whole_masks=masks,
+        _shapes={name: tensor.shape for name, tensor in whole.items()},
     )
 
 
@@ -212,21 +234,12 @@ def _places(channels: Channels, alive: Tensor) -> dict[str, tuple[Tensor, ...]]:
     return places
 
 
-def _cut(tensor: Tensor, places: tuple[Tensor, ...]) -> Tensor:
-    """What is left of a tensor, in its memory format."""
-    cut = tensor.detach()[tuple(place.to(tensor.device) for place in places) or ...]
-    layout = _FORMATS.get(tensor.ndim, torch.contiguous_format)
-    if tensor.is_contiguous() or not tensor.is_contiguous(memory_format=layout):
-        return cut.contiguous()
-    return torch.empty_like(cut, memory_format=layout).copy_(cut)
-
-
-def _narrowed(model: nn.Module, channels: Channels, alive: Tensor, places: dict[str, tuple[Tensor, ...]]) -> nn.Module:
+def _narrowed(model: nn.Module, channels: Channels, alive: Tensor, places: Places) -> nn.Module:
     """A deep copy that meets its narrower tensors, and dropout, as if they had been copied already."""
     copies: dict[int, Any] = {}
     for name, tensor in _tensors(model).items():
         if name in places:
-            cut = _cut(tensor, places[name])
+            cut = cut_out(tensor, places[name])
             copies[id(tensor)] = nn.Parameter(cut, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else cut
     device = next(model.parameters()).device
     for name, source in channels.dropouts.items():
@@ -263,7 +276,7 @@ class _NarrowDropout(nn.Module):
         if not self.training:
             return x
         each = x.shape[2:] if type(self.whole) is nn.Dropout else (1,) * (x.ndim - 2)
-        layout = _FORMATS.get(x.ndim, torch.contiguous_format)
+        layout = LAYOUTS.get(x.ndim, torch.contiguous_format)
         layout = layout if x.is_contiguous(memory_format=layout) and not x.is_contiguous() else torch.contiguous_format
         shape = (len(x), len(self.kept), *each)
         drawn = self.whole(torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout).fill_(1))

@@ -5,7 +5,8 @@ after a training, whether there shall be another. A mask made before training on
 sparse training moves its mask; pruning after training makes one and asks for the next training.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,6 +64,10 @@ class Masking:
     def before_training(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Bind the masks to the model's parameters and zero the removed weights.
 
+        Also where a training goes on in the middle: after :meth:`load`, the model's weights being loaded and the
+        optimizer's state not yet. To a masked model it does nothing, down to the signs of its zeros: a product with
+        zero keeps them, here as after a step.
+
         Raises:
             ValueError: the masks belong to another network.
         """
@@ -86,6 +91,39 @@ class Masking:
         Weights that the masks remove need not be zero yet: :meth:`before_training` sees to that.
         """
         return None
+
+    def state(self) -> dict[str, Any]:
+        """All that changes while networks are trained, in tensors, numbers and containers of them.
+
+        Between two steps, epochs or trainings. Tensors are not copied: write them before training goes on.
+        """
+        return {
+            "masks": dict(self.masks),
+            "rounds": [asdict(done) for done in self.rounds],
+            "dense_gradients": self.dense_gradients,
+            "generator": self.course.generator.get_state() if self.course else None,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from another masking's :meth:`state`, made with the same arguments; before :meth:`before_training`.
+
+        Raises:
+            ValueError: the state is of another kind of masking, or of other masks; it says which.
+        """
+        if state.keys() != self.state().keys():
+            raise ValueError(f"the masking's state is another's: it has {list(state)}, not {list(self.state())}")
+        masks = state["masks"]
+        for name in {**self.masks, **masks}:
+            here, there = (list(of[name].shape) if name in of else None for of in (self.masks, masks))
+            if here != there:
+                raise ValueError(
+                    f"the masking's state is another's: the mask of {name} is {there} there and {here} here"
+                )
+        self.masks = {name: masks[name].to(mask.device) for name, mask in self.masks.items()}
+        self.rounds = [Round(**done) for done in state["rounds"]]
+        self.dense_gradients = state["dense_gradients"]
+        if self.course:
+            self.course.generator.set_state(state["generator"])
 
     def _change(self, masks: Masks) -> None:
         """Go over to other masks, and note what that does."""

@@ -54,6 +54,12 @@ class Method:
     check: Callable[[Mapping[str, Any]], None] = lambda options: None
 
     def __post_init__(self) -> None:
+        try:
+            inspect.signature(self.score)
+        except (TypeError, ValueError):  # some functions that are written in C
+            raise ValueError(
+                f"method {self.name}: its function does not tell which arguments it takes; wrap it in another"
+            ) from None
         check_score(self.name, self.score)
         check_declared(self.name, {**self.score_options, **self.masking_options})
 

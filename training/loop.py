@@ -1,22 +1,28 @@
-"""The training loop: one EpochResult an epoch. Masks come in through the small interface `Masking`."""
+"""The training loop: one EpochResult an epoch. Masks come in through the small interface `Masking`.
 
+A training can be stopped between any two steps and go on elsewhere from its state. On a CPU it then ends with the
+same bits, and shows the same results, as if it had been left alone.
+"""
+
+import itertools
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training import seeding
+from training import resuming, seeding
 from training.evaluate import autocast, evaluate
 from training.optimizer import learning_rate, make_optimizer, steps_per_epoch
 from training.recipe import TrainConfig
+from training.resuming import State
 from training.splits import Splits
 
-__all__ = ["Diverged", "EpochResult", "Masking", "evaluate", "learning_rate", "make_optimizer", "train"]
+__all__ = ["Diverged", "EpochResult", "Masking", "Training", "evaluate", "learning_rate", "make_optimizer", "train"]
 
 # Where fp16's gradient scaling starts in every epoch: no overflow to be expected, and nothing to carry over
 _FP16_SCALE = 2.0**12
@@ -26,7 +32,10 @@ class Masking(Protocol):
     """Whatever keeps or changes masks: called before the first step, after each step and after each epoch."""
 
     def before_training(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Make or apply the masks that the first step starts from."""
+        """Make or apply the masks that the first step starts from.
+
+        Also where a training goes on in the middle: leave alone what is as it should be.
+        """
 
     def after_step(self) -> None:
         """Make masked weights zero again, which momentum and weight decay have moved."""
@@ -73,87 +82,207 @@ def train(
     device: torch.device | str,
     first_epoch: int = 1,
     optimizer: torch.optim.Optimizer | None = None,
+    accumulate: int | None = None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> Iterator[EpochResult]:
-    """Train a model in place, yielding after each epoch from `first_epoch` to `config.epochs`.
-
-    Data order, augmentation and dropout of an epoch derive from (seed, epoch) alone: with model and optimizer
-    restored as they were after epoch k, first_epoch=k+1 goes on as if there had been no interruption.
+    """`Training(...).run()`, where no state is wanted: train a model in place, yielding after each epoch.
 
     Raises:
         Diverged: the training or validation loss is not finite; nothing is yielded for that epoch.
     """
-    device = torch.device(device)
-    model.to(device)
-    if config.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = optimizer or make_optimizer(model, config)
-    if masking:
-        masking.before_training(model, optimizer)
-    for epoch in range(first_epoch, config.epochs + 1):
-        start = time.perf_counter()
-        loss, accuracy, rate = _train_epoch(model, optimizer, splits, config, seed, epoch, masking, device)
+    return Training(
+        model,
+        splits,
+        config,
+        seed,
+        masking=masking,
+        device=device,
+        first_epoch=first_epoch,
+        optimizer=optimizer,
+        accumulate=accumulate,
+        on_step=on_step,
+    ).run()
+
+
+class Training:
+    """One training of a model, in place, from `first_epoch` to `config.epochs`.
+
+    Data order, augmentation and dropout of an epoch derive from (seed, epoch) alone: with model and optimizer
+    restored as they were after epoch k, first_epoch=k+1 goes on as if there had been no interruption.
+
+    Args:
+        masking: has a state of its own, to be loaded before `run` too.
+        accumulate: micro-batches a step, instead of the config's.
+        on_step: called after each step, the last of an epoch too, when `state` can be had. It may raise anything to
+            stop the training, and must not draw from torch's global generators.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        splits: Splits,
+        config: TrainConfig,
+        seed: int,
+        *,
+        masking: Masking | None = None,
+        device: torch.device | str,
+        first_epoch: int = 1,
+        optimizer: torch.optim.Optimizer | None = None,
+        accumulate: int | None = None,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._config = config if accumulate is None else replace(config, accumulate=accumulate)
+        self._model, self._splits, self._seed, self._device = model, splits, seed, torch.device(device)
+        self._masking, self._on_step = masking, on_step
+        model.to(self._device)
+        if config.channels_last:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._optimizer = optimizer or make_optimizer(model, config)
+        self._steps = steps_per_epoch(len(splits.train), config.batch_size)
+        self._resting: State | None = None  # the state that the training goes on from, or was stopped in
+        self._between_steps = True
+        self._scaler: torch.amp.GradScaler
+        self._new_epoch(first_epoch)
+
+    def _new_epoch(self, epoch: int) -> None:
+        self._epoch, self._step, self._images_seen = epoch, 0, 0
+        self._loss = torch.zeros((), dtype=torch.float64, device=self._device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=self._device)
+
+    def state(self) -> State:
+        """All that it takes to go on, but for the masking's: plain tensors by name, numbers, dicts and None.
+
+        To be had before and between epochs, from within `on_step`, and after that has raised. Nothing is copied:
+        serialise it before training goes on.
+
+        Raises:
+            RuntimeError: something else has stopped the training, maybe in the middle of a step.
+        """
+        if self._resting is not None:
+            return self._resting
+        if not self._between_steps:
+            raise RuntimeError("this training has not stopped between two steps: there is no state to go on from")
+        middle = self._step > 0
+        return {
+            "model": resuming.tensors(self._model),
+            "optimizer": resuming.optimizer_state(self._optimizer, self._model),
+            "epoch": self._epoch,
+            "step": self._step,  # done in this epoch
+            "loss": self._loss,  # sums over the images seen in this epoch
+            "correct": self._correct,
+            "images_seen": self._images_seen,
+            "seconds": time.perf_counter() - self._began if middle else 0.0,
+            "random": resuming.random_state(self._device) if middle else None,
+            "scaler": self._scaler.state_dict() if middle else None,
+        }
+
+    def load(self, state: State) -> None:
+        """Go on from the state of a training made with the same arguments; to be called before `run`.
+
+        Raises:
+            ValueError: the state is of another network, or of other images; it says what differs.
+        """
+        resuming.check(state, self._model, self._steps)
+        resuming.load_tensors(self._model, state["model"])
+        self._resting = state
+
+    def run(self) -> Iterator[EpochResult]:
+        """Train, yielding after each epoch. Once: a training that has stopped goes on as another one.
+
+        Raises:
+            Diverged: the training or validation loss is not finite; nothing is yielded for that epoch.
+        """
+        if self._masking:
+            self._masking.before_training(self._model, self._optimizer)
+        if self._resting is not None:
+            resuming.load_optimizer(self._optimizer, self._model, self._resting["optimizer"])
+            self._epoch = self._resting["epoch"]
+        while self._epoch <= self._config.epochs:
+            self._between_steps, self._began = False, time.perf_counter()
+            result = self._run_epoch()
+            self._new_epoch(self._epoch + 1)
+            self._between_steps = True
+            yield result
+
+    def _run_epoch(self) -> EpochResult:
+        """An epoch, or what is left of it."""
+        loss, accuracy = self._train()
         trained = time.perf_counter()
-        if masking:
-            masking.after_epoch(epoch)
+        if self._masking:
+            self._masking.after_epoch(self._epoch)
         validation_accuracy = validation_loss = None
-        if splits.validation is not None:
+        if self._splits.validation is not None:
             validation_accuracy, validation_loss = evaluate(
-                model,
-                splits.validation,
-                device=device,
-                precision=config.precision,
-                batch_size=config.batch_size,
+                self._model,
+                self._splits.validation,
+                device=self._device,
+                precision=self._config.precision,
+                batch_size=self._config.batch_size,
             )
         result = EpochResult(
-            epoch=epoch,
+            epoch=self._epoch,
             train_loss=loss,
             train_accuracy=accuracy,
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
-            learning_rate=rate,
-            images_per_second=len(splits.train) / (trained - start),
-            epoch_seconds=time.perf_counter() - start,
+            learning_rate=self._rate(self._steps - 1),
+            images_per_second=len(self._splits.train) / (trained - self._began),
+            epoch_seconds=time.perf_counter() - self._began,
         )
         if not (math.isfinite(loss) and math.isfinite(validation_loss or 0.0)):
-            raise Diverged(epoch, result)
-        yield result
+            raise Diverged(self._epoch, result)
+        return result
 
+    def _train(self) -> tuple[float, float]:
+        """One pass over the training split, from the step on that is due: its mean loss and its accuracy."""
+        precision, draws = self._config.precision, seeding.generator(self._seed, "training", self._epoch)
+        self._scaler = torch.amp.GradScaler(self._device.type, init_scale=_FP16_SCALE, enabled=precision == "fp16")
+        self._model.train()
+        with seeding.seeded(self._seed, "dropout", self._epoch):
+            self._go_on()
+            batches = self._splits.train.batches(
+                self._config.batch_size, generator=draws, augment=True, first=self._step
+            )
+            for images, labels in itertools.islice(batches, self._steps - self._step):
+                self._make_step(images, labels)
+                self._between_steps = True
+                try:
+                    self._on_step()
+                except BaseException:
+                    self._resting = self.state()  # now: outside, the global generators are others
+                    raise
+                self._between_steps = False
+        return self._loss.item() / self._images_seen, self._correct.item() / self._images_seen
 
-def _train_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    splits: Splits,
-    config: TrainConfig,
-    seed: int,
-    epoch: int,
-    masking: Masking | None,
-    device: torch.device,
-) -> tuple[float, float, float]:
-    """One pass over the training split: its mean loss, its accuracy, the last learning rate."""
-    steps = steps_per_epoch(len(splits.train), config.batch_size)
-    batches = splits.train.batches(
-        config.batch_size, generator=seeding.generator(seed, "training", epoch), augment=True
-    )
-    scaler = torch.amp.GradScaler(device.type, init_scale=_FP16_SCALE, enabled=config.precision == "fp16")
-    loss = torch.zeros((), dtype=torch.float64, device=device)
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    images_seen = 0
-    model.train()
-    with seeding.seeded(seed, "dropout", epoch):
-        for step, (images, labels) in zip(range(steps), batches, strict=False):
-            rate = learning_rate(config, (epoch - 1) * steps + step, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad()
-            batch_loss, batch_correct = _backward(model, images, labels, config, scaler)
-            scaler.step(optimizer)
-            scaler.update()
-            if masking:
-                masking.after_step()
-            loss += batch_loss
-            correct += batch_correct
-            images_seen += len(labels)
-    return loss.item() / images_seen, correct.item() / images_seen, rate
+    def _go_on(self) -> None:
+        """Take up the epoch where the state that was loaded, if any, has left it."""
+        state, self._resting = self._resting, None
+        if state is None or state["step"] == 0:
+            return
+        self._step, self._images_seen = state["step"], state["images_seen"]
+        self._loss.copy_(state["loss"])
+        self._correct.copy_(state["correct"])
+        self._began -= state["seconds"]
+        self._scaler.load_state_dict(state["scaler"])
+        resuming.load_random(self._device, state["random"])
+
+    def _make_step(self, images: Tensor, labels: Tensor) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate(self._step)
+        self._optimizer.zero_grad()
+        loss, correct = _backward(self._model, images, labels, self._config, self._scaler)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        if self._masking:
+            self._masking.after_step()
+        self._loss += loss
+        self._correct += correct
+        self._images_seen += len(labels)
+        self._step += 1
+
+    def _rate(self, step: int) -> float:
+        """The learning rate of a step of this epoch; they count from 0."""
+        return learning_rate(self._config, (self._epoch - 1) * self._steps + step, self._steps)
 
 
 def _backward(

@@ -93,14 +93,15 @@ class Split(ABC):
         return torch.randperm(len(self), generator=generator)
 
     def batches(
-        self, batch_size: int, *, generator: torch.Generator | None = None, augment: bool = False
+        self, batch_size: int, *, generator: torch.Generator | None = None, augment: bool = False, first: int = 0
     ) -> Iterator[Batch]:
         """Read every image once, the last batch may be smaller: (float32 [B, C, H, W] normalised, int64 [B]).
 
-        With a CPU generator shuffled by it, and augmented from it if asked for; without one in order.
+        With a CPU generator shuffled by it, and augmented from it if asked for; without one in order. The batches
+        before `first` are left out, neither decoded nor augmented; those after it are as they would have been.
         """
         order = torch.arange(len(self)) if generator is None else self.order(generator)
-        return self._read(order, batch_size, self._augmenting(generator, augment))
+        return self._read(order, batch_size, self._augmenting(generator, augment), first)
 
     def sample(
         self,
@@ -124,8 +125,13 @@ class Split(ABC):
         return list(self._read(order[:count], batch_size or count, self._augmenting(generator, augment)))
 
     @abstractmethod
-    def _read(self, rows: Tensor, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
-        """Read these rows of the split in this order, augmented if there is a generator."""
+    def _read(
+        self, rows: Tensor, batch_size: int, generator: torch.Generator | None, first: int = 0
+    ) -> Iterator[Batch]:
+        """Read these rows of the split in this order from batch `first` on, augmented if there is a generator.
+
+        What is drawn for an image depends on all `rows`, not on `first`.
+        """
 
     @staticmethod
     def _augmenting(generator: torch.Generator | None, augment: bool) -> torch.Generator | None:
@@ -173,14 +179,16 @@ class MemorySplit(Split):
         )
         super().__init__(labels[self._rows].cpu())
 
-    def _read(self, rows: Tensor, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
+    def _read(
+        self, rows: Tensor, batch_size: int, generator: torch.Generator | None, first: int = 0
+    ) -> Iterator[Batch]:
         device = self._images.device
         draws = None
         if generator is not None:
             drawn = augment.draw(len(rows), generator, crop_padding=self._crop_padding, flip=self._flip)
             draws = drawn.to(device)
         rows = self._rows[rows.to(device)]
-        for start in range(0, len(rows), batch_size):
+        for start in range(first * batch_size, len(rows), batch_size):
             batch = rows[start : start + batch_size]
             images = self._images[batch]
             if draws is not None:

@@ -105,11 +105,13 @@ class StreamedSplit(Split):
             torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (dataset.mean, dataset.std)
         )
 
-    def _read(self, rows: Tensor, batch_size: int, generator: torch.Generator | None) -> Iterator[Batch]:
+    def _read(
+        self, rows: Tensor, batch_size: int, generator: torch.Generator | None, first: int = 0
+    ) -> Iterator[Batch]:
         seeds = None if generator is None else torch.randint(2**62, (len(rows),), generator=generator)
         loader = DataLoader(
             self._images,
-            batch_sampler=_Requests(rows, seeds, batch_size),
+            batch_sampler=_Requests(rows, seeds, batch_size, first),
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
             generator=torch.Generator(),  # else the loader would draw from the global one
@@ -129,12 +131,13 @@ class _Requests:
     rows: Tensor
     seeds: Tensor | None
     batch_size: int
+    first: int
 
     def __len__(self) -> int:
-        return math.ceil(len(self.rows) / self.batch_size)
+        return max(0, math.ceil(len(self.rows) / self.batch_size) - self.first)
 
     def __iter__(self) -> Iterator[list[Request]]:
-        for start in range(0, len(self.rows), self.batch_size):
+        for start in range(self.first * self.batch_size, len(self.rows), self.batch_size):
             chosen = slice(start, start + self.batch_size)
             rows = self.rows[chosen].tolist()
             seeds = [None] * len(rows) if self.seeds is None else self.seeds[chosen].tolist()

@@ -18,6 +18,8 @@ step, ours to the end of an epoch; its first training, too, starts at step k wit
 training from the start; and each training draws the order of its data anew unless told otherwise.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -60,13 +62,25 @@ class Lottery(MagnitudeAfter):
         """Bind the masks to the model, and remember its initial weights where these are to come back."""
         super().before_training(model, optimizer)
         self._model = model
-        if not self.rounds:
+        if not self.rounds and not self._rewound:  # else this is a later training, or one that goes on in the middle
             self.after_epoch(0)
 
     def after_epoch(self, epoch: int) -> None:
         """Remember the network after epoch k. Only the first training gets there, the others start behind it."""
         if epoch == self._rewind_epoch:
             self._rewound = {name: tensor.detach().clone() for name, tensor in _state(self._model).items()}
+
+    def state(self) -> dict[str, Any]:
+        """See :meth:`pruning.masking.Masking.state`; with the network after epoch k, once there is one.
+
+        Which training it is in shows in the number of rounds.
+        """
+        return super().state() | {"rewound": self._rewound}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """See :meth:`pruning.masking.Masking.load`."""
+        super().load(state)
+        self._rewound = state["rewound"]
 
     def after_training(self, model: nn.Module) -> int | None:
         """Prune and rewind: removed weights too, in case the masks are exchanged. The next start zeroes them."""

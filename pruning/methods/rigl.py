@@ -53,6 +53,15 @@ class RigL(DropAndGrow):
         super().before_training(model, optimizer)
         optimizer.register_step_pre_hook(self._look)
 
+    def state(self) -> dict[str, Any]:
+        """See :meth:`pruning.masking.Masking.state`; between steps no gradients wait to be looked at."""
+        return super().state() | {"step": self._step}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """See :meth:`pruning.masking.Masking.load`."""
+        super().load(state)
+        self._step = state["step"]
+
     def _look(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         self._step += 1
         if self._due(self._step, self._end):

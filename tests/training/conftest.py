@@ -3,6 +3,7 @@
 import hashlib
 import io
 import pickle
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,12 @@ import pytest
 from PIL import Image
 
 from training import data
-from training.data import DataConfig, Dataset, Splits, resolve, split
+from training.data import DataConfig, Dataset, Splits, resolve
 from training.vision import torchvision
+
+sys.path.insert(0, str(Path(__file__).parent))  # for helpers: ``from stopping import …``
+
+from stopping import bright_rows
 
 PER_FILE = 4
 
@@ -118,19 +123,20 @@ def cifar_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
 @pytest.fixture
 def make_splits() -> Callable[..., Splits]:
     """Splits of random 8x8 grey images, learnable: a class is a pair of bright rows."""
+    return bright_rows
 
-    def make(count: int = 64, *, classes: int = 4, validation: int = 0, seed: int = 0, **settings: Any) -> Splits:
-        rng = np.random.default_rng(1)
-        labels = np.arange(count) % classes
-        images = rng.integers(0, 128, (count, 1, 8, 8), np.uint8)
-        for row in (0, 1):
-            images[np.arange(count), 0, 2 * labels + row] += 127
-        config = DataConfig(
-            "digits",
-            **{"format": "builtin", "classes": classes, "image_size": 8, "crop_padding": 1, "flip": True} | settings,
-            validation=validation,
-        )
-        dataset = Dataset(images, labels, images, labels, classes, (0.3,), (0.4,), "exact", f"{count}/{classes}")
-        return split(dataset, config, seed, "cpu")
 
-    return make
+@pytest.fixture
+def photos(tmp_path: Path) -> DataConfig:
+    """A streamed set: photos of 40x30 whose left half is brighter; the class is in the colour."""
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 8), ("val", 3)):
+        for label, name in enumerate(("blue", "red")):
+            folder = tmp_path / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 60, (30, 40, 3), np.uint8)
+                pixels[:, :20] += 60
+                pixels[:, :, 2 - 2 * label] += 100
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return resolve(DataConfig("imagenet", path=str(tmp_path), classes=2, image_size=16, validation=4, workers=0))

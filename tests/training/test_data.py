@@ -95,11 +95,25 @@ def test_a_config_that_cannot_be_is_refused(name, settings, message):
         ("validation", float("nan")),
         ("validation", True),
         ("format", "csv"),
+        ("classes", 2**40),
+        ("image_size", 2**40),
+        ("crop_padding", 2**40),
+        ("workers", 2**40),
+        ("path", ""),
+        ("path", "s3://"),
+        ("path", "x" * 256),
+        ("path", "a/" * 3000),
+        ("path", "~no_such_user/x"),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_field(field, value):
     with pytest.raises(ValueError, match=f"^{field}: "):
         DataConfig("digits", **{field: value})
+
+
+def test_an_address_may_be_longer_than_a_files_name():
+    address = "s3://bucket/images?session_token=" + "x" * 1000
+    assert DataConfig("cifar10", path=address).path == address
 
 
 # --- digits

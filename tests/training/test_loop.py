@@ -110,6 +110,10 @@ def test_a_warm_up_longer_than_the_training_still_has_a_rate():
 def test_the_rate_reported_is_that_of_the_last_step(make_splits):
     config = replace(QUICK, epochs=3, milestones=(2,))
     assert [result.learning_rate for result in run(network(), make_splits(), config)] == pytest.approx([0.1, 0.1, 0.01])
+    config = replace(QUICK, schedule="cosine")  # of four steps an epoch
+    assert [result.learning_rate for result in run(network(), make_splits(), config)] == [
+        learning_rate(config, 3, 4), learning_rate(config, 7, 4),
+    ]  # fmt: skip
 
 
 # --- an epoch

@@ -3,31 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from training import data, seeding
-from training.data import DataConfig, DataError, resolve
+from training.data import DataConfig, DataError
 from training.loop import evaluate, train
 from training.recipe import TrainConfig
 
 
 @pytest.fixture
-def config(tmp_path) -> DataConfig:
-    """Photos of 40x30 whose left half is brighter; the class is in the colour."""
-    rng = np.random.default_rng(0)
-    for part, count in (("train", 8), ("val", 3)):
-        for label, name in enumerate(("blue", "red")):
-            folder = tmp_path / part / name
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = rng.integers(0, 60, (30, 40, 3), np.uint8)
-                pixels[:, :20] += 60
-                pixels[:, :, 2 - 2 * label] += 100
-                Image.fromarray(pixels).save(folder / f"{number}.png")
-    return resolve(DataConfig("imagenet", path=str(tmp_path), classes=2, image_size=16, validation=4, workers=0))
+def config(photos: DataConfig) -> DataConfig:
+    return photos
 
 
 def splits(config: DataConfig, seed: int = 0) -> data.Splits:
@@ -65,6 +52,20 @@ def test_augmentation_depends_on_the_generator_alone_not_on_the_batch_size(confi
     torch.manual_seed(2)
     assert torch.equal(first, epoch(split, batch_size=5)[0])
     assert not torch.equal(first.sort(0).values, epoch(split, number=2)[0].sort(0).values)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_from_a_later_one_on_are_the_same_and_those_before_are_not_read(config, workers):
+    config = replace(config, workers=workers)
+    split, draws = splits(config).train, lambda: seeding.generator(0, "training", 1)
+    whole = list(split.batches(5, generator=draws(), augment=True))
+    for row in split.order(draws())[:5]:
+        Path(split._images.files[row].decode()).unlink()
+    for first in (1, 2, 3, 4):
+        rest = list(split.batches(5, generator=draws(), augment=True, first=first))
+        assert len(rest) == max(0, 3 - first)
+        for (images, labels), (its_images, its_labels) in zip(rest, whole[first:], strict=True):
+            assert torch.equal(images, its_images) and torch.equal(labels, its_labels)
 
 
 def test_worker_processes_read_the_same_and_the_global_generator_stays_as_it_was(config):
