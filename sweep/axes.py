@@ -16,6 +16,7 @@ from training.suggest import suggest
 
 Options = dict[str, Any]
 DEFAULT_INIT = "kaiming_normal"
+MOST_TRIALS = 100_000  # a plan of as many takes a minute
 
 
 @dataclass(frozen=True)
@@ -60,19 +61,23 @@ def read_grid(node: Node) -> Grid:
     for axis in axes:
         if axis not in node.value and axis != "ablation":
             raise node.error(f"grid.{axis}", "is missing: the grid is architecture × method × sparsity × seed")
-    return Grid(**{axis: _axis(axis, child, readers[axis]) for axis, child in node.value.items()})
+    grid = Grid(**{axis: _axis(axis, child, readers[axis]) for axis, child in node.value.items()})
+    trials = math.prod(len(getattr(grid, axis)) for axis in axes)
+    if trials > MOST_TRIALS:
+        raise node.error("grid", f"has {trials:,} combinations, and one sweep up to {MOST_TRIALS:,}: split it")
+    return grid
 
 
 def _axis(axis: str, node: Node, read_one: Any) -> tuple[Any, ...]:
     items = node.value if isinstance(node.value, list) else [node]
     if not items:
         raise node.error(f"grid.{axis}", "is empty: name at least one")
-    values = []
+    values: dict[Any, None] = {}  # in their order, and quick to look up in
     for item in items:
         value = read_one(item, f"grid.{axis}")
         if value in values:
             raise item.error(f"grid.{axis}", f"{getattr(value, 'label', value)} stands twice in the grid; remove one")
-        values.append(value)
+        values[value] = None
     return tuple(values)
 
 
@@ -81,7 +86,9 @@ def _named(node: Node, key: str) -> tuple[str, dict[str, Any]]:
     if isinstance(node.value, str):
         return node.value, {}
     if not isinstance(node.value, dict) or not isinstance(getattr(node.value.get("name"), "value", None), str):
-        raise node.error(key, f"a name, or a mapping such as {{name: …, option: …}}, not {reading.scalar(node)}")
+        nameless = " without a name" if isinstance(node.value, dict) else ""
+        wanted = "a name, or a mapping such as {name: …, option: …}"
+        raise node.error(key, f"{wanted}, not {reading.scalar(node)}{nameless}")
     return node.value["name"].value, {k: _option(child, f"{key}.{k}") for k, child in node.value.items() if k != "name"}
 
 
@@ -113,9 +120,14 @@ def _choice(node: Node, key: str, name: str, resolve: Callable[[], Options], def
     for option, value in options.items():
         if not _plain(value):
             raise node.error(key, f"{name}: the default of its option {option!r} is no plain value, to make an id of")
-    frozen = {option: tuple(value) if isinstance(value, list) else value for option, value in options.items()}
+    frozen = {option: _frozen(value) for option, value in options.items()}
     changed = [f"{k}={_short(v)}" for k, v in frozen.items() if k not in usual or v != usual[k]]
     return Choice(name, tuple(frozen.items()), " ".join([name, *changed]))
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, however deep: a trial is a key of dictionaries."""
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _short(value: Any) -> str:
@@ -149,16 +161,17 @@ def read_method(node: Node, key: str) -> Choice:
 def read_sparsity(node: Node, key: str) -> float:
     """A fraction in [0, 1); percentages are answered with the fraction."""
     value = node.value
-    if isinstance(value, str) and re.fullmatch(r"\s*[\d.]+\s*%\s*", value):
-        value = float(value.strip().rstrip("%"))
-        raise node.error(key, f"sparsity is the fraction removed, in [0, 1): write {value / 100:g}, not {node.value!r}")
+    percentage = re.fullmatch(r"\s*(\d{1,2}(\.\d*)?|\.\d+)\s*%\s*", value) if isinstance(value, str) else None
+    if percentage:
+        fraction = float(percentage[1]) / 100
+        raise node.error(key, f"sparsity is the fraction removed, in [0, 1): write {fraction:g}, not {node.value!r}")
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise node.error(key, f"sparsity is the fraction removed, a number in [0, 1), not {reading.scalar(node)}")
     if 1 < value < 100:
         raise node.error(key, f"{value:g} looks like a percentage: sparsity is a fraction, write {value / 100:g}")
     if not 0 <= value < 1:
         raise node.error(key, f"sparsity is the fraction removed, in [0, 1), not {value:g}")
-    return float(value)
+    return abs(float(value))  # -0.0 is 0.0, and the same trial
 
 
 def read_ablation(node: Node, key: str) -> str:

@@ -1,6 +1,7 @@
 """From a tree of YAML values to a typed, frozen dataclass, with errors that name the line and the fix."""
 
 import dataclasses
+import datetime
 import types
 import typing
 from typing import Any, Literal, TypeVar, Union
@@ -21,7 +22,7 @@ def read(kind: type[T], node: Node, key: str = "") -> T:
         InputError: unknown or missing key, wrong type, value refused by the dataclass.
     """
     if not isinstance(node.value, dict):
-        raise node.error(key, f"must be a mapping with the keys {_listed(kind)}, not {node.value!r}")
+        raise node.error(key, f"must be a mapping with the keys {_listed(kind)}, not {scalar(node)}")
     hints, fields = typing.get_type_hints(kind), {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for name, child in node.value.items():
         if name not in fields:
@@ -47,7 +48,7 @@ def value(hint: Any, node: Node, key: str) -> Any:
         return _union(arguments, node, key)
     if origin is Literal:
         if node.value not in arguments or isinstance(node.value, bool):
-            raise node.error(key, f"{node.value!r} is none of {', '.join(map(str, arguments))}")
+            raise node.error(key, f"{scalar(node)} is none of {', '.join(map(str, arguments))}")
         return node.value
     if origin is tuple:
         items = node.value if isinstance(node.value, list) else [node]
@@ -73,6 +74,8 @@ def scalar(node: Node) -> str:
     """The value as a message shows it."""
     if isinstance(node.value, (dict, list)):
         return "a mapping" if isinstance(node.value, dict) else "a list"
+    if isinstance(node.value, datetime.date):  # what YAML makes of 2001-02-03
+        return f"the date {node.value}; put text in quotes"
     return repr(node.value)
 
 

@@ -1,6 +1,7 @@
 """YAML with a memory: every value knows the file and line, or the ``--set``, that it came from."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +20,24 @@ class Node:
     where: str  # "configs/digits.yaml:12" or "--set grid.seed"
 
     def error(self, key: str, message: str) -> InputError:
-        """An error about this value, to be raised by the caller."""
-        said = not key or self.where == f"--set {key}"
-        return InputError(f"{self.where}: {message}" if said else f"{self.where}: {key}: {message}")
+        """An error about this value, on one line, to be raised by the caller."""
+        said = not key or self.where == _where_set(key)
+        place = self.where if said else f"{self.where}: {one_line(key, 200)}"
+        return InputError(f"{place}: {one_line(message)}")
 
 
-_PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+def one_line(text: str, most: int = 1000) -> str:
+    """``text`` as part of a message: no line breaks or other characters that a terminal obeys, and not without end."""
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in re.sub(r"\s*\n\s*", " ", text))
+    return line if len(line) <= most else f"{line[: most // 2]} … {line[-most // 2 :]}"
+
+
+_TAG = "tag:yaml.org,2002:"
+_COLLECTIONS = (f"{_TAG}map", f"{_TAG}seq")
+_SCALARS = tuple(_TAG + kind for kind in ("str", "int", "float", "bool", "null", "timestamp"))
+_MOST_DEPTH = 20
+_MOST_VALUES = 100_000  # aliases may multiply a few lines to more than fits into a machine
+_LARGEST = 2**63  # what lies beyond means nothing to any key, and is no number to torch and Parquet
 
 
 class _Loader(yaml.SafeLoader):
@@ -48,12 +61,15 @@ def read_yaml(path: str | Path) -> Node:
     Raises:
         InputError: no such file, not YAML, or the same key twice in one mapping.
     """
+    source = one_line(str(path))
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise InputError(f"{path}: cannot read this config: {reason}") from None
-    root = _compose(text, str(path))
+        text = Path(path).read_bytes().decode("utf-8")
+    except OSError as error:
+        raise InputError(f"{source}: cannot read this config: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n")
+        raise InputError(f"{_place(source, line)}: cannot read this config: it is not UTF-8 text") from None
+    root = _compose(text, source)
     return root if root.value is not None else replace(root, value={})
 
 
@@ -70,13 +86,16 @@ def override(root: Node, settings: Iterable[str]) -> Node:
     """``root`` with every ``key.subkey=value`` of ``settings`` put in its place. Commas make a list: ``seed=0,1,2``."""
     for setting in settings:
         key, equals, text = setting.partition("=")
-        key, where = key.strip(), f"--set {key.strip()}"
-        if not equals or not key or not all(key.split(".")):
-            raise InputError(f"--set {setting}: write it as --set KEY=VALUE, for example --set grid.seed=0,1,2")
+        key, where = key.strip(), _where_set(key.strip())
+        path = key.split(".")
+        if not equals or not key or not all(path) or len(path) > _MOST_DEPTH:
+            raise InputError(
+                f"--set {one_line(setting, 200)}: write it as --set KEY=VALUE, for example --set grid.seed=0,1,2"
+            )
         text = text.strip()
         listed = "," in text and text[0] not in "[{\"'"
-        value = plain(bare(_compose(f"[{text}]" if listed else text, where)), where)
-        root = _put(root, key.split("."), value, key)
+        value = plain(bare(_compose(f"[{text}]" if listed else text, where, key)), where)
+        root = _put(root, path, value, key)
     return root
 
 
@@ -96,42 +115,98 @@ def bare(node: Node) -> Any:
     return [bare(item) for item in node.value] if isinstance(node.value, list) else node.value
 
 
-def _compose(text: str, source: str) -> Node:
-    loader = _Loader(text)
+def _where_set(key: str) -> str:
+    return f"--set {one_line(key, 200)}"
+
+
+def _place(source: str, line: int) -> str:
+    """A line of the file, from 0; a ``--set`` has but one."""
+    return source if source.startswith("--set") else f"{source}:{line + 1}"
+
+
+def _compose(text: str, source: str, key: str = "") -> Node:
+    """The tree of a text. ``key`` is what the whole of it is the value of."""
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as error:
+        place = _place(source, text.count("\n", 0, error.position))
+        character = f"U+{ord(text[error.position]):04X}"
+        raise InputError(f"{place}: this is not valid YAML: the character {character} must not stand here") from None
     try:
         root = loader.get_single_node()
-        return Node(None, f"{source}:1") if root is None else _tree(root, loader, source, depth=0)
-    except InputError:
-        raise
+        return Node(None, _place(source, 0)) if root is None else _Builder(loader, source).tree(root, key)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = _place(source, mark) if mark else source
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise InputError(f"{place}: this is not valid YAML: {problem}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{source}: this is not valid YAML: {error}") from None
+        problem = getattr(error, "problem", None) or str(error)
+        place = _place(source, mark.line if mark else loader.line)
+        raise InputError(f"{place}: this is not valid YAML: {one_line(problem)}") from None
+    except RecursionError:
+        raise InputError(f"{_place(source, loader.line)}: nested too deeply") from None
     finally:
         loader.dispose()
 
 
-def _place(source: str, mark: Any) -> str:
-    return source if source.startswith("--set") else f"{source}:{mark.line + 1}"
+class _Builder:
+    """From YAML's nodes to ours: mappings and lists of text, numbers, true, false, null and dates, nothing else."""
 
+    def __init__(self, loader: _Loader, source: str):
+        self._loader, self._source, self._left = loader, source, _MOST_VALUES
 
-def _tree(node: yaml.Node, loader: _Loader, source: str, depth: int) -> Node:
-    where = _place(source, node.start_mark)
-    if depth > 20:
-        raise InputError(f"{where}: nested too deeply, or an alias that contains itself")
-    if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN:
-        raise InputError(f"{where}: this is not valid YAML here: a config has no values of the kind {node.tag!r}")
-    if isinstance(node, yaml.MappingNode):
+    def tree(self, node: yaml.Node, key: str, depth: int = 0) -> Node:
+        """The tree below a node, which is the value of ``key``."""
+        here = Node(None, _place(self._source, node.start_mark.line))
+        self._left -= 1
+        if depth > _MOST_DEPTH:
+            raise here.error(key, "nested too deeply, or an alias that contains itself")
+        if self._left < 0:
+            raise here.error(key, f"more than {_MOST_VALUES:,} values, with those that aliases repeat")
+        if node.tag not in (_COLLECTIONS if isinstance(node, yaml.CollectionNode) else _SCALARS):
+            raise here.error(key, f"this is not valid YAML here: a config has no values of the kind {node.tag!r}")
+        if isinstance(node, yaml.MappingNode):
+            return replace(here, value=self._mapping(node, key, depth))
+        if isinstance(node, yaml.SequenceNode):
+            return replace(here, value=[self.tree(item, key, depth + 1) for item in node.value])
+        return replace(here, value=self._scalar(node, key, here))
+
+    def _mapping(self, node: yaml.MappingNode, above: str, depth: int) -> dict[str, Node]:
         found: dict[str, Node] = {}
         for key_node, value_node in node.value:
-            key, place = str(loader.construct_object(key_node, deep=True)), _place(source, key_node.start_mark)
-            if key in found:
-                raise InputError(f"{place}: {key}: stands twice; remove one of the two")
-            found[key] = replace(_tree(value_node, loader, source, depth + 1), where=place)
-        return Node(found, where)
-    if isinstance(node, yaml.SequenceNode):
-        return Node([_tree(item, loader, source, depth + 1) for item in node.value], where)
-    return Node(loader.construct_object(node), where)
+            here = Node(None, _place(self._source, key_node.start_mark.line))
+            name = self._key(key_node, above, here)
+            key = f"{above}.{name}" if above else name
+            if name in found:
+                raise here.error(key, "stands twice; remove one of the two")
+            found[name] = replace(self.tree(value_node, key, depth + 1), where=here.where)
+        return found
+
+    def _key(self, node: yaml.Node, above: str, here: Node) -> str:
+        """A key as it is written: ``null: 1`` has the key "null"."""
+        if isinstance(node, yaml.CollectionNode):
+            raise here.error(above, "a key is a word, not a mapping or a list")
+        name: str = node.value
+        key = f"{above}.{name or repr(name)}" if above else name or repr(name)
+        if node.tag == f"{_TAG}merge":
+            raise here.error(key, "a config has no merge keys; write out what they stand for")
+        if node.tag not in _SCALARS or not name:
+            raise here.error(key, "this is no key; a key is a word")
+        _check_text(name, key, here)
+        return name
+
+    def _scalar(self, node: yaml.Node, key: str, here: Node) -> Any:
+        try:
+            value = self._loader.construct_object(node)
+        except (ArithmeticError, AttributeError, LookupError, ValueError):  # what PyYAML makes of "!!int x"
+            kind = node.tag.removeprefix(_TAG)
+            raise here.error(key, f"this is not valid YAML: {node.value!r} cannot be read as {kind}") from None
+        if isinstance(value, str):
+            _check_text(value, key, here)
+        if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+            raise here.error(key, f"{node.value} is too large a number for any key")
+        return value
+
+
+def _check_text(text: str, key: str, here: Node) -> None:
+    """No control characters, and no halves of characters, which no file, path or terminal could take."""
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t":
+            raise here.error(key, f"the character U+{ord(character):04X} must not stand in it")

@@ -1,11 +1,15 @@
 """DataConfig: which images a trial sees, and how they are split and augmented. Cheap to import: no torch."""
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
 
 from training.datasets import Format
 
 _NOT_IDENTITY: dict[str, Any] = {"identity": False}  # where and how it is read makes no other result
+_LONGEST_NAME, _LONGEST_PATH = 255, 4000  # bytes, of a file's name and of its path, that systems take
+_RANGES = {"classes": (2, 10**6), "image_size": (1, 10**4), "crop_padding": (0, 10**4), "workers": (0, 10**3)}
 
 
 @dataclass(frozen=True)
@@ -32,16 +36,19 @@ class DataConfig:
     workers: int = field(default=4, metadata=_NOT_IDENTITY)  # processes that decode a streamed set
 
     def __post_init__(self) -> None:
-        least = {"classes": 2, "image_size": 1, "crop_padding": 0, "workers": 0}
-        for name, lowest in least.items():
+        for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < lowest):
-                raise ValueError(f"{name}: must be a whole number of at least {lowest}, not {value!r}")
+            if value is not None and (type(value) is not int or not least <= value <= most):
+                raise ValueError(f"{name}: must be a whole number from {least} to {most}, not {value!r}")
         held_out = self.validation
         if type(held_out) not in (int, float) or not held_out >= 0 or (type(held_out) is float and held_out >= 1):
             raise ValueError(f"validation: must be a whole number of images or a fraction below 1, not {held_out!r}")
         if self.format not in get_args(Format):
             raise ValueError(f"format: must be one of {', '.join(get_args(Format))}, not {self.format!r}")
+        try:
+            check_path(self.path)
+        except ValueError as error:
+            raise ValueError(f"path: {error}") from None
 
     @property
     def side(self) -> int:
@@ -49,3 +56,21 @@ class DataConfig:
         if self.image_size is None:
             raise TypeError("resolve the data config first: its image_size is open")
         return self.image_size
+
+
+def check_path(path: str) -> None:
+    """Make sure that a system can be asked for a path, be there anything or not.
+
+    Raises:
+        ValueError: it is empty or too long, or in the home of a user that there is not.
+    """
+    _, uri, rest = path.partition("://")
+    if not (rest.strip("/") if uri else path.strip()):
+        raise ValueError(f"must name a folder or bucket, not {path!r}")
+    encoded = os.fsencode(path)
+    if not uri and (len(encoded) > _LONGEST_PATH or max(map(len, encoded.split(b"/"))) > _LONGEST_NAME):
+        raise ValueError(f"is too long for a path: {len(encoded)} bytes")
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"this machine has no user of the name in {path!r}") from None

@@ -36,6 +36,7 @@ ARCHITECTURES: dict[str, Factory] = {
         vggs.imagenet_vgg19,
     )
 }
+_MOST, _MOST_OTHERWISE = {"depth": 1000}, 10_000  # deeper takes minutes to build, wider fits into no machine
 _FROM_DATA = ("classes", "channels", "size")  # what a factory is told of the images, where it takes it
 
 
@@ -60,12 +61,14 @@ def check(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     known = {key: p for key, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
     for option in options:
+        if option in _FROM_DATA:
+            raise ValueError(f"{option}: an architecture is told of it by the data; leave it out")
         if option not in known and not open_ended:
             has = f"it has: {', '.join(known)}" if known else "it has none"
-            raise ValueError(f"architecture {name} has no option {option!r}; {has}")
+            raise ValueError(f"{option}: architecture {name} has no option {option!r}; {has}")
     missing = [key for key, p in known.items() if p.default is p.empty and key not in options]
     if missing:
-        raise ValueError(f"architecture {name} needs the option {missing[0]!r}")
+        raise ValueError(f"{missing[0]}: architecture {name} needs the option {missing[0]!r}")
     preset = {key: parameter.default for key, parameter in known.items()}
     resolved = {**preset, **options}
     if name in ARCHITECTURES:
@@ -130,6 +133,12 @@ def _imported(name: str) -> Factory:
         ) from error
     if not callable(factory):
         raise ValueError(f"architecture {name!r} is a {type(factory).__name__}, not a function that makes a network")
+    try:
+        inspect.signature(factory)
+    except (TypeError, ValueError):  # some functions that are written in C
+        raise ValueError(
+            f"architecture {name!r} does not tell which arguments it takes; wrap it in a function"
+        ) from None
     return factory
 
 
@@ -144,8 +153,10 @@ def _options(factory: Factory) -> dict[str, inspect.Parameter]:
 
 def _positive(name: str, option: str, value: Any, kind: type) -> int | float:
     """A shipped architecture's option as the number it is declared to be, so that 1 and 1.0 are one trial."""
-    allowed = (int, float) if kind is float else (int,)
+    allowed, most = (int, float) if kind is float else (int,), _MOST.get(option, _MOST_OTHERWISE)
     if isinstance(value, bool) or not isinstance(value, allowed) or not 0 < value < float("inf"):
         what = "number" if kind is float else "whole number"
-        raise ValueError(f"architecture {name}: option {option!r} must be a {what} above 0, not {value!r}")
+        raise ValueError(f"{option}: architecture {name}: option {option!r} must be a {what} above 0, not {value!r}")
+    if value > most:
+        raise ValueError(f"{option}: architecture {name}: option {option!r} must be at most {most}, not {value!r}")
     return kind(value)

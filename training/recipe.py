@@ -44,9 +44,9 @@ class TrainConfig:
         at_least = {"epochs": 0, "batch_size": 1, "accumulate": 1, "weight_decay": 0, "warmup_epochs": 0}
         for field, least in at_least.items():
             if not least <= getattr(self, field) < float("inf"):
-                raise ValueError(f"{field}: must be at least {least}, not {getattr(self, field)}")
+                raise ValueError(f"{field}: must be at least {least} and finite, not {getattr(self, field)}")
         if not (self.learning_rate > 0 and isfinite(self.learning_rate)):
-            raise ValueError(f"learning_rate: must be above 0, not {self.learning_rate}")
+            raise ValueError(f"learning_rate: must be above 0 and finite, not {self.learning_rate}")
         for field in ("momentum", "label_smoothing"):
             if not 0 <= getattr(self, field) < 1:
                 raise ValueError(f"{field}: must lie in [0, 1), not {getattr(self, field)}")

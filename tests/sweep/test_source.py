@@ -3,7 +3,7 @@
 import pytest
 
 from sweep.errors import InputError
-from sweep.source import override, read_yaml
+from sweep.source import Node, override, read_yaml
 
 
 @pytest.fixture
@@ -49,11 +49,74 @@ def test_an_empty_file_is_an_empty_mapping(yaml):
         ("a: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
         ("a: &x [*x]\n", "contains itself"),
         ("a: 2001-99-99\n", "not valid YAML"),
+        ("a:\n  b: 1\n  b: 2\n", r"sweep\.yaml:3: a\.b: stands twice"),
+        ("a: 1\nb: \x07\n", r"sweep\.yaml:2: this is not valid YAML: the character U\+0007"),
+        ("a: 1\nb: \0\n", r"sweep\.yaml:2: this is not valid YAML: the character U\+0000"),
+        ('a: 1\nb: "x\\0"\n', r"sweep\.yaml:2: b: the character U\+0000"),
+        ('a: 1\nb: ["\\ud800"]\n', r"sweep\.yaml:2: b: the character U\+D800"),
+        ('"a\\e": 1\n', r"sweep\.yaml:1: a\\x1b: the character U\+001B"),
+        ("a:\n  b: 9223372036854775808\n", r"sweep\.yaml:2: a\.b: 9223372036854775808 is too large a number"),
+        ("a:\n  b: " + "9" * 5000, r"sweep\.yaml:2: a\.b: this is not valid YAML: '999"),
+        ("a:\n  b: !!int x\n", r"sweep\.yaml:2: a\.b: .*'x' cannot be read as int"),
+        ("a:\n  b: !!int ''\n", r"sweep\.yaml:2: a\.b: .*'' cannot be read as int"),
+        ("a:\n  b: !!float ''\n", r"sweep\.yaml:2: a\.b: .*'' cannot be read as float"),
+        ("a:\n  b: !!bool x\n", r"sweep\.yaml:2: a\.b: .*'x' cannot be read as bool"),
+        ("a:\n  b: !!timestamp x\n", r"sweep\.yaml:2: a\.b: .*'x' cannot be read as timestamp"),
+        ("a:\n  b: !!binary aGk=\n", r"sweep\.yaml:2: a\.b: .* no values of the kind .*binary"),
+        ("a:\n  b: !!map x\n", r"sweep\.yaml:2: a\.b: .* no values of the kind .*map"),
+        ("a:\n  b: !!set {x}\n", r"sweep\.yaml:2: a\.b: .* no values of the kind .*set"),
+        ("a: &a {x: 1}\nb:\n  <<: *a\n", r"sweep\.yaml:3: b\.<<: a config has no merge keys"),
+        ("a:\n  ? [x]\n  : 1\n", r"sweep\.yaml:2: a: a key is a word, not a mapping or a list"),
+        ("a:\n  '': 1\n", r"sweep\.yaml:2: a\.'': this is no key"),
+        ("a: 1\nb: " + "[" * 600, r"sweep\.yaml:2: nested too deeply"),
+        ("a: 1\nb:\n  c: " + "[" * 30 + "]" * 30, r"sweep\.yaml:3: b\.c: nested too deeply"),
+        ("a: &a {x: *a, y: *a}\n", r"sweep\.yaml:1: a\.x.*: nested too deeply"),
     ],
+    ids=lambda value: repr(value)[:40],
 )
 def test_yaml_errors_name_file_and_line(yaml, text, message):
     with pytest.raises(InputError, match=message):
         read_yaml(yaml(text))
+
+
+def test_aliases_that_multiply_without_end_are_refused_quickly(yaml):
+    lines = [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 15)]
+    with pytest.raises(
+        InputError, match=r"sweep\.yaml:1: a\d: more than 100,000 values, with those that aliases repeat"
+    ):
+        read_yaml(yaml("\n".join(["a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9]", *lines])))
+
+
+def test_a_file_that_is_not_utf8_is_named_with_the_line(yaml):
+    path = yaml("")
+    path.write_bytes(b"a: 1\nb: caf\xe9\n")
+    with pytest.raises(InputError, match=r"sweep\.yaml:2: cannot read this config: it is not UTF-8 text"):
+        read_yaml(path)
+
+
+def test_a_byte_order_mark_and_any_line_ends_are_read(yaml):
+    path = yaml("")
+    for end in (b"\n", b"\r\n", b"\r"):
+        path.write_bytes(b"\xef\xbb\xbfa: 1" + end + b"b: 2" + end)
+        assert values(read_yaml(path)) == {"a": 1, "b": 2}
+        assert read_yaml(path).value["b"].where.endswith("sweep.yaml:2")
+
+
+def test_a_key_is_what_is_written(yaml):
+    assert values(read_yaml(yaml("null: 1\nyes: 2\n1.50: 3\n2001-02-03: 4\n"))) == {
+        "null": 1,
+        "yes": 2,
+        "1.50": 3,
+        "2001-02-03": 4,
+    }
+
+
+def test_an_error_is_one_line_that_a_terminal_may_show_and_not_without_end():
+    where = Node(1, "a.yaml:1")
+    message = str(where.error("a\nb\x1b[31m", "one\n  two\x07" + "x" * 10_000 + "the end"))
+    assert message.startswith("a.yaml:1: a b\\x1b[31m: one two\\x07xxx")
+    assert message.endswith("xxxthe end")
+    assert len(message) < 1100 and message.isprintable()
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -84,10 +147,27 @@ def test_an_override_may_add_a_whole_branch(yaml):
     assert values(override(read_yaml(yaml("name: x")), ["a.b.c=1"])) == {"name": "x", "a": {"b": {"c": 1}}}
 
 
-@pytest.mark.parametrize("setting", ["grid.seed", "=1", "grid..seed=1", ".=1"])
+@pytest.mark.parametrize(
+    "setting", ["grid.seed", "=1", "grid..seed=1", ".=1", pytest.param("a." * 2000 + "b=1", id="deep")]
+)
 def test_an_override_that_is_none_says_how_to_write_it(yaml, setting):
     with pytest.raises(InputError, match=r"write it as --set KEY=VALUE"):
         override(read_yaml(yaml("grid: {}")), [setting])
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("a.b=\x07", r"^--set a\.b: this is not valid YAML: the character U\+0007"),
+        ("a.b=!!int x", r"^--set a\.b: this is not valid YAML: 'x' cannot be read as int"),
+        ("a.b={c: 1, c: 2}", r"^--set a\.b: a\.b\.c: stands twice"),
+        ("a.b=1,!!bool x", r"^--set a\.b: this is not valid YAML: 'x' cannot be read as bool"),
+        ("a\nb=[", r"^--set a b: this is not valid YAML: "),
+    ],
+)
+def test_what_is_wrong_in_an_override_is_told_of_its_key(yaml, setting, message):
+    with pytest.raises(InputError, match=message):
+        override(read_yaml(yaml("a: {}")), [setting])
 
 
 def test_an_override_below_a_scalar_says_so(yaml):

@@ -193,6 +193,8 @@ def test_each_architecture_is_described_in_a_line(name):
         ("imagenet_resnet50", {"width": 2}, "architecture imagenet_resnet50 has no option 'width'; it has none"),
         ("resnet50", {"width": 0}, "option 'width' must be a number above 0, not 0"),
         ("resnet50", {"width": "wide"}, "option 'width' must be a number above 0, not 'wide'"),
+        ("resnet50", {"width": 1e300}, "option 'width' must be at most 10000, not 1e+300"),
+        ("vgg_digits", {"depth": 2**62}, "option 'depth' must be at most 1000, not 4611686018427387904"),
         ("resnet50", {"width": True}, "option 'width' must be a number above 0, not True"),
         ("vgg_digits", {"width": 1.5}, "option 'width' must be a whole number above 0, not 1.5"),
     ],
