@@ -1,5 +1,9 @@
-"""Errors that are the user's to mend: shown as one message, without a traceback, with exit code 2."""
+"""Errors that end a command: shown as one message, without a traceback."""
 
 
 class InputError(ValueError):
-    """Bad input. The text says what is wrong, where, and how to mend it."""
+    """Bad input, for the user to mend: exit code 2. The text says what is wrong, where, and how to mend it."""
+
+
+class StoreError(OSError):
+    """The store cannot be written to (full, read-only, gone): exit code 1. What is in it already is safe."""

@@ -13,7 +13,8 @@ from typing import Any, Union
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2  # 2: masks in the encoding "rice"
+SCHEMA_VERSION = 3  # 2: masks in the encoding "rice"; 3: files named by outcome, folds, sweeps
+OUTCOME = "outcome"  # the column that tells outcomes of one trial from each other
 COMPLETED, FAILED, DIVERGED, INTERRUPTED = STATUSES = ("completed", "failed", "diverged", "interrupted")
 
 
@@ -74,7 +75,10 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial: what it was, how it ended, what it measured, where it ran."""
+    """One trial: what it was, how it ended, what it measured, where it ran.
+
+    ``started`` is of its first attempt, where that left a checkpoint; times are of all attempts that led to this one.
+    """
 
     # what it was
     trial_id: str
@@ -92,6 +96,8 @@ class TrialRecord:
     seed: int
     config: str  # the whole TrialConfig as JSON
     ablation: str | None = None  # a control made of the method's mask, "none" where there is none
+    outcome: str | None = None  # 8 hex digits: which outcome of the trial this is, and what its files are named by
+    written: datetime | None = None  # UTC: of several completed outcomes the one written last counts
 
     # the outcome
     test_accuracy: float | None = None  # after the last epoch
@@ -156,7 +162,10 @@ class TrialRecord:
     seconds: float | None = None  # the whole trial
     peak_memory_bytes: int | None = None  # of the GPU; of the process on a CPU
 
-    # how it failed
+    # how it got there, and how it failed
+    attempts: int | None = None  # how often it was begun: resumed after an interruption, or tried again after an error
+    accumulate: int | None = None  # micro-batches a step, where memory had room for no more at once than so
+    device_memory_bytes: int | None = None  # what there is of it in all
     error_type: str | None = None
     error_message: str | None = None
     traceback: str | None = None  # its tail
@@ -170,6 +179,18 @@ class TrialRecord:
     git_commit: str | None = None
     git_dirty: bool | None = None
     versions: str | None = None  # JSON: python, torch, torchvision, sweep …
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """A sweep as it was last launched: what there is to run, told without its YAML."""
+
+    name: str
+    config: str  # the whole SweepConfig as JSON, without secrets
+    trials: tuple[str, ...]  # ids, in order
+    launched: datetime  # UTC
+    host: str | None = None
+    versions: str | None = None  # JSON
 
 
 @dataclass(frozen=True)

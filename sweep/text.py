@@ -1,4 +1,8 @@
-"""Numbers as people read them."""
+"""Numbers as people read them, and addresses as they may."""
+
+import re
+
+_SECRETS = r"\w*(?:secret|password|passwd|pwd|token|credential|signature|access_?key|api_?key|account_?key)\w*|sig|key"
 
 
 def percent(fraction: float) -> str:
@@ -11,3 +15,9 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def redacted(text: str) -> str:
+    """``text`` without the secrets of the addresses in it: user names, passwords, and keys in their queries."""
+    text = re.sub(r"://[^/\s]+@", "://***@", text)
+    return re.sub(rf"([?&](?:{_SECRETS})=)[^&\s'\"]+", r"\1***", text, flags=re.IGNORECASE)

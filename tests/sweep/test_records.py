@@ -24,7 +24,7 @@ def test_types_and_nullability_follow_the_annotations():
 
 
 def test_every_file_says_its_schema_version_and_record():
-    assert schema(EpochRecord).metadata == {b"sweep.schema": b"2", b"sweep.record": b"EpochRecord"}
+    assert schema(EpochRecord).metadata == {b"sweep.schema": b"3", b"sweep.record": b"EpochRecord"}
 
 
 def test_rows_come_back_as_they_went_in():

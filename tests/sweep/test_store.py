@@ -1,11 +1,8 @@
 """The store on a local folder and on S3: whole or absent, readable by anyone, honest about damage."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import duckdb
@@ -26,26 +23,10 @@ from training import models
 IDS = [letter * 16 for letter in "abc"]
 
 
-@pytest.fixture(scope="module")
-def s3():
-    """A real S3 protocol on loopback."""
-    port = 5600 + os.getpid() % 300
-    environment = os.environ | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield f"endpoint_override=http://127.0.0.1:{port}&scheme=http&region=us-east-1&allow_bucket_creation=true"
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=10)
+def only(folder: Path, trial_id: str) -> Path:
+    """The one file of a trial there."""
+    [path] = folder.glob(f"{trial_id}-*.parquet")
+    return path
 
 
 @pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])
@@ -56,7 +37,7 @@ def store(request, tmp_path, monkeypatch):
         monkeypatch.setenv(f"AWS_{key}", value)
     options = request.getfixturevalue("s3")
     store = Store(f"s3://bucket/{tmp_path.name}?{options}")
-    store._fs.create_dir("bucket")
+    store.files.fs.create_dir("bucket")
     return store
 
 
@@ -98,13 +79,13 @@ def test_a_damaged_file_is_named_and_hides_no_other(tmp_path, outcome):
     store = Store(tmp_path)
     for name in IDS:
         store.write(outcome(name))
-    path = tmp_path / "trials" / f"{IDS[1]}.parquet"
+    path = only(tmp_path / "trials", IDS[1])
     path.write_bytes(path.read_bytes()[:100])
     (tmp_path / "trials" / "empty.parquet").touch()
     pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "trials" / "foreign.parquet")
     assert set(store.statuses()) == {IDS[0], IDS[2]}
     assert {os.path.basename(name) for name in store.damaged} == {
-        f"{IDS[1]}.parquet",
+        path.name,
         "empty.parquet",
         "foreign.parquet",
     }
@@ -147,7 +128,7 @@ for i in range(10**6):
 def test_a_store_of_a_newer_version_is_refused(tmp_path, outcome):
     store = Store(tmp_path)
     store.write(outcome(IDS[0]))
-    path = tmp_path / "trials" / f"{IDS[0]}.parquet"
+    path = only(tmp_path / "trials", IDS[0])
     table = pq.read_table(path)
     pq.write_table(table.replace_schema_metadata({"sweep.schema": "99"}), path)
     with pytest.raises(InputError, match=r"written by a newer version of sweep \(schema 99.*upgrade sweep"):
@@ -157,7 +138,7 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path, outcome):
 def test_an_older_file_without_a_later_column_is_readable(tmp_path, outcome):
     store = Store(tmp_path)
     store.write(outcome(IDS[0]))
-    path = tmp_path / "trials" / f"{IDS[0]}.parquet"
+    path = only(tmp_path / "trials", IDS[0])
     pq.write_table(pq.read_table(path).drop_columns(["gradient_norm"]), path)
     assert store.trial(IDS[0]).gradient_norm is None
 
@@ -210,7 +191,7 @@ def test_a_resnet50s_mask_file_is_within_a_tenth_of_the_entropy_bound(tmp_path, 
     masks = resnet50_masks(1 - sparsity)
     records = tuple(mask_record(IDS[0], i, *named) for i, named in enumerate(masks.items()))
     written = Store(tmp_path).write(Outcome(outcome(IDS[0]).trial, masks=records))
-    assert written.mask_bytes == (tmp_path / "masks" / f"{IDS[0]}.parquet").stat().st_size
+    assert written.mask_bytes == only(tmp_path / "masks", IDS[0]).stat().st_size
     assert written.mask_bytes <= 1.10 * sum(map(entropy_bytes, masks.values()))
     for row in Store(tmp_path).masks().to_pylist():
         assert torch.equal(unpack(row["encoding"], row["packed"], row["shape"]), masks[row["tensor"]])
@@ -220,7 +201,7 @@ def test_pandas_polars_and_duckdb_read_mask_files_without_us(tmp_path, outcome):
     store = Store(tmp_path)
     records = [mask_record(IDS[0], i, f"{i}.weight", torch.rand(9, 5, 3, 3) < 0.1) for i in range(5)]
     store.write(Outcome(outcome(IDS[0]).trial, masks=tuple(records)))
-    path = tmp_path / "masks" / f"{IDS[0]}.parquet"
+    path = only(tmp_path / "masks", IDS[0])
     expected = [vars(record) | {"shape": [9, 5, 3, 3]} for record in records]
     by_duckdb = duckdb.sql(f"select * from '{path}'")
     rows = [dict(zip(by_duckdb.columns, row, strict=True)) for row in by_duckdb.fetchall()]
@@ -231,7 +212,7 @@ def test_pandas_polars_and_duckdb_read_mask_files_without_us(tmp_path, outcome):
 
 def test_a_mask_file_says_what_it_is_and_its_types_without_arrows_copy_of_the_schema(tmp_path, outcome):
     Store(tmp_path).write(outcome(IDS[0]))
-    file = pq.ParquetFile(tmp_path / "masks" / f"{IDS[0]}.parquet")
+    file = pq.ParquetFile(only(tmp_path / "masks", IDS[0]))
     assert file.metadata.metadata == {b"sweep.schema": str(SCHEMA_VERSION).encode(), b"sweep.record": b"MaskRecord"}
     assert [(f.name, f.type, f.nullable) for f in file.schema_arrow if f.name != "shape"] == [
         (f.name, f.type, f.nullable) for f in schema(MaskRecord) if f.name != "shape"
@@ -241,7 +222,7 @@ def test_a_mask_file_says_what_it_is_and_its_types_without_arrows_copy_of_the_sc
 def test_mask_files_of_earlier_versions_are_read(tmp_path, outcome):
     store = Store(tmp_path)
     store.write(outcome(IDS[0]))
-    path = tmp_path / "masks" / f"{IDS[0]}.parquet"
+    path = only(tmp_path / "masks", IDS[0])
     [row] = store.masks().to_pylist()
     older = pa.Table.from_pylist([row | {"encoding": "gaps", "packed": bytes([0, 1, 2, 1])}], schema(MaskRecord))
     dictionaries = [name for name in older.column_names if name != "packed"]

@@ -1,0 +1,260 @@
+"""Verify: every file of a store read, every mask hashed again, every count checked against every other."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import pyarrow as pa
+
+from pruning.masks import digest, kept_count
+from pruning.packing import unpack
+from sweep.config import canonical, stored_identity
+from sweep.records import COMPLETED, OUTCOME, STATUSES
+from sweep.store.layout import TRIAL_ID, Key, loose_file, outcome_file
+from sweep.store.parquet import FOLDERS, columns_of
+from sweep.store.reading import joined, that_count
+from sweep.store.store import Store
+from training import checkpoint
+
+Tell = Callable[[int, int], None]  # files so far, of how many
+_ROW = [
+    "trial_id", "status", OUTCOME, "written", "config", "epochs", "prunable", "kept", "sparsity", "mask_hash",
+]  # fmt: skip
+_NAMED = 5  # trials that one problem names at most
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is not as it should be: in which file, what, and how to mend it."""
+
+    file: str
+    what: str
+    mend: str = ""
+
+
+def verify(store: Store, tell: Tell = lambda done, total: None) -> tuple[list[Problem], dict[str, int]]:
+    """Everything that is wrong in a store, and how much was looked at. Changes nothing.
+
+    Args:
+        store: the store; what is written or folded meanwhile may be left out.
+        tell: told how far it is.
+
+    Raises:
+        InputError: a file was written by a newer version of sweep.
+        StoreError: the store cannot be reached.
+    """
+    verification = _Verification(store, tell)
+    return list(verification.problems()), {"files": verification.done, "trials": len(verification.rows)}
+
+
+@dataclass
+class _Found:
+    """What the files of epochs and masks say of one outcome."""
+
+    files: dict[str, str] = field(default_factory=dict)  # by folder
+    epochs: list[int] = field(default_factory=list)
+    hashes: list[tuple[int, str]] = field(default_factory=list)  # by position
+    kept: int = 0
+    total: int = 0
+
+
+class _Verification:
+    def __init__(self, store: Store, tell: Tell):
+        self.store, self.reader, self.tell = store, store.reader, tell
+        self.total = sum(len(store.files.names(folder)) for folder in (*FOLDERS, "checkpoints"))
+        self.done = 0
+        self.rows: list[dict[str, Any]] = []
+        self.found: dict[Key, _Found] = defaultdict(_Found)
+
+    def problems(self) -> Iterator[Problem]:
+        """All of them, as they are found."""
+        self.rows = self.trials().to_pylist()
+        counting = {(row["trial_id"], row[OUTCOME]) for row in self.rows}
+        for folder in ("epochs", "masks"):
+            for name, rows in self.tables(folder):
+                for batch in rows.to_batches():
+                    yield from self.records(folder, name, batch.to_pylist(), counting)
+        for _ in self.tables("sweeps"):
+            pass
+        yield from self.counts()
+        yield from self.damaged()
+        yield from self.checkpoints()
+        for folder in FOLDERS:
+            for name in self.store.files.names(folder):
+                if name[0] not in "._" and not name.endswith(".parquet"):
+                    yield Problem(f"{folder}/{name}", "not a file of this store", "move it elsewhere")
+
+    def tables(self, folder: str) -> Iterator[tuple[str, pa.Table]]:
+        """The rows of every file that can be read, all columns of it."""
+        for names in self.reader.unseen(folder):
+            for name in names:
+                self.step()
+                for rows in self.reader.read_all(folder, [name]):
+                    if rows is not None:
+                        yield name, rows
+
+    def step(self) -> None:
+        """One file more."""
+        self.done += 1
+        self.tell(self.done, max(self.done, self.total))
+
+    def trials(self) -> pa.Table:
+        """The outcomes that count, and the file that each is in."""
+        schema = columns_of("trials", _ROW).append(pa.field("file", pa.string()))
+        tables = [
+            rows.select(_ROW).append_column("file", pa.array([f"trials/{name}"] * len(rows), pa.string()))
+            for name, rows in self.tables("trials")
+        ]
+        rows = joined(tables, schema)
+        return rows.take(that_count(rows))
+
+    def records(self, folder: str, name: str, rows: list[dict[str, Any]], counting: set[Key]) -> Iterator[Problem]:
+        """Take rows of epochs or masks into what is known of each outcome; check the masks in them."""
+        loose, file = loose_file(folder, name), f"{folder}/{name}"
+        for row in rows:
+            key = row["trial_id"], loose.outcome if loose else row[OUTCOME]
+            if key not in counting or self.found[key].files.setdefault(folder, file) != file:
+                continue  # it does not count, or is in a file of its own and in a fold
+            mine = self.found[key]
+            if folder == "epochs":
+                mine.epochs.append(row["epoch"])
+                continue
+            mine.hashes.append((row["position"], row["hash"]))
+            mine.kept += row["kept"]
+            mine.total += row["total"]
+            for what in _mask(row):
+                yield Problem(file, f"trial {row['trial_id']}, {row['tensor']}: {what}", _again(row["trial_id"]))
+
+    def counts(self) -> Iterator[Problem]:
+        """Check every trial's row against its own config, and against its epochs and masks."""
+        problems = [(row, problem) for row in self.rows for problem in self.trial(row)]
+        suspects = {row["trial_id"] for row, _ in problems}
+        still = self.store.counting(suspects) if suspects else set()
+        yield from (problem for row, problem in problems if (row["trial_id"], row[OUTCOME]) in still)
+
+    def trial(self, row: Mapping[str, Any]) -> Iterator[Problem]:
+        """What is wrong with one trial."""
+        name, key = row["trial_id"], (row["trial_id"], row[OUTCOME])
+        for what in _identity(row):
+            yield Problem(row["file"], f"trial {name}: {what}", _again(name))
+        found = self.found.get(key, _Found())
+        for folder, check in (("epochs", _epochs), ("masks", _masks)):
+            if folder in found.files or not self.may_be_damaged(folder, key):  # or that is told of by itself
+                file = found.files.get(folder, outcome_file(folder, key))
+                for what in check(row, found):
+                    yield Problem(file, f"trial {name}: {what}", _again(name))
+
+    def may_be_damaged(self, folder: str, key: Key) -> bool:
+        """Whether records that are nowhere to be found may be in a file that cannot be read."""
+        names = [path.rpartition("/")[2] for path in self.reader.damaged if _folder(path) == folder]
+        return outcome_file(folder, key) in {f"{folder}/{name}" for name in names} or any(
+            loose_file(folder, name) is None for name in names
+        )
+
+    def damaged(self) -> Iterator[Problem]:
+        """Files that cannot be read, and what that takes away."""
+        for path, why in self.reader.damaged.items():
+            folder, name = _folder(path), path.rpartition("/")[2]
+            file, loose = f"{folder}/{name}", loose_file(folder, name)
+            if folder in ("trials", "sweeps"):
+                yield Problem(file, why, "launch its sweep again: it is set aside, and what was in it runs again")
+            elif loose:
+                yield Problem(file, why, _again(loose.trial_id))
+            else:
+                lost = [row["trial_id"] for row in self.rows if self.lacks(folder, row)]
+                yield Problem(file, f"{why}; {folder} of {len(lost)} trials are in no other file", _again(*lost))
+
+    def lacks(self, folder: str, row: Mapping[str, Any]) -> bool:
+        """Whether a trial should have epochs or masks and they are nowhere to be found."""
+        found = self.found.get((row["trial_id"], row[OUTCOME]), _Found())
+        return folder not in found.files and bool(row["epochs"] if folder == "epochs" else row["mask_hash"])
+
+    def checkpoints(self) -> Iterator[Problem]:
+        """Check that trials can go on from where they are."""
+        for name in self.store.files.names("checkpoints"):
+            if name[0] in "._":
+                continue
+            self.step()
+            trial_id, _, kind = name.partition(".")
+            if not TRIAL_ID.fullmatch(trial_id) or kind != "pt":
+                yield Problem(f"checkpoints/{name}", "not a file of this store", "move it elsewhere")
+                continue
+            data = self.store.files.read(f"checkpoints/{name}")
+            if data is not None and (why := _checkpoint(trial_id, data)):  # or it has ended since
+                mend = "nothing is lost but the time since the trial began: the next launch begins it anew"
+                yield Problem(f"checkpoints/{name}", why, mend)
+
+
+def _mask(row: Mapping[str, Any]) -> Iterator[str]:
+    if prod(row["shape"]) != row["total"]:
+        yield f"its shape {row['shape']} has not {row['total']} weights"
+        return
+    try:
+        mask = unpack(row["encoding"], row["packed"], row["shape"])
+    except Exception as error:  # what is packed there may be anything
+        yield f"its mask cannot be unpacked: {error}"
+        return
+    if digest(mask) != row["hash"]:
+        yield "its mask has another hash than it was stored with"
+    if int(mask.count_nonzero()) != row["kept"]:
+        yield f"its mask keeps {int(mask.count_nonzero())} weights, not {row['kept']}"
+    if not 0 <= row["effective_kept"] <= row["kept"]:
+        yield f"{row['effective_kept']} of {row['kept']} kept weights are said to be on a path"
+
+
+def _identity(row: Mapping[str, Any]) -> Iterator[str]:
+    if row["status"] not in STATUSES:
+        yield f"its status {row['status']!r} is none of {', '.join(STATUSES)}"
+    try:
+        identity = stored_identity(json.loads(row["config"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        yield f"its config cannot be read: {error}"
+        return
+    if hashlib.sha256(canonical(identity).encode()).hexdigest()[:16] != row["trial_id"]:
+        yield "its config is another trial's: it does not give this id"
+
+
+def _epochs(row: Mapping[str, Any], found: _Found) -> Iterator[str]:
+    if sorted(found.epochs) != list(range(1, row["epochs"] + 1)):
+        yield f"it has finished {row['epochs']} epochs, and there are {len(found.epochs)}: {_some(found.epochs)}"
+
+
+def _masks(row: Mapping[str, Any], found: _Found) -> Iterator[str]:
+    if row["mask_hash"] is None:
+        if found.hashes:
+            yield f"it has no mask_hash, and there are {len(found.hashes)} masks"
+        return
+    hashes = "".join(value for _, value in sorted(found.hashes))
+    if hashlib.sha256(hashes.encode()).hexdigest() != row["mask_hash"]:
+        yield f"the {len(found.hashes)} masks that are there are not those that it ended with"
+    elif row["status"] == COMPLETED:
+        if (found.kept, found.total) != (row["kept"], row["prunable"]):
+            yield f"its masks keep {found.kept} of {found.total} weights, it says {row['kept']} of {row['prunable']}"
+        if row["kept"] != kept_count(row["prunable"], row["sparsity"]):
+            yield f"{row['kept']} of {row['prunable']} kept weights are not a sparsity of {row['sparsity']}"
+
+
+def _checkpoint(trial_id: str, data: bytes) -> str:
+    try:
+        state = checkpoint.load(data)
+    except ValueError as error:
+        return f"cannot be read: {error}"
+    return "" if state.get("trial_id") == trial_id else f"it is of trial {state.get('trial_id')}"
+
+
+def _folder(path: str) -> str:
+    return path.split("/")[-2]
+
+
+def _again(*trial_ids: str) -> str:
+    more = f", and of {len(trial_ids) - _NAMED} more" if len(trial_ids) > _NAMED else ""
+    return f"sweep retry {' '.join(trial_ids[:_NAMED])} --force{more}" if trial_ids else ""
+
+
+def _some(numbers: list[int]) -> str:
+    text = ", ".join(map(str, sorted(numbers)[:20]))
+    return text + (", …" if len(numbers) > 20 else "") if numbers else "none"
