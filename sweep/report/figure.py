@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.report import style
 from sweep.report.axis import SparsityAxis
-from sweep.report.frame import draw_chance, draw_dense, draw_legend, draw_title, size, told_apart, variant
+from sweep.report.frame import draw_chance, draw_dense, draw_legend, draw_title, size, told_apart, variants
 from sweep.report.line import Line
 from sweep.report.overlay import Point, all_sparsities, draw_points, legend_entry
-from sweep.report.statistics import Cell, accuracies, at, cells, labels, sparsities
+from sweep.report.statistics import Cell, accuracies, by_label, by_sparsity, cells
 from sweep.report.trials import Panel
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ def accuracy_figure(panel: Panel, published: Sequence[Point] = ()) -> "Figure":
     from matplotlib.figure import Figure
 
     found = told_apart([cell for cell in cells(panel) if cell.completed])
-    axis = SparsityAxis(all_sparsities(found, published), len(labels(found)))
-    offsets = {label: axis.offset(place) for place, label in enumerate(labels(found))}
+    lines = by_label(found)
+    axis = SparsityAxis(all_sparsities(found, published), len(lines))
+    offsets = {label: axis.offset(place) for place, label in enumerate(lines)}
     with style.styled():
         figure = Figure(figsize=size(axis.methods), layout="constrained")
         axes = figure.add_subplot()
@@ -34,9 +35,8 @@ def accuracy_figure(panel: Panel, published: Sequence[Point] = ()) -> "Figure":
         dense = [cell for cell in found if cell.method == "dense"]
         draw_dense(axes, dense)
         _draw_dense_runs(axes, dense)
-        for label, offset in offsets.items():
-            line = [cell for cell in found if cell.method_label == label]
-            Line(line, variant(label, labels(found)), offset).draw(axes)
+        for label, which in variants(lines).items():
+            Line(lines[label], which, offsets[label]).draw(axes)
         draw_points(axes, published, offsets)
         _draw_tallies(axes, found)
         remark = draw_chance(axes, panel, found, [end for point in published for end in point.reach])
@@ -59,8 +59,8 @@ def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
 
 def _draw_tallies(axes: "Axes", found: Sequence[Cell]) -> None:
     """How many runs are at chance in cells where others trained, one above the other over the crosses."""
-    for sparsity in sparsities(found):
-        mixed = [cell for cell in at(found, sparsity) if cell.n and cell.collapsed]
+    for sparsity, here in by_sparsity(found).items():
+        mixed = [cell for cell in here if cell.n and cell.collapsed]
         top = max((accuracy for cell in mixed for accuracy in accuracies(cell.collapsed)), default=0.0)
         for height, cell in enumerate(mixed):
             axes.annotate(

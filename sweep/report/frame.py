@@ -1,7 +1,8 @@
 """What the figures of accuracy have in common: title, the line at chance, legend."""
 
 import textwrap
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from sweep.report import style
@@ -29,10 +30,15 @@ def size(methods: int) -> tuple[float, float]:
     return 9.0, max(4.7, 0.75 + 0.21 * methods)
 
 
-def variant(label: str, all_labels: Sequence[str]) -> int:
-    """Which of its method's variants a label is: it sets the dash."""
-    name = label.split(" ")[0]
-    return [other for other in all_labels if other.split(" ")[0] == name].index(label)
+def variants(all_labels: Iterable[str]) -> dict[str, int]:
+    """Which of its method's variants each label is: it sets the dash."""
+    seen: Counter[str] = Counter()
+    which = {}
+    for label in all_labels:
+        name = label.split(" ")[0]
+        which[label] = seen[name]
+        seen[name] += 1
+    return which
 
 
 def draw_dense(axes: "Axes", dense: Sequence[Cell]) -> None:
@@ -87,7 +93,7 @@ def draw_title(axes: "Axes", panel: Panel, found: Sequence[Cell], remark: str) -
     explained = f"every run a point, mean and sample std of those that trained{remark}"
     width = cast("Figure", axes.figure).get_figwidth()
     lines = textwrap.wrap(f"{_epochs(panel, found)}, n = {counts}; {explained}", round(_CHARACTERS * width) - _MARGIN)
-    axes.set_title(style.wrapped(panel.title), loc="left", fontweight="bold", pad=9 + 11 * len(lines))
+    axes.set_title(style.wrapped(panel.title), loc="left", y=style.ABOVE, fontweight="bold", pad=9 + 11 * len(lines))
     note = axes.annotate(
         "\n".join(lines),
         (0, 1),
@@ -113,7 +119,8 @@ def draw_legend(axes: "Axes", found: Sequence[Cell], others: Sequence["Line2D"] 
     from matplotlib.lines import Line2D
 
     lines, names = axes.get_legend_handles_labels()
-    handles = [_with_marker(line, found) for line in lines]
+    drawn: dict[str | None, Cell] = {f"mean/{cell.method_label}": cell for cell in found}
+    handles = [_with_marker(line, drawn[line.get_gid()]) for line in lines]
     if any(cell.collapsed for cell in found):
         dots: dict[str, Any] = {"linestyle": style.DOTTED, "linewidth": 1.5, "marker": "x", "markersize": 5}
         handles.append(Line2D([], [], color=style.MUTED, **dots))
@@ -121,16 +128,14 @@ def draw_legend(axes: "Axes", found: Sequence[Cell], others: Sequence["Line2D"] 
     handles += others
     names += [str(other.get_label()) for other in others]
     look: dict[str, Any] = {"framealpha": 0.9, "edgecolor": "none", "fontsize": 9}
-    variants = any(variant(label, labels(found)) for label in labels(found))
-    look["handlelength"] = 4.6 if variants else 2.6  # room to see the dash
+    look["handlelength"] = 4.6 if any(variants(labels(found)).values()) else 2.6  # room to see the dash
     axes.figure.legend(handles, names, loc="outside right center", **look)  # inside it would cover a line
 
 
-def _with_marker(line: Any, found: Sequence[Cell]) -> Any:
+def _with_marker(line: Any, cell: Cell) -> Any:
     """A legend entry of line and point together."""
     from matplotlib.lines import Line2D
 
-    cell = next(cell for cell in found if f"mean/{cell.method_label}" == line.get_gid())
     look = style.point(cell.method_label)
     entry = Line2D([], [])
     entry.update_from(line)  # its dash above all: get_linestyle() knows only "--"

@@ -1,17 +1,20 @@
 """Where the weights that were kept are: the density of every layer, method by method, at one sparsity."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from sweep.records import TrialRecord
 from sweep.report import style
 from sweep.report.frame import told_apart
 from sweep.report.names import measured_sparsity, method_name
-from sweep.report.statistics import Cell, at, cells, mean
-from sweep.report.trials import Panel
+from sweep.report.statistics import Cell, at, cells, mean, sparsities
+from sweep.report.trials import Panel, among
+from sweep.store import Store
 from sweep.text import percent
 
 if TYPE_CHECKING:
@@ -51,8 +54,7 @@ def layers(cell: Cell, masks: pa.Table) -> list[Layer]:
     Args:
         masks: at least the columns ``MASK_COLUMNS`` of the store's masks.
     """
-    runs = {trial.trial_id for trial in cell.completed}
-    rows = [row for row in masks.select(MASK_COLUMNS).to_pylist() if row["trial_id"] in runs]
+    rows = among(masks.select(MASK_COLUMNS), [trial.trial_id for trial in cell.completed]).to_pylist()
     groups: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row["trial_id"]):
         groups.setdefault((row["position"], row["tensor"]), []).append(row)
@@ -65,6 +67,42 @@ def layers(cell: Cell, masks: pa.Table) -> list[Layer]:
         )
         for position, tensor in sorted(groups)
     ]
+
+
+class StoredMasks:
+    """The masks of trials, read from their stores when the first of them is drawn."""
+
+    def __init__(self, sources: Sequence[tuple[Store, Sequence[TrialRecord]]], panels: Sequence[Panel]):
+        """``sources``: beside each store the trials that are taken from it; ``panels``: of all of them."""
+        self._sources, self._panels = sources, panels
+
+    def figure(self, panel: Panel) -> "tuple[float, Figure] | None":
+        """The layers at the highest sparsity that has masks, and which that is."""
+        for sparsity in (found := _highest_first(panel)):
+            masks = self._highest if sparsity == found[0] else self._every
+            if (figure := layers_figure(panel, masks, sparsity)) is not None:
+                return sparsity, figure
+        return None
+
+    @cached_property
+    def _highest(self) -> pa.Table:
+        """Of the highest sparsity in each panel: mostly all that is drawn, and a small part of what there is."""
+        found = [(panel, _highest_first(panel)[:1]) for panel in self._panels]
+        return self._read({trial.trial_id for panel, top in found for trial in panel.trials if trial.sparsity in top})
+
+    @cached_property
+    def _every(self) -> pa.Table:
+        return self._read(None)
+
+    def _read(self, only: Container[str] | None) -> pa.Table:
+        names = [[t.trial_id for t in trials if only is None or t.trial_id in only] for _, trials in self._sources]
+        stores = [store for store, _ in self._sources]
+        return pa.concat_tables(store.masks(its, MASK_COLUMNS) for store, its in zip(stores, names, strict=True))
+
+
+def _highest_first(panel: Panel) -> list[float]:
+    """The sparsities with a completed run."""
+    return sparsities(cell for cell in cells(panel) if cell.completed)[::-1]
 
 
 def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | None":
@@ -93,12 +131,12 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | N
         figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         places = list(grid.flat)
+        _scale(places[0], low)  # all share it: to scale each would scale all of them as often as there are methods
         for axes, (cell, its) in zip(places, shown, strict=False):
             _draw(axes, cell, its, low, width / columns)
         for axes in places[len(shown) :]:
             axes.set_visible(False)
-        for axes in grid[-1]:
-            _name_layers(axes, names)
+        _name_layers(grid[-1], names)
         figure.supylabel("Density of the layer (log)", fontsize=10)
         _draw_title(figure, panel, sparsity, moved=any(_moved(its) for _, its in shown))
     return figure
@@ -106,7 +144,7 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | N
 
 def _of_their_own(found: Sequence[Cell]) -> list[Cell]:
     """Without controls that keep as many weights in each layer as their method beside them."""
-    methods = [cell.own_label for cell in found if not cell.control]
+    methods = {cell.own_label for cell in found if not cell.control}
     return [cell for cell in found if cell.control not in _SAME_COUNTS or cell.own_label not in methods]
 
 
@@ -125,8 +163,6 @@ def _draw(axes: "Axes", cell: Cell, its: Sequence[Layer], low: float, width: flo
     """One method's bars, points and crosses, in a plot of about this width in inches."""
     colour = style.colour(cell.method)
     empty = [place for place, layer in enumerate(its) if layer.empty]
-    axes.set_yscale("log")
-    axes.set_ylim(_zero(low, 2), 2)
     for kind, densities, alpha in (
         ("kept", [mean(layer.kept) or 0.0 for layer in its], 0.3),
         ("effective", [mean(layer.effective) or 0.0 for layer in its], 0.9),
@@ -138,16 +174,20 @@ def _draw(axes: "Axes", cell: Cell, its: Sequence[Layer], low: float, width: flo
     if points:
         look: dict[str, Any] = {"s": 5 if len(its) <= 24 else 2.5, "linewidths": 0}
         gid = f"runs/{cell.method_label}"
-        axes.scatter(*zip(*points, strict=True), color=style.INK, zorder=3, gid=gid, **look)
+        axes.scatter(*style.xy(points), color=style.INK, zorder=3, gid=gid, **look)
     if empty:
         row, gid = [_zero(low)] * len(empty), f"empty/{cell.method_label}"
         axes.scatter(empty, row, color=style.INK, zorder=3, gid=gid, **style.cross(len(its)))
     if _moved(its):
         strokes = [(place, mean(layer.start) or 0.0) for place, layer in enumerate(its) if any(layer.start)]
         gid = f"start/{cell.method_label}"
-        axes.scatter(*zip(*strokes, strict=True), zorder=3.5, gid=gid, **style.stroke(len(its)))
+        axes.scatter(*style.xy(strokes), zorder=3.5, gid=gid, **style.stroke(len(its)))
     axes.axhline(1 - cell.sparsity, color=style.INK, linestyle=(0, (5, 2)), linewidth=0.8, zorder=2)
-    _tick(axes, low)
+    axes.grid(axis="y")
+    axes.axhspan(_zero(low, 2), low, color=style.GRID, alpha=0.5, linewidth=0, zorder=0)
+    axes.tick_params(labelsize=8)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_label_coords(0, 0)  # there is no label: told where, matplotlib need not look for its place
     _draw_heading(axes, cell, width)
 
 
@@ -155,10 +195,10 @@ def _draw_heading(axes: "Axes", cell: Cell, width: float) -> None:
     """The method, and how much of the network is effectively gone: inside the axes where the name is long."""
     name, colour = method_name(cell.method_label), style.colour(cell.method)
     size = min(9.5, (72 * width - 30) / (0.68 * len(name)))
-    axes.set_title(name, loc="left", fontsize=size, fontweight="bold", color=colour, pad=3)
+    axes.set_title(name, loc="left", y=style.ABOVE, fontsize=size, fontweight="bold", color=colour, pad=3)
     aside: dict[str, Any] = {"fontsize": 8, "color": style.MUTED}
     if 6.3 * len(name) + 120 < 72 * width:  # points
-        axes.set_title(_effective(cell), loc="right", pad=3, **aside)
+        axes.set_title(_effective(cell), loc="right", y=style.ABOVE, pad=3, **aside)
     else:
         axes.annotate(_effective(cell), (0.99, 0.97), xycoords="axes fraction", ha="right", va="top", **aside)
 
@@ -168,16 +208,15 @@ def _moved(its: Sequence[Layer]) -> bool:
     return any(layer.start and layer.start != layer.kept for layer in its)
 
 
-def _tick(axes: "Axes", low: float) -> None:
-    """Powers of ten as percent (every second one where they are many), and a row for nothing at all."""
+def _scale(axes: "Axes", low: float) -> None:
+    """A log axis of powers of ten as percent (every second one where they are many), and a row for nothing at all."""
     from matplotlib.ticker import NullLocator
 
+    axes.set_yscale("log")
+    axes.set_ylim(_zero(low, 2), 2)
     decades = [10.0**power for power in range(0, round(math.log10(low)) - 1, -1 if low > 1e-4 else -2)]
     axes.set_yticks([*decades, _zero(low)], [*map(percent, decades), "0"])
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.grid(axis="y")
-    axes.axhspan(_zero(low, 2), low, color=style.GRID, alpha=0.5, linewidth=0, zorder=0)
-    axes.tick_params(labelsize=8)
 
 
 def _effective(cell: Cell) -> str:
@@ -193,12 +232,14 @@ def _short(tensor: str, most: int = 28) -> str:
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
-def _name_layers(axes: "Axes", names: Sequence[str]) -> None:
+def _name_layers(bottom: "Sequence[Axes]", names: Sequence[str]) -> None:
+    """Under the lowest plots, which share their axis of layers with each other and with all above."""
     step = math.ceil(len(names) / _NAMED)
     places = list(range(0, len(names), step))
-    axes.set_xticks(places, [names[place] for place in places])
-    axes.tick_params(axis="x", labelrotation=90, labelsize=6.5, length=2, labelbottom=True)
-    axes.set_xlim(-0.7, len(names) - 0.3)
+    bottom[0].set_xticks(places, [names[place] for place in places])
+    bottom[0].set_xlim(-0.7, len(names) - 0.3)
+    for axes in bottom:
+        axes.tick_params(axis="x", labelrotation=90, labelsize=6.5, length=2, labelbottom=True)
 
 
 def _draw_title(figure: "Figure", panel: Panel, sparsity: float, moved: bool) -> None:

@@ -73,7 +73,7 @@ class Line:
         ]
         if points:
             look = style.cross() | {"color": self._colour} if kind == "collapsed" else style.point(self._label)
-            axes.scatter(*zip(*points, strict=True), zorder=4, gid=f"{kind}/{self._label}", **look)
+            axes.scatter(*style.xy(points), zorder=4, gid=f"{kind}/{self._label}", **look)
 
 
 def connect(axes: "Axes", points: Sequence[tuple[float, float]], cells: Sequence[Cell], variant: int) -> None:

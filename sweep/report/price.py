@@ -1,15 +1,15 @@
 """Figure 2: final test accuracy against its price in floating-point operations, pruning and every training included."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sweep.report import style
-from sweep.report.frame import draw_chance, draw_dense, draw_legend, draw_title, size, told_apart, variant
+from sweep.report.frame import draw_chance, draw_dense, draw_legend, draw_title, size, told_apart, variants
 from sweep.report.line import connect, height
 from sweep.report.room import Room
-from sweep.report.statistics import Cell, cells, labels
+from sweep.report.statistics import Cell, by_label, cells
 from sweep.report.trials import Panel
 from sweep.text import percent
 
@@ -37,15 +37,15 @@ def price_figure(panel: Panel) -> "Figure | None":
     found = told_apart([cell for cell in known if cell.completed])
     if not found:
         return None
-    names = labels(found)
+    lines = by_label(found)
     with style.styled():
-        figure = Figure(figsize=size(len(names)), layout="constrained")
+        figure = Figure(figsize=size(len(lines)), layout="constrained")
         axes = figure.add_subplot()
         _scale(axes, found)
         draw_dense(axes, dense)
         _draw_dense_runs(axes, dense)
-        for label in names:
-            _draw_method(axes, [cell for cell in found if cell.method_label == label], variant(label, names))
+        for label, which in variants(lines).items():
+            _draw_method(axes, lines[label], which)
         remark = draw_chance(axes, panel, [*dense, *found], right=True)
         axes.grid(axis="y")
         axes.set_ylabel("Test accuracy, final epoch (%)")
@@ -94,7 +94,7 @@ def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
     for cell in dense:
         points = [(1.0, 100 * (trial.test_accuracy or 0)) for trial in cell.trained]
         if points:
-            axes.scatter(*zip(*points, strict=True), zorder=4, gid="runs/dense", **style.point("dense"))
+            axes.scatter(*style.xy(points), zorder=4, gid="runs/dense", **style.point("dense"))
 
 
 def _draw_method(axes: "Axes", line: Sequence[Cell], which: int) -> None:
@@ -103,11 +103,11 @@ def _draw_method(axes: "Axes", line: Sequence[Cell], which: int) -> None:
     connect(axes, [_place(cell) for cell in line], line, which)
     _draw_bars(axes, [cell for cell in line if cell.std is not None])
     if marks := [_place(cell) for cell in line if cell.n]:
-        axes.scatter(*zip(*marks, strict=True), zorder=5, gid=f"marks/{label}", **style.point(label, size=46))
+        axes.scatter(*style.xy(marks), zorder=5, gid=f"marks/{label}", **style.point(label, size=46))
     crosses = style.cross() | {"color": colour}
     for kind, of, look in (("runs", "trained", style.point(label, size=9)), ("collapsed", "collapsed", crosses)):
         if runs := [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in line for t in getattr(cell, of)]:
-            axes.scatter(*zip(*runs, strict=True), zorder=4, gid=f"{kind}/{label}", **look)
+            axes.scatter(*style.xy(runs), zorder=4, gid=f"{kind}/{label}", **look)
 
 
 def _draw_bars(axes: "Axes", line: Sequence[Cell]) -> None:
@@ -123,7 +123,7 @@ def _name_sparsities(axes: "Axes", found: Sequence[Cell]) -> None:
     """Its sparsity beside every mark that has room for it: the highest and lowest of each method first."""
     runs = [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in found for t in cell.completed if t.test_accuracy]
     room = Room(axes, [*map(_place, found), *runs])
-    for cell in sorted(found, key=lambda cell: _inner(cell, found)):
+    for cell in sorted(found, key=_inner(found)):
         gid = f"sparsity/{cell.method_label}"
         room.write(percent(cell.sparsity), _place(cell), fontsize=7, color=style.colour(cell.method), gid=gid)
 
@@ -133,7 +133,8 @@ def _place(cell: Cell) -> tuple[float, float]:
     return price(cell), 100 * height(cell)
 
 
-def _inner(cell: Cell, found: Sequence[Cell]) -> bool:
-    """Whether its method has both lower and higher sparsities."""
-    its = [other.sparsity for other in found if other.method_label == cell.method_label]
-    return min(its) < cell.sparsity < max(its)
+def _inner(found: Sequence[Cell]) -> Callable[[Cell], bool]:
+    """Whether a cell's method has both lower and higher sparsities."""
+    lines = {label: [cell.sparsity for cell in its] for label, its in by_label(found).items()}
+    ends = {label: (min(its), max(its)) for label, its in lines.items()}
+    return lambda cell: ends[cell.method_label][0] < cell.sparsity < ends[cell.method_label][1]

@@ -1,27 +1,32 @@
 """write_report: from stores to files that can be put into a README."""
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import count
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.csv
 
 from sweep.errors import InputError
-from sweep.records import TrialRecord, table
+from sweep.records import TrialRecord
 from sweep.report import style
 from sweep.report.figure import accuracy_figure
-from sweep.report.layers import MASK_COLUMNS, layers_figure
+from sweep.report.layers import StoredMasks
 from sweep.report.price import price_figure
-from sweep.report.rounds import rounds_figure
+from sweep.report.rounds import rounds_figure, with_rounds
 from sweep.report.rows import panel_rows, to_csv
 from sweep.report.sanity import sanity_figure
-from sweep.report.statistics import cells, sparsities
+from sweep.report.statistics import cells
 from sweep.report.summary import summary
 from sweep.report.table import Table, accuracy_table
-from sweep.report.trials import Panel, panels, read
+from sweep.report.trials import Panel, StoredRows, panels, read
 from sweep.store import Store
 from sweep.text import percent
+
+_IN_CSV = [  # but what is no plain column, or many lines long
+    field.name for field in fields(TrialRecord) if field.name not in ("rounds", "traceback")
+]
 
 
 @dataclass(frozen=True)
@@ -54,18 +59,17 @@ def write_report(
     Raises:
         InputError: no completed trial, or ``out`` is a file; nothing is written.
     """
-    sources = read(stores, sweep, only)
+    tables = [store.trials() for store in stores]
+    sources = read(stores, sweep, only, tables)
     found = panels(trial for _, trials in sources for trial in trials)
-    masks = [store.masks([t.trial_id for t in trials], MASK_COLUMNS) for store, trials in sources]
+    rows, masks = StoredRows(tables, sources), StoredMasks(sources, found)
     if out.exists() and not out.is_dir():
         raise InputError(f"report: {out} is a file; name a folder to write to")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"report: cannot write to {out}: {error}; name another folder with --out") from None
-    figures = [
-        _draw(panel, stem, pa.concat_tables(masks), out) for panel, stem in zip(found, _stems(found), strict=True)
-    ]
+    figures = [_draw(panel, stem, rows, masks, out) for panel, stem in zip(found, _stems(found), strict=True)]
     images = [{kind: paths[0].name for kind, paths in drawn.items()} for drawn in figures]
     files = ReportFiles(
         figures=tuple(path for drawn in figures for paths in drawn.values() for path in paths),
@@ -75,36 +79,29 @@ def write_report(
         tables=tuple(accuracy_table(panel) for panel in found),
     )
     files.summary.write_text(summary(found, images), encoding="utf-8")
-    rows = [row for panel in found for row in panel_rows(panel)]
-    files.summary_csv.write_text(to_csv(rows), encoding="utf-8")
-    _write_trials([trial for panel in found for trial in panel.trials], files.trials_csv)
+    cell_rows = [row for panel in found for row in panel_rows(panel)]
+    files.summary_csv.write_text(to_csv(cell_rows), encoding="utf-8")
+    trials = [trial for panel in found for trial in panel.trials]
+    pyarrow.csv.write_csv(rows.of(trials, _IN_CSV), files.trials_csv)
     return files
 
 
 def _stems(found: Sequence[Panel]) -> list[str]:
     """A file name for each panel; panels that differ only in what no file name can hold get numbers."""
     names = [panel.file_name for panel in found]
-    return [n if names.count(n) == 1 else f"{n}-{1 + names[:i].count(n)}" for i, n in enumerate(names)]
+    counts, number = Counter(names), defaultdict[str, "count[int]"](lambda: count(1))
+    return [name if counts[name] == 1 else f"{name}-{next(number[name])}" for name in names]
 
 
-def _draw(panel: Panel, stem: str, masks: pa.Table, out: Path) -> dict[str, list[Path]]:
+def _draw(panel: Panel, stem: str, rows: StoredRows, masks: StoredMasks, out: Path) -> dict[str, list[Path]]:
     """Write a panel's figures, those it has the numbers for: kind -> files."""
-    done = [cell for cell in cells(panel) if cell.completed]
-    if not done:
+    if not any(cell.completed for cell in cells(panel)):
         return {}
     found = {f"accuracy-{stem}": accuracy_figure(panel), f"price-{stem}": price_figure(panel)}
     found[f"sanity-{stem}"] = sanity_figure(panel)
-    for sparsity in reversed(sparsities(done)):
-        if (figure := layers_figure(panel, masks, sparsity)) is not None:
-            found[f"layers-{stem}-{percent(sparsity).rstrip('%')}"] = figure
-            break
-    found[f"rounds-{stem}"] = rounds_figure(panel)
+    if (layers := masks.figure(panel)) is not None:
+        found[f"layers-{stem}-{percent(layers[0]).rstrip('%')}"] = layers[1]
+    found[f"rounds-{stem}"] = rounds_figure(with_rounds(panel, rows))
     return {
         name.partition("-")[0]: style.save(figure, out / name) for name, figure in found.items() if figure is not None
     }
-
-
-def _write_trials(trials: Sequence[TrialRecord], path: Path) -> None:
-    """One row a trial; without what is no plain column (rounds) or many lines long (traceback)."""
-    rows = table(TrialRecord, trials).drop_columns(["rounds", "traceback"])
-    pyarrow.csv.write_csv(rows, path)

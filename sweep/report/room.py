@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy import ndarray
 
 _MARK, _LINE = 3.5, 0.8  # half the width of a mark and of a line, in points
 _STEP = 3.0  # points between two places that a line takes
@@ -32,9 +33,12 @@ class Box:
 
     def overlaps(self, other: "Box") -> bool:
         """Whether they share a place."""
-        return (
-            self.left < other.right and other.left < self.right and self.bottom < other.top and other.bottom < self.top
-        )
+        return self.hits(np.array([astuple(other)]))
+
+    def hits(self, others: np.ndarray) -> bool:
+        """Whether it shares a place with one of many, a row each: left, bottom, right, top."""
+        left, bottom, right, top = others.T
+        return bool(np.any((self.left < right) & (left < self.right) & (self.bottom < top) & (bottom < self.top)))
 
     def holds(self, other: "Box") -> bool:
         """Whether the other lies inside."""
@@ -46,8 +50,9 @@ class Box:
         )
 
 
-def _around(x: float, y: float, reach: float) -> Box:
-    return Box(x - reach, y - reach, x + reach, y + reach)
+def _around(places: np.ndarray, reach: float) -> np.ndarray:
+    """A box around each place, a row each as :meth:`Box.hits` takes them."""
+    return np.hstack([places - reach, places + reach])
 
 
 class Room:
@@ -58,29 +63,29 @@ class Room:
         from matplotlib.collections import LineCollection
 
         figure = cast("Figure", axes.figure)
-        figure.draw_without_rendering()
+        if (layout := figure.get_layout_engine()) is not None:
+            layout.execute(figure)
         self._axes = axes
         self._points = 72 / figure.dpi
         self._page = self._box(axes.get_window_extent())
-        centres = [self._place(mark) for mark in marks]
-        self._taken = [_around(x, y, _MARK) for x, y in centres]
         strokes = [(line.get_transform(), line.get_xydata()) for line in axes.lines]
         for bars in axes.findobj(LineCollection):
             strokes += [(bars.get_transform(), segment) for segment in bars.get_segments()]
-        self._taken += [_around(x, y, _LINE) for way, stroke in strokes for x, y in self._along(way.transform(stroke))]
+        lines = [place for way, stroke in strokes for place in self._along(way.transform(stroke))]
+        self._taken = np.vstack([_around(self._places(marks), _MARK), _around(np.reshape(lines, (-1, 2)), _LINE)])
         if (legend := axes.get_legend()) is not None:
-            self._taken.append(self._box(legend.get_window_extent()))
+            self._take(self._box(legend.get_window_extent()))
 
     def write(self, text: str, mark: tuple[float, float], fontsize: float, **look: Any) -> bool:
         """Write beside a mark, if there is room on one of its sides; says whether there was."""
-        x, y = self._place(mark)
+        ((x, y),) = self._places([mark]).tolist()
         wide, high = 0.66 * fontsize * len(text), fontsize
         for (right, up), beside, above in _SIDES:
             left = x + right - {"center": wide / 2, "left": 0, "right": wide}[beside]
             bottom = y + up - {"bottom": 0, "top": high, "center": high / 2}[above]
             box = Box(left, bottom, left + wide, bottom + high)
-            if self._page.holds(box) and not any(box.overlaps(other) for other in self._taken):
-                self._taken.append(box)
+            if self._page.holds(box) and not box.hits(self._taken):
+                self._take(box)
                 note = self._axes.annotate(
                     text, mark, xytext=(right, up), textcoords="offset points", ha=beside, va=above, fontsize=fontsize
                 )
@@ -88,7 +93,10 @@ class Room:
                 return True
         return False
 
-    def _along(self, corners: "ndarray") -> Iterator[tuple[float, float]]:
+    def _take(self, box: Box) -> None:
+        self._taken = np.vstack([self._taken, astuple(box)])
+
+    def _along(self, corners: np.ndarray) -> Iterator[tuple[float, float]]:
         """Places on a line, a few points apart, given its corners in pixels."""
         for (x, y), (other_x, other_y) in pairwise((self._points * corners).tolist()):
             length = math.hypot(other_x - x, other_y - y)
@@ -98,9 +106,9 @@ class Room:
                     share = step / max(1, steps)
                     yield x + share * (other_x - x), y + share * (other_y - y)
 
-    def _place(self, mark: tuple[float, float]) -> tuple[float, float]:
-        x, y = self._axes.transData.transform(mark)
-        return float(x) * self._points, float(y) * self._points
+    def _places(self, marks: Sequence[tuple[float, float]]) -> np.ndarray:
+        """Where marks are on the page, in points: a row each."""
+        return self._points * np.asarray(self._axes.transData.transform(np.reshape(marks, (-1, 2))))
 
     def _box(self, extent: Any) -> Box:
         return Box(*(float(value) * self._points for value in extent.extents))

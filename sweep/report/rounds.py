@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
 
 from sweep.records import RoundRecord
 from sweep.report import style
-from sweep.report.frame import variant
+from sweep.report.frame import variants
 from sweep.report.names import method_name
 from sweep.report.statistics import Cell, at, cells, labels, mean, sparsities
-from sweep.report.trials import Panel
+from sweep.report.trials import Panel, StoredRows
 from sweep.text import percent
 
 if TYPE_CHECKING:
@@ -25,6 +28,21 @@ _FACTS = {  # field of the record -> title of its plot
 }
 _SPREAD = 4  # rounds of one method over those of another from where on the axis of rounds is logarithmic
 _MARKED = 12  # up to so many rounds a point marks each
+
+
+def with_rounds(panel: Panel, stored: StoredRows) -> Panel:
+    """What :func:`rounds_figure` draws of a panel whose records have no rounds: its trials of one sparsity, with them.
+
+    Sixty rounds a trial are a million records where there are 20,000 trials; a figure needs a few thousand of them.
+    """
+    counts = pc.list_value_length(stored.of(panel.trials, ["rounds"])["rounds"]).to_pylist()
+    several = {trial.trial_id for trial, count in zip(panel.trials, counts, strict=True) if (count or 0) > 1}
+    found = [cell for cell in cells(panel) if any(trial.trial_id in several for trial in cell.completed)]
+    highest = sparsities(found)[-1:]
+    drawn = [trial for trial in panel.trials if trial.sparsity in highest]
+    values = stored.of(drawn, ["rounds"])["rounds"].to_pylist()
+    rounds = [tuple(RoundRecord(**one) for one in its or ()) for its in values]
+    return replace(panel, trials=tuple(replace(trial, rounds=its) for trial, its in zip(drawn, rounds, strict=True)))
 
 
 def rounds_figure(panel: Panel) -> "Figure | None":
@@ -45,7 +63,7 @@ def rounds_figure(panel: Panel) -> "Figure | None":
         grid = figure.subplots(2, 2, sharex=True)
         for axes, (field, title) in zip(grid.flat, _FACTS.items(), strict=True):
             _draw(axes, field, found)
-            axes.set_title(title, loc="left", fontsize=9.5)
+            axes.set_title(title, loc="left", y=style.ABOVE, fontsize=9.5)
         for axes in grid[-1]:
             _scale_rounds(axes, [_longest(cell) for cell in found])
         _draw_legend(figure, found)
@@ -82,13 +100,14 @@ def _longest(cell: Cell) -> int:
 
 def _draw(axes: "Axes", field: str, found: Sequence[Cell]) -> None:
     """One fact by round, a line a method."""
-    lines = {cell: points for cell in found if (points := by_round(cell, field))}
-    for cell, points in lines.items():
-        (line,) = axes.plot(*zip(*points, strict=True), **_look(cell, found))
+    lines = [(cell, points) for cell in found if (points := by_round(cell, field))]
+    looks = _looks(found)
+    for cell, points in lines:
+        (line,) = axes.plot(*zip(*points, strict=True), **looks[cell.method_label])
         line.set_gid(f"{field}/{cell.method_label}")
         if len(points) <= _MARKED:
             line.set(marker=style.marker(cell.method), markersize=4, markeredgecolor="white", markeredgewidth=0.4)
-    values = [value for points in lines.values() for _, value in points]
+    values = [value for _, points in lines for _, value in points]
     if max(values, default=0.0) > 0:
         _scale_values(axes, field, min(values), max(values))
     else:
@@ -131,15 +150,22 @@ def _scale_rounds(axes: "Axes", lengths: Sequence[int]) -> None:
     axes.set_xlabel(f"Round{' (log)' if many else ''}")
 
 
-def _look(cell: Cell, found: Sequence[Cell]) -> dict[str, Any]:
-    """A method's line, the same in every plot and in the legend."""
-    dash = style.dashes(variant(cell.method_label, labels(found)))
-    return {"color": style.colour(cell.method), "linestyle": dash, "linewidth": 1.6}
+def _looks(found: Sequence[Cell]) -> dict[str, dict[str, Any]]:
+    """Every method's line, the same in every plot and in the legend."""
+    which = variants(labels(found))
+    return {
+        cell.method_label: {
+            "color": style.colour(cell.method),
+            "linestyle": style.dashes(which[cell.method_label]),
+            "linewidth": 1.6,
+        }
+        for cell in found
+    }
 
 
 def _draw_legend(figure: "Figure", found: Sequence[Cell]) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], **_look(cell, found)) for cell in found]
+    handles = [Line2D([], [], **look) for look in _looks(found).values()]
     names = [method_name(cell.method_label) for cell in found]
     figure.legend(handles, names, loc="outside lower left", ncols=4, fontsize=8, frameon=False, handlelength=2.4)

@@ -28,7 +28,7 @@ def summary_rows(trials: pa.Table) -> list[Row]:
     runs that trained. Every other number of the record is a mean over all completed runs under its own name, a
     truth (``disconnected``) the fraction of them. ``best`` is as in :func:`sweep.report.statistics.best`.
     """
-    return [row for panel in panels(from_table(trials)) for row in panel_rows(panel)]
+    return [row for panel in panels(from_table(trials, rounds=False)) for row in panel_rows(panel)]
 
 
 def best_cells(rows: Iterable[Row]) -> list[Row]:
@@ -39,7 +39,8 @@ def best_cells(rows: Iterable[Row]) -> list[Row]:
 def panel_rows(panel: Panel) -> list[Row]:
     """:func:`summary_rows` of one panel."""
     found = cells(panel)
-    return [_row(panel, cell, cell in leaders(found)) for cell in found]
+    leading = {cell.key for cell in leaders(found)}
+    return [_row(panel, cell, cell.key in leading) for cell in found]
 
 
 def _row(panel: Panel, cell: Cell, is_best: bool) -> Row:

@@ -8,7 +8,7 @@ from sweep.report import style
 from sweep.report.axis import SparsityAxis
 from sweep.report.line import height
 from sweep.report.names import CONTROLS, method_name
-from sweep.report.statistics import Cell, accuracies, cells, labels, sparsities
+from sweep.report.statistics import Cell, accuracies, by_label, cells, grouped, labels, sparsities
 from sweep.report.trials import Panel
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def sanity_figure(panel: Panel) -> "Figure | None":
     from matplotlib.figure import Figure
 
     found = [cell for cell in cells(panel) if cell.completed and cell.method != "dense"]
-    methods = [label for label in labels(found) if any(c.control and c.own_label == label for c in found)]
+    families = grouped(found, lambda cell: cell.own_label)
+    methods = [label for label in labels(found) if any(cell.control for cell in families.get(label, ()))]
     if not methods:
         return None
     columns = min(len(methods), _COLUMNS)
@@ -45,7 +46,7 @@ def sanity_figure(panel: Panel) -> "Figure | None":
         figure = Figure(figsize=(max(4.6, 1.0 + 2.4 * columns), 1.2 + 2.0 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, method in zip(grid.flat, methods, strict=False):
-            _draw(axes, [cell for cell in found if cell.own_label == method], axis)
+            _draw(axes, families[method], axis)
         for axes in list(grid.flat)[len(methods) :]:
             axes.set_visible(False)
         figure.supylabel("Test accuracy, final epoch (%)", fontsize=10)
@@ -61,8 +62,7 @@ def _draw(axes: "Axes", found: Sequence[Cell], axis: SparsityAxis) -> None:
     axes.set_xlabel("Sparsity", fontsize=8)
     axes.tick_params(labelsize=8, labelleft=True)
     axes.grid(axis="y")
-    for place, label in enumerate(labels(found)):
-        line = [cell for cell in found if cell.method_label == label]
+    for place, (label, line) in enumerate(by_label(found).items()):
         colour, dash, marker = _look(line[0])
         x = [(1 - cell.sparsity) * axis.offset(place) for cell in line]
         heights = [100 * height(cell) for cell in line]
@@ -72,10 +72,10 @@ def _draw(axes: "Axes", found: Sequence[Cell], axis: SparsityAxis) -> None:
         cross = style.cross(many=_COLUMNS**3) | {"color": colour}
         for kind, of, look in (("runs", "trained", point), ("collapsed", "collapsed", cross)):
             if runs := [(at, 100 * a) for at, cell in zip(x, line, strict=True) for a in accuracies(getattr(cell, of))]:
-                axes.scatter(*zip(*runs, strict=True), zorder=4, gid=f"{kind}/{label}", **look)
+                axes.scatter(*style.xy(runs), zorder=4, gid=f"{kind}/{label}", **look)
     name = method_name(found[0].own_label)
     title: dict[str, Any] = {"fontsize": min(9.5, 210 / len(name)), "fontweight": "bold"}
-    axes.set_title(name, loc="left", color=style.colour(found[0].method), **title)
+    axes.set_title(name, loc="left", y=style.ABOVE, color=style.colour(found[0].method), **title)
 
 
 def _look(cell: Cell) -> tuple[str, Any, str]:

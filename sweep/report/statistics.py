@@ -9,12 +9,18 @@ no network's accuracy. (With uneven classes a constant answer scores above this;
 """
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
 
 from sweep.records import COMPLETED, DIVERGED, FAILED, INTERRUPTED, TrialRecord
 from sweep.report.names import method_order, split_control
-from sweep.report.trials import Panel
+
+if TYPE_CHECKING:
+    from sweep.report.trials import Panel
+
+K = TypeVar("K")
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -42,7 +48,10 @@ def is_collapsed(trial: TrialRecord) -> bool:
 
 @dataclass(frozen=True)
 class Cell:
-    """One method at one sparsity in one panel: its runs, one a seed. Accuracies are fractions."""
+    """One method at one sparsity in one panel: its runs, one a seed. Accuracies are fractions.
+
+    What follows from the runs is worked out once: tables and figures ask for it again and again.
+    """
 
     method: str
     method_label: str
@@ -50,26 +59,31 @@ class Cell:
     trials: tuple[TrialRecord, ...]  # whatever their status
 
     @property
+    def key(self) -> tuple[str, float]:
+        """What tells it from the others of its panel. (Comparing whole cells would compare all of their runs.)"""
+        return self.method_label, self.sparsity
+
+    @cached_property
     def control(self) -> str:
         """The control that was made of the method's mask; empty where there is none."""
         return split_control(self.method_label)[1]
 
-    @property
+    @cached_property
     def own_label(self) -> str:
         """The label of the method without a control."""
         return split_control(self.method_label)[0]
 
-    @property
+    @cached_property
     def completed(self) -> tuple[TrialRecord, ...]:
         """The runs with a final test accuracy."""
         return tuple(t for t in self.trials if t.status == COMPLETED and t.test_accuracy is not None)
 
-    @property
+    @cached_property
     def collapsed(self) -> tuple[TrialRecord, ...]:
         """The completed runs that ended at chance."""
         return tuple(t for t in self.completed if is_collapsed(t))
 
-    @property
+    @cached_property
     def trained(self) -> tuple[TrialRecord, ...]:
         """The completed runs that did not: those that are averaged."""
         return tuple(t for t in self.completed if not is_collapsed(t))
@@ -79,12 +93,12 @@ class Cell:
         """How many runs :attr:`mean` is of."""
         return len(self.trained)
 
-    @property
+    @cached_property
     def mean(self) -> float | None:
         """Mean final test accuracy of the trained runs."""
         return mean(accuracies(self.trained))
 
-    @property
+    @cached_property
     def std(self) -> float | None:
         """Their sample standard deviation."""
         return sample_std(accuracies(self.trained))
@@ -118,10 +132,15 @@ def accuracies(trials: Iterable[TrialRecord]) -> list[float]:
     return [trial.test_accuracy for trial in trials if trial.test_accuracy is not None]
 
 
-def cells(panel: Panel) -> list[Cell]:
+def cells(panel: "Panel") -> list[Cell]:
     """The panel's cells, by method (dense and controls first), then by sparsity."""
+    return list(panel.cells)
+
+
+def in_cells(trials: Iterable[TrialRecord]) -> list[Cell]:
+    """The trials of one panel by method and sparsity, in order as :func:`cells`."""
     groups: dict[tuple[str, float], list[TrialRecord]] = {}
-    for trial in panel.trials:
+    for trial in trials:
         groups.setdefault((trial.method_label, trial.sparsity), []).append(trial)
     keys = sorted(groups, key=lambda key: (method_order(key[0]), key[1]))
     return [Cell(groups[key][0].method, *key, tuple(groups[key])) for key in keys]
@@ -136,6 +155,25 @@ def best(column: Iterable[Cell]) -> list[Cell]:
     able = [c for c in column if c.n and not c.collapsed and not c.diverged and c.method != "dense"]
     top = max((c.mean for c in able if c.mean is not None), default=None)
     return [c for c in able if c.mean == top]
+
+
+def grouped(found: Iterable[Cell], key: Callable[[Cell], K]) -> dict[K, list[Cell]]:
+    """The cells of methods that remove something, by a key, in order: one pass, however many keys there are."""
+    groups: dict[K, list[Cell]] = {}
+    for cell in found:
+        if cell.method != "dense":
+            groups.setdefault(key(cell), []).append(cell)
+    return groups
+
+
+def by_label(found: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """Every method's cells, methods in order."""
+    return grouped(found, lambda cell: cell.method_label)
+
+
+def by_sparsity(found: Iterable[Cell]) -> dict[float, list[Cell]]:
+    """The cells of every sparsity, sparsities rising."""
+    return dict(sorted(grouped(found, lambda cell: cell.sparsity).items()))
 
 
 def sparsities(found: Iterable[Cell]) -> list[float]:
@@ -155,7 +193,7 @@ def at(found: Iterable[Cell], sparsity: float) -> list[Cell]:
 
 def leaders(found: Sequence[Cell]) -> list[Cell]:
     """The best cells of every sparsity."""
-    return [cell for sparsity in sparsities(found) for cell in best(at(found, sparsity))]
+    return [cell for column in by_sparsity(found).values() for cell in best(column)]
 
 
 @dataclass(frozen=True)

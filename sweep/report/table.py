@@ -1,12 +1,14 @@
 """Tables for people, on a terminal and in Markdown: accuracy and paired differences, in percent."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from sweep.report.names import method_name, split_control
-from sweep.report.statistics import Cell, Paired, cells, labels, leaders, paired, sparsities
+from sweep.report.statistics import Cell, Paired, by_label, cells, labels, leaders, paired, sparsities
 from sweep.report.trials import Panel
 from sweep.text import percent
+
+Line = Mapping[float, Cell]  # a method's cells by sparsity
 
 CAPTION = (
     "Final-epoch test accuracy in %: mean ± sample standard deviation (n runs that trained). "
@@ -69,10 +71,10 @@ def accuracy_table(panel: Panel) -> Table:
     """Methods as rows, sparsities as columns, final test accuracy in percent; the dense network above it."""
     found = cells(panel)
     columns = sparsities(found)
-    leading = leaders(found)
+    leading = {cell.key for cell in leaders(found)}
     rows = tuple(
-        (Entry(method_name(label)), *(_entry(_find(found, label, sparsity), leading) for sparsity in columns))
-        for label in labels(found)
+        (Entry(method_name(label)), *(_entry(its.get(sparsity), leading) for sparsity in columns))
+        for label, its in _lines(found).items()
     )
     notes = tuple(f"Dense: {accuracy_text(cell)}" for cell in found if cell.method == "dense")
     return Table(panel.title, notes, ("method", *map(percent, columns)), rows)
@@ -93,11 +95,11 @@ def sanity_table(panel: Panel) -> Table:
 def _differences(panel: Panel, heading: str, references: Mapping[str, str]) -> Table:
     """Rows of each method (the keys) against its reference."""
     found = cells(panel)
-    columns = sparsities(found)
+    columns, lines = sparsities(found), _lines(found)
     rows = tuple(
-        (Entry(method_name(label)), *(Entry(_difference(found, label, other, sparsity)) for sparsity in columns))
+        (Entry(method_name(label)), *(Entry(_difference(lines[label], lines[other], at)) for at in columns))
         for label, other in references.items()
-        if other in labels(found)
+        if other in lines
     )
     return Table(panel.title, (), (heading, *map(percent, columns)), rows)
 
@@ -126,14 +128,15 @@ def difference_text(difference: Paired) -> str:
     return f"{100 * difference.mean:+.2f}{spread} ({len(difference.differences)})"
 
 
-def _find(found: Iterable[Cell], label: str, sparsity: float) -> Cell | None:
-    return next((c for c in found if (c.method_label, c.sparsity) == (label, sparsity)), None)
+def _lines(found: Iterable[Cell]) -> dict[str, Line]:
+    """Every method's cells by sparsity, methods in order."""
+    return {label: {cell.sparsity: cell for cell in its} for label, its in by_label(found).items()}
 
 
-def _entry(cell: Cell | None, leading: Sequence[Cell]) -> Entry:
-    return Entry("–") if cell is None else Entry(accuracy_text(cell), cell in leading)
+def _entry(cell: Cell | None, leading: Container[tuple[str, float]]) -> Entry:
+    return Entry("–") if cell is None else Entry(accuracy_text(cell), cell.key in leading)
 
 
-def _difference(found: Sequence[Cell], label: str, reference: str, sparsity: float) -> str:
-    ours, theirs = _find(found, label, sparsity), _find(found, reference, sparsity)
+def _difference(line: Line, reference: Line, sparsity: float) -> str:
+    ours, theirs = line.get(sparsity), reference.get(sparsity)
     return "–" if ours is None or theirs is None else difference_text(paired(ours, theirs))

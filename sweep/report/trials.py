@@ -4,13 +4,16 @@ import dataclasses
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sweep.errors import InputError
 from sweep.records import COMPLETED, TrialRecord, trial_record
 from sweep.report.names import architecture_name, data_name, file_name
+from sweep.report.statistics import Cell, in_cells
 from sweep.store import Store
 from training.data_config import DataConfig
 
@@ -50,6 +53,11 @@ class Panel:
         """Number of classes, or None where no trial got so far as to know."""
         return next((trial.classes for trial in self.trials if trial.classes), None)
 
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """What :func:`sweep.report.statistics.cells` answers, made once for all tables and figures."""
+        return tuple(in_cells(self.trials))
+
     @property
     def epochs(self) -> int | None:
         """Of one training: a method may train more than once. None where no config says it."""
@@ -58,9 +66,12 @@ class Panel:
 
 
 def read(
-    stores: Sequence[Store], sweep: str | None = None, only: Collection[str] | None = None
+    stores: Sequence[Store],
+    sweep: str | None = None,
+    only: Collection[str] | None = None,
+    tables: Sequence[pa.Table] | None = None,
 ) -> list[tuple[Store, list[TrialRecord]]]:
-    """The trials of several stores, each once, beside the store that its records are taken from.
+    """The trials of several stores, each once and without its rounds, beside the store that they are taken from.
 
     A trial that lies in two stores is taken from the one where it completed; where that settles nothing, from
     the one where it was started last.
@@ -69,32 +80,62 @@ def read(
         sweep: only trials first run under this name. A sweep that found some of its trials in the store
             already has those under another name: to have all of them, name them by ``only``.
         only: trial ids.
+        tables: the stores' trials, where they have been read already.
 
     Raises:
         InputError: no completed trial among them, saying what to run.
     """
-    chosen = merge(store.trials() for store in stores)
-    asked = [entry for key, entry in sorted(chosen.items()) if only is None or key in only]
+    rows = [store.trials() for store in stores] if tables is None else tables
+    chosen = merge(rows if only is None else [among(table, only) for table in rows])
+    asked = [entry for _, entry in sorted(chosen.items())]
     kept = [(index, record) for index, record in asked if sweep is None or record.sweep == sweep]
     if not any(record.status == COMPLETED for _, record in kept):
         raise InputError(_nothing_to_report(stores, sweep, [r for _, r in asked], [r for _, r in kept]))
     return [(store, [record for index, record in kept if index == at]) for at, store in enumerate(stores)]
 
 
+class StoredRows:
+    """The rows of trials as the stores have them, each trial once: for what would take long as records."""
+
+    def __init__(self, tables: Sequence[pa.Table], sources: Sequence[tuple[Store, Sequence[TrialRecord]]]):
+        """``sources``: what :func:`read` chose of the tables."""
+        chosen = [[trial.trial_id for trial in trials] for _, trials in sources]
+        self._rows = pa.concat_tables(among(rows, names) for rows, names in zip(tables, chosen, strict=True))
+        self._places = {name: place for place, name in enumerate(self._rows["trial_id"].to_pylist())}
+
+    def of(self, trials: Iterable[TrialRecord], columns: Sequence[str]) -> pa.Table:
+        """Some columns of these trials, a row each, in their order."""
+        places = [self._places[trial.trial_id] for trial in trials]
+        return self._rows.select(columns).take(pa.array(places, pa.int64()))
+
+
 def merge(tables: Iterable[pa.Table]) -> dict[str, tuple[int, TrialRecord]]:
-    """Trial id -> (index of the table it is taken from, its record)."""
+    """Trial id -> (index of the table it is taken from, its record without rounds)."""
     best: dict[str, tuple[int, TrialRecord]] = {}
     for index, rows in enumerate(tables):
-        for record in from_table(rows):
+        for record in from_table(rows, rounds=False):
             held = best.get(record.trial_id)
             if held is None or _worth(record) > _worth(held[1]):
                 best[record.trial_id] = (index, record)
     return best
 
 
-def from_table(trials: pa.Table) -> list[TrialRecord]:
-    """The rows of a store's trials table as records."""
-    return [trial_record(row) for row in trials.to_pylist()]
+def from_table(trials: pa.Table, rounds: bool = True) -> list[TrialRecord]:
+    """The rows of a store's trials table as records.
+
+    Args:
+        trials: the table, or some of its columns.
+        rounds: with the rounds, of which a trial may have hundreds: they take longer than all else.
+    """
+    if rounds and "rounds" in trials.column_names:
+        return [trial_record(row) for row in trials.to_pylist()]
+    plain = [name for name in trials.column_names if name != "rounds"]
+    return [TrialRecord(**row) for row in trials.select(plain).to_pylist()]
+
+
+def among(rows: pa.Table, trial_ids: Iterable[str]) -> pa.Table:
+    """The rows of some trials."""
+    return rows.filter(pc.is_in(rows["trial_id"], pa.array(list(trial_ids), pa.string())))
 
 
 def panels(records: Iterable[TrialRecord]) -> list[Panel]:
@@ -122,22 +163,28 @@ def _worth(record: TrialRecord) -> tuple[bool, float]:
 
 def _by_setting(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:
     """Runs under different recipes are never averaged: group by the part of the config that is no axis."""
-    flat = {record.trial_id: _recipe(record) for record in records}
+    texts = [_recipe(record) for record in records]
+    flat = {text: _flat(text) for text in dict.fromkeys(texts)}
     keys = sorted({key for recipe in flat.values() for key in recipe})
     differ = [key for key in keys if len({recipe.get(key) for recipe in flat.values()}) > 1]
+    settings = {
+        text: ", ".join(f"{key}={recipe[key]}" for key in differ if key in recipe) for text, recipe in flat.items()
+    }
     groups: dict[str, list[TrialRecord]] = {}
-    for record in records:
-        recipe = flat[record.trial_id]
-        setting = ", ".join(f"{key}={recipe[key]}" for key in differ if key in recipe)
-        groups.setdefault(setting, []).append(record)
+    for record, text in zip(records, texts, strict=True):
+        groups.setdefault(settings[text], []).append(record)
     return groups
 
 
-def _recipe(record: TrialRecord) -> dict[str, str]:
-    """Dotted key -> value as text, for all of the config but the grid's axes and the way to the data."""
+def _recipe(record: TrialRecord) -> str:
+    """All of the config but the grid's axes, as JSON: thousands of trials share a few of them."""
     config = json.loads(record.config or "{}")
-    recipe = {key: value for key, value in config.items() if key not in _AXES}
-    return {key: value for key, value in leaves(recipe) if key not in _PLACES}
+    return json.dumps({key: value for key, value in config.items() if key not in _AXES})
+
+
+def _flat(recipe: str) -> dict[str, str]:
+    """Dotted key -> value as text, for all of a recipe but the way to the data."""
+    return {key: value for key, value in leaves(json.loads(recipe)) if key not in _PLACES}
 
 
 def leaves(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

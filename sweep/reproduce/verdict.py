@@ -1,14 +1,13 @@
 """The verdicts: each published number and each claim against the runs that the store has."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweep.config import SweepConfig
 from sweep.grid import expand, trial_id
 from sweep.report.names import architecture_name, data_name
 from sweep.report.statistics import cells
-from sweep.report.trials import Panel, from_table, panels
+from sweep.report.trials import Panel, among, from_table, panels
 from sweep.reproduce.interval import Interval, t_interval
 from sweep.reproduce.published import ABOVE, FAIL, PASS, Claim, Number
 from sweep.reproduce.samples import Sample, sample
@@ -77,15 +76,17 @@ def judge(reproduction: Reproduction, store: Store) -> list[Verdict]:
     Exact images and a lossy copy of them are judged apart, each under its own name.
     """
     sweep = reproduction.sweep
-    grid = {trial_id(trial) for trial in expand(sweep)}
-    records = [record for record in from_table(store.trials()) if record.trial_id in grid]
-    found = panels(records)
+    trials = expand(sweep)
+    asked: dict[str, Counter[tuple[str, float]]] = defaultdict(Counter)
+    for trial in trials:
+        asked[trial.architecture.label][trial.method_label, trial.sparsity] += 1
+    found = panels(from_table(among(store.trials(), map(trial_id, trials)), rounds=False))
     verdicts = []
     for architecture in dict.fromkeys(row.architecture for row in reproduction.rows):
         its: list[Panel | None] = [panel for panel in found if panel.architecture == architecture]
         absent = f"{data_name(sweep.data.name, None)}, {architecture_name(architecture)}"
         for panel in its or [None]:
-            samples = _samples(sweep, architecture, panel)
+            samples = _samples(asked[architecture], panel)
             rows = tuple(_row(row, samples) for row in reproduction.rows if row.architecture == architecture)
             verdicts.append(Verdict(panel.title if panel else absent, panel, rows))
     return verdicts
@@ -98,10 +99,9 @@ def _row(row: Number | Claim, samples: Samples) -> Row:
     )
 
 
-def _samples(sweep: SweepConfig, architecture: str, panel: Panel | None) -> Samples:
-    """What there is of every cell of the grid."""
-    asked = Counter((t.method_label, t.sparsity) for t in expand(sweep) if t.architecture.label == architecture)
-    have = {(cell.method_label, cell.sparsity): cell for cell in (cells(panel) if panel else ())}
+def _samples(asked: Mapping[tuple[str, float], int], panel: Panel | None) -> Samples:
+    """What there is of every cell of the grid, of which so many runs are asked for."""
+    have = {cell.key: cell for cell in (cells(panel) if panel else ())}
     return {key: sample(have.get(key), many) for key, many in asked.items()}
 
 
