@@ -1,20 +1,26 @@
-"""What MLflow shows of a trial: pure functions of its records, so that every export of a trial is the same."""
+"""What MLflow shows of a trial: pure functions of its records, so that every export of a trial is the same.
+
+Configs are plain values, as they are stored: nothing that they name is looked up or imported.
+"""
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sweep.config import SweepConfig, TrialConfig
+from sweep.config import canonical, stored_identity
 from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, TrialRecord, numbers
-from sweep.text import percent
+from sweep.text import percent, redacted
 
 AXES = ("data", "architecture", "method", "sparsity", "seed")
 ALWAYS = ("training.epochs", "training.batch_size", "training.learning_rate")
 NO_METRICS = {"sparsity", "seed", "classes", "threads", "git_dirty", "epochs"}  # parameters, steps and provenance
 LAYER_COLUMNS = ["tensor", "density", "effective_density"]
+OUTCOME_COLUMNS = ["trial_id", "status", "outcome", "started"]  # of the store's rows, that name an outcome
 
+Config = Mapping[str, Any]
 
 OUTCOME = [name for name in numbers(TrialRecord) if name not in {*NO_METRICS, *numbers(EpochRecord)}]
 
@@ -29,9 +35,10 @@ def run_status(record: TrialRecord) -> str:
     return {COMPLETED: "FINISHED", INTERRUPTED: "KILLED"}.get(record.status, "FAILED")
 
 
-def outcome(record: TrialRecord) -> str:
-    """Names one outcome of a trial: a second run of it has another."""
-    return f"{record.status} {record.started.isoformat() if record.started else '-'}"
+def outcome(row: Mapping[str, Any]) -> str:
+    """Names one outcome of a trial, given :data:`OUTCOME_COLUMNS` of it: a second run of it has another."""
+    began = row["started"].isoformat() if row["started"] else "-"
+    return f"{row['status']} {row['outcome'] or began}"  # stores of earlier versions have no names for outcomes
 
 
 def times(record: TrialRecord) -> tuple[int | None, int | None]:
@@ -53,23 +60,23 @@ def tags(record: TrialRecord) -> dict[str, str]:
         "sweep.commit": record.git_commit,
         "mlflow.source.git.commit": record.git_commit,
         "sweep.status": record.status,
-        "sweep.outcome": outcome(record),
+        "sweep.outcome": outcome(vars(record)),
         "sweep.error": f"{record.error_type}: {record.error_message}"[:1000] if record.error_type else None,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: redacted(value) for name, value in found.items() if value is not None}
 
 
-def params(record: TrialRecord, differing: Iterable[str]) -> dict[str, str]:
+def params(config: Config, differing: Iterable[str]) -> dict[str, str]:
     """The grid's axes, the first questions about training, and the settings named in ``differing``."""
-    values = _flat(json.loads(record.config))
-    return {name: str(values[name]) for name in (*AXES, *ALWAYS, *differing) if name in values}
+    values = _flat(config)
+    return {name: redacted(str(values[name])) for name in (*AXES, *ALWAYS, *differing) if name in values}
 
 
-def differing(trials: Iterable[TrialConfig]) -> list[str]:
-    """Names of the settings that are not the same for all trials."""
-    configs = [_flat(trial.identity()) for trial in trials]
-    names = dict.fromkeys(name for config in configs for name in config)
-    return [name for name in names if len({str(config.get(name)) for config in configs}) > 1]
+def differing(configs: Iterable[Config]) -> list[str]:
+    """Names of the settings that are not the same for all of these trials."""
+    found = [{name: canonical(value) for name, value in _flat(_identity(config)).items()} for config in configs]
+    names = dict.fromkeys(name for values in found for name in values)
+    return [name for name in names if len({values.get(name) for values in found}) > 1]
 
 
 def metrics(
@@ -92,7 +99,7 @@ def metrics(
     for layer in layers:
         for name in LAYER_COLUMNS[1:]:
             if layer[name] is not None:
-                yield f"{name}/{layer['tensor'].removesuffix('.weight')}", layer[name], end or 0, record.epochs
+                yield f"{name}/{_metric_name(layer['tensor'])}", layer[name], end or 0, record.epochs
     for name in OUTCOME:
         value = getattr(record, name)
         if value is not None:
@@ -105,16 +112,32 @@ def _each(record: Any, prefix: str, clock: int, step: int, left_out: Sequence[st
             yield prefix + name, float(value), clock, step
 
 
-def config_json(sweep: SweepConfig) -> str:
-    """The sweep's config, without the way to MLflow, which may hold a password."""
-    config = dataclasses.asdict(sweep)
-    for axis in ("architecture", "method"):
-        config["grid"][axis] = [choice.as_dict() for choice in getattr(sweep.grid, axis)]
-    del config["tracking"]
-    return json.dumps(config, indent=2)
+def config_json(config: Config) -> str:
+    """A sweep's config for people, without secrets."""
+    return json.dumps(_without_secrets(config), indent=2)
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_secrets(item) for item in value]
+    return redacted(value) if isinstance(value, str) else value
+
+
+def _metric_name(tensor: str) -> str:
+    """The tensor's, with nothing in it that MLflow takes for no name: modules in a ModuleDict are called anything."""
+    return re.sub(r"[^\w./ -]", "_", tensor.removesuffix(".weight"))[:200]
+
+
+def _identity(config: Config) -> Config:
+    try:
+        return stored_identity(config)
+    except KeyError:  # of a version with other fields: then all of them
+        return config
+
+
+def _flat(config: Config, prefix: str = "") -> dict[str, Any]:
     """``{"method": {"name": "force", "rounds": 60}}`` -> ``{"method": "force", "method.rounds": 60}``."""
     flat: dict[str, Any] = {}
     for key, value in config.items():

@@ -1,154 +1,284 @@
-"""A sweep's experiment in MLflow, through MlflowClient alone: nothing global, one thread."""
+"""A sweep's experiment in MLflow: made level with the store, told by the store alone."""
 
-import logging
+import hashlib
 import os
-import re
-from collections.abc import Iterable, Iterator
-from itertools import islice
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from sweep.config import SweepConfig
-from sweep.grid import expand, trial_id
 from sweep.records import EpochRecord, TrialRecord, trial_record
 from sweep.store import Store
-from sweep.tracking import content
+from sweep.store.leases import Leases
+from sweep.tracking import content, runs
+from sweep.tracking.client import EXISTS, REFUSED, Away, Client
+from sweep.tracking.places import artifact_folder
+from sweep.tracking.runs import Shown, shown
 
-if TYPE_CHECKING:
-    from mlflow.entities import Run
-
-ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by default a call to a dead server takes four minutes
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
-METRICS_A_CALL = 1000  # that log_batch takes
-PARAMS_A_CALL = 100
+METRICS_A_CALL, PARAMS_A_CALL = 900, 100  # log_batch takes 1000 things, and so many parameters of them
+RUNS_A_PAGE = 1000
+TRIALS_A_READ = 256  # whose epochs and layers are read at once: each reading lists folders
+FEW = 8  # trials whose runs are asked for one by one, rather than listing the whole experiment's
 
 T = TypeVar("T")
+Tell = Callable[[int, int], None]  # trials exported so far, of how many
 
 
-def redacted(text: str) -> str:
-    """``text`` without the user names and passwords of the URLs in it."""
-    return re.sub(r"://[^/@\s]+@", "://***@", text)
+@dataclass(frozen=True)
+class Tally:
+    """What came of making MLflow level.
 
+    Attributes:
+        exported: trials that it lacked, or showed differently, and shows now.
+        level: trials that it showed as they are.
+        busy: trials that a running launch seems to be exporting just now, and that were left to it.
+    """
 
-def is_server(uri: str) -> bool:
-    """Whether a tracking URI is a server's, rather than a database's."""
-    return uri.startswith(("http://", "https://"))
+    exported: int = 0
+    level: int = 0
+    busy: int = 0
 
 
 class Mirror:
-    """A sweep's experiment. Every method may raise whatever MLflow raises."""
+    """A sweep's experiment. Every method may raise :class:`Away`; what was done by then stays done.
 
-    def __init__(self, sweep: SweepConfig, store: Store, uri: str):
-        self.uri = uri
-        self._sweep, self._store = sweep, store
-        self._trials = {trial_id(trial): trial for trial in expand(sweep)}
-        self._differing = content.differing(self._trials.values())
-        self._client: Any = None
-        self._experiment = ""
-        self._runs: dict[str, Run] = {}  # by trial id
+    It keeps nothing in mind about runs but ``is_shown``: others may write to the same experiment at any time.
 
-    def open(self) -> None:
-        """Connect and learn which runs there are, once. Creates database and experiment where there are none."""
-        if self._client is not None:
-            return
-        client = _client(self.uri)
-        name = self._sweep.name
-        experiment = client.get_experiment_by_name(name)
-        if experiment is None:
-            self._experiment = client.create_experiment(name, artifact_location=self._artifact_location())
-        else:
-            self._experiment = experiment.experiment_id
-            if experiment.lifecycle_stage == "deleted":
-                client.restore_experiment(self._experiment)
-        tagged = [(run.data.tags, run) for run in _all_runs(client, self._experiment)]
-        self._runs = {tags["sweep.trial_id"]: run for tags, run in tagged if "sweep.trial_id" in tags}
-        own = [run for tags, run in tagged if tags.get("sweep.kind") == "sweep"]
-        self._own_run = own[0].info.run_id if own else self._make_own_run(client)
-        self._client = client
+    Attributes:
+        is_shown: trials that have been exported, or were found to be shown as they are.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        trials: Mapping[str, content.Config],
+        store: Store,
+        client: Client,
+        config: content.Config | None = None,
+    ):
+        """
+        Args:
+            name: of the sweep.
+            trials: configs by trial id, plain values as they are stored.
+            store: what is to be shown.
+            client: the way to MLflow.
+            config: of the sweep, plain values, if it is known.
+        """
+        self.name, self.is_shown = name, set[str]()
+        self._trials, self._store, self._client, self._config = trials, store, client, config
+        self._differing = content.differing(trials.values())
+        self._me = uuid.uuid4().hex
+        self._experiment: str | None = None
+
+    def level(self, among: Collection[str] | None = None, tell: Tell = lambda done, total: None) -> Tally:
+        """Export what the store has of these trials, or of all, and MLflow lacks or shows differently. Once each.
+
+        Of several runs of a trial, all but one are deleted, and so are those whose writer has died.
+        """
+        self._open()
+        wanted = self._outcomes(self._trials if among is None else among)
+        found = self._look(wanted)
+        level, lacking, busy = self._sorted(wanted, found)
+        for done, record in enumerate(self._export(lacking), start=1):
+            wanted[record.trial_id] = content.outcome(vars(record))  # by now another, maybe
+            self._delete(found.get(record.trial_id, ()))
+            tell(done, len(lacking))
+        amended = [name for name in level if self._add_params(found[name], wanted[name])]
+        self._tidy(found | self._look(lacking), wanted)
+        self.is_shown.update(level, lacking)
+        return Tally(len(lacking) + len(amended), len(level) - len(amended), len(busy))
+
+    def add_artifacts(self, paths: Iterable[Path]) -> None:
+        """Put the sweep's config and these files into its own run, in the place of earlier ones of their names.
+
+        They may have another way to MLflow than all the rest, which fails alone: a bucket, say.
+        """
+        self._open()
+        self._on_own_run(lambda own: self._put(own, paths))
 
     def close(self) -> None:
         """Forget the connection and what was learned."""
-        self._client, self._runs = None, {}
+        self._client.disconnect()
+        self._experiment = None
+        self.is_shown.clear()
 
-    def catch_up(self) -> None:
-        """Export the outcomes of this sweep's trials that are in the store and not in MLflow."""
-        for row in self._store.trials().to_pylist():
-            if row["trial_id"] in self._trials:
-                self.export(trial_record(row))
+    # the experiment
 
-    def export(self, record: TrialRecord) -> None:
-        """Write one trial's run, once: where MLflow shows another outcome, or half of one, that is replaced."""
+    def _open(self) -> None:
+        """Connect, once. Creates database and experiment where there are none."""
+        if self._experiment is not None:
+            return
+        experiment = self._client.get_experiment_by_name(self.name) or self._make_experiment()
+        if experiment.lifecycle_stage == "deleted":
+            self._client.restore_experiment(experiment.experiment_id)
+        self._experiment = experiment.experiment_id
+
+    def _make_experiment(self) -> Any:
+        try:
+            self._client.create_experiment(
+                self.name, artifact_location=artifact_folder(self._client.uri, self._store, self.name)
+            )
+        except Away as error:
+            if error.code != EXISTS:  # another launch has been quicker
+                raise
+        return self._client.get_experiment_by_name(self.name)
+
+    def _on_own_run(self, do: Callable[[Shown], Any]) -> None:
+        """Do something to the run of the sweep itself."""
+        try:
+            do(self._own_run())
+        except Away as error:
+            if error.code != REFUSED:
+                raise
+            do(self._own_run())  # another launch made one at the same time, and has deleted ours
+
+    def _put(self, own: Shown, paths: Iterable[Path]) -> None:
+        for path in paths:
+            self._client.log_artifact(own.run_id, str(path))
+        if self._config is None:
+            return
+        text = content.config_json(self._config)
+        mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+        if own.tags.get(runs.CONFIG) != mark:
+            self._client.log_text(own.run_id, text, "config.json")
+            self._client.set_tag(own.run_id, runs.CONFIG, mark)
+
+    def _own_run(self) -> Shown:
+        """The run of the sweep itself, made if there is none: the first, where two launches made one each."""
+        found = self._own_runs()
+        if not found:
+            tags = {runs.KIND: "sweep", "sweep.name": self.name, **self._writer()}
+            self._client.create_run(self._experiment, tags=tags, run_name=f"sweep {self.name}")
+            found = self._own_runs()
+        self._delete(found[1:])
+        if found[0].is_half_written:
+            self._client.set_terminated(found[0].run_id)
+        return found[0]
+
+    def _own_runs(self) -> list[Shown]:
+        return sorted(self._search(f"tags.`{runs.KIND}` = 'sweep'"), key=lambda run: (run.start, run.run_id))
+
+    # what there is
+
+    def _outcomes(self, names: Collection[str]) -> dict[str, str]:
+        """The outcomes that the store has of these trials."""
+        rows = self._store.trials(names, content.OUTCOME_COLUMNS).to_pylist()
+        return {row["trial_id"]: content.outcome(row) for row in rows}
+
+    def _sorted(
+        self, wanted: Mapping[str, str], found: Mapping[str, list[Shown]]
+    ) -> tuple[list[str], list[str], list[str]]:
+        """Trials that are shown as they are, those that are not, and those that another launch is exporting."""
+        level, lacking, busy = [], [], []
+        for name, outcome in wanted.items():
+            of_trial = found.get(name, [])
+            if any(run.shows(outcome) for run in of_trial):
+                level.append(name)
+            elif any(self._is_others(run) for run in of_trial):
+                busy.append(name)
+            else:
+                lacking.append(name)
+        return level, lacking, busy
+
+    def _look(self, names: Collection[str]) -> dict[str, list[Shown]]:
+        """The runs of these trials; maybe of others too."""
+        if len(names) <= FEW:
+            return runs.by_trial(run for name in names for run in self._search(f"tags.`{runs.TRIAL}` = '{name}'"))
+        return runs.by_trial(self._search(""))
+
+    def _search(self, condition: str) -> list[Shown]:
+        found: list[Shown] = []
+        token, more = None, True
+        while more:
+            page = self._client.search_runs([self._experiment], condition, max_results=RUNS_A_PAGE, page_token=token)
+            found += map(shown, page)
+            token, more = page.token, bool(page.token)
+        return found
+
+    def _is_others(self, run: Shown) -> bool:
+        """Whether another launch seems to be writing the run just now. One that has died is not."""
+        return run.is_half_written and not self._is_mine(run) and run.age < runs.YOUNG_SECONDS and self._others_live()
+
+    def _is_mine(self, run: Shown) -> bool:
+        return run.tags.get(runs.EXPORTER) == self._me
+
+    def _others_live(self) -> bool:
+        living = Leases(self._store.files).living()
+        return any(not (launch.is_here and launch.pid == os.getpid()) for launch in living)
+
+    # what is written
+
+    def _export(self, names: list[str]) -> Iterator[TrialRecord]:
+        """Write a run a trial. Yields what each shows, as soon as it is whole."""
+        for some in _pieces(names, TRIALS_A_READ):
+            records = [trial_record(row) for row in self._store.trials(some).to_pylist()]
+            epochs = _by_trial(self._store.epochs(some).to_pylist())
+            layers = _by_trial(self._store.masks(some, ["trial_id", *content.LAYER_COLUMNS]).to_pylist())
+            for record in records:
+                self._write(record, epochs.get(record.trial_id, []), layers.get(record.trial_id, []))
+                yield record
+
+    def _write(self, record: TrialRecord, epochs: list[dict[str, Any]], layers: list[dict[str, Any]]) -> None:
+        """One trial's run: ``RUNNING`` until all of it is there."""
+        start, end = content.times(record)
+        tags = content.tags(record) | self._writer()
+        run = self._client.create_run(self._experiment, start, tags, run_name=content.title(record))
+        name: str = run.info.run_id
+        by_epoch = sorted((EpochRecord(**row) for row in epochs), key=lambda epoch: epoch.epoch)
+        try:
+            self._fill(name, record, list(content.metrics(record, by_epoch, layers)))
+            self._client.set_terminated(name, content.run_status(record), end)
+        except Away as error:
+            if error.code != REFUSED or self._client.get_run(name).info.lifecycle_stage != "deleted":
+                raise  # else another, who took its writer for dead, shows the trial in its place
+
+    def _fill(self, run: str, record: TrialRecord, metrics: list[tuple[str, float, int, int]]) -> None:
         from mlflow.entities import Metric, Param
 
-        old = self._runs.get(record.trial_id)
-        if old is not None:
-            if old.info.status != "RUNNING" and old.data.tags.get("sweep.outcome") == content.outcome(record):
-                return
-            self._client.delete_run(old.info.run_id)
-        start, end = content.times(record)
-        run = self._client.create_run(self._experiment, start, content.tags(record), run_name=content.title(record))
-        params = [Param(*param) for param in content.params(record, self._differing).items()]
-        layers = self._store.masks([record.trial_id], content.LAYER_COLUMNS).to_pylist()
-        metrics = [Metric(*metric) for metric in content.metrics(record, self._epochs(record), layers)]
-        for some_params in _pieces(params, PARAMS_A_CALL):
-            self._client.log_batch(run.info.run_id, params=some_params)
-        for some_metrics in _pieces(metrics, METRICS_A_CALL):
-            self._client.log_batch(run.info.run_id, metrics=some_metrics)
-        self._client.set_terminated(run.info.run_id, content.run_status(record), end)
-        self._runs[record.trial_id] = self._client.get_run(run.info.run_id)
+        named = content.params(self._trials[record.trial_id], self._differing)
+        params = _pieces([Param(*param) for param in named.items()], PARAMS_A_CALL)
+        values = _pieces([Metric(*metric) for metric in metrics], METRICS_A_CALL)
+        for some_params, some_values in zip_longest(params, values, fillvalue=()):  # of most trials, all in one call
+            self._client.log_batch(run, metrics=some_values, params=some_params)
 
-    def add_artifacts(self, paths: Iterable[Path]) -> None:
-        """Put the sweep's config and these files into its own run."""
-        self._client.log_text(self._own_run, content.config_json(self._sweep), "config.json")
-        for path in paths:
-            self._client.log_artifact(self._own_run, str(path))
+    def _writer(self) -> dict[str, str]:
+        return {runs.EXPORTER: self._me, runs.BEGAN: str(int(time.time() * 1000))}
 
-    def _make_own_run(self, client: Any) -> str:
-        tags = {"sweep.kind": "sweep", "sweep.name": self._sweep.name}
-        run = client.create_run(self._experiment, tags=tags, run_name=f"sweep {self._sweep.name}")
-        client.set_terminated(run.info.run_id)
-        return str(run.info.run_id)
+    def _add_params(self, found: list[Shown], outcome: str) -> bool:
+        """Say what has come to differ between trials since the run was written. Returns whether anything has."""
+        from mlflow.entities import Param
 
-    def _artifact_location(self) -> str | None:
-        """An absolute folder beside the database; a server has a place of its own."""
-        if is_server(self.uri):
-            return None
-        file = re.fullmatch(r"sqlite:///(/.+)", self.uri)
-        folder = Path(file[1]).parent if file else (self._store.local or Path.cwd()).absolute()
-        return (folder / "mlflow-artifacts" / self._sweep.name).as_uri()
+        run = runs.best_first(found, outcome)[0]
+        params = content.params(self._trials[run.tags[runs.TRIAL]], self._differing)
+        missing = [Param(name, value) for name, value in params.items() if name not in run.params]
+        for some in _pieces(missing, PARAMS_A_CALL):
+            self._client.log_batch(run.run_id, params=some)
+        return bool(missing)
 
-    def _epochs(self, record: TrialRecord) -> list[EpochRecord]:
-        if not record.epochs:
-            return []
-        rows = self._store.epochs([record.trial_id]).to_pylist()
-        return sorted((EpochRecord(**row) for row in rows), key=lambda epoch: epoch.epoch)
+    # what is deleted
+
+    def _tidy(self, found: Mapping[str, list[Shown]], wanted: Mapping[str, str]) -> None:
+        """Leave one run a trial, and none that nobody ends."""
+        for name, of_trial in found.items():
+            if name in wanted:
+                self._delete(runs.best_first(of_trial, wanted[name])[1:])
+            else:  # of another store, maybe, whose launches cannot be seen from here
+                self._delete(run for run in of_trial if run.is_half_written and run.age > runs.FORGOTTEN_SECONDS)
+
+    def _delete(self, found: Iterable[Shown]) -> None:
+        for run in found:
+            if not self._is_others(run):
+                self._client.delete_run(run.run_id)
 
 
-def _client(uri: str) -> Any:
-    """A client with short time limits, that prints nothing."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    import mlflow  # takes more than a second, so not before it is needed
-
-    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    if uri.startswith("sqlite:////"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-def _all_runs(client: Any, experiment: str) -> "Iterator[Run]":
-    token = None
-    while True:
-        page = client.search_runs([experiment], max_results=1000, page_token=token)
-        yield from page
-        if not (token := page.token):
-            return
+def _by_trial(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["trial_id"], []).append(row)
+    return found
 
 
 def _pieces(items: list[T], size: int) -> Iterator[list[T]]:

@@ -17,7 +17,6 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from sweep import tracking
 from sweep.config import SweepConfig, TrialConfig, read_sweep
 from sweep.errors import InputError
 from sweep.grid import expand, title, trial_id
@@ -25,7 +24,7 @@ from sweep.recording import describe
 from sweep.records import EpochRecord, MaskRecord, Outcome, RoundRecord, TrialRecord
 from sweep.store import Store
 from sweep.tracking import Exporter, default_uri, ui_command
-from sweep.tracking.mirror import redacted
+from sweep.tracking.client import Client
 
 CONFIG = """
 name: mirrored
@@ -68,10 +67,11 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> First:
     (folder / "first.yaml").write_text(CONFIG.replace("mirrored", "first"))
     script = """
 from sweep.config import read_sweep
+from sweep.grid import expand, trial_id
 from sweep.store import Store
 from sweep.tracking import Exporter
 sweep = read_sweep("first.yaml", ["store=results"])
-with Exporter(sweep, Store(sweep.store)) as exporter:
+with Exporter(sweep, {trial_id(trial): trial for trial in expand(sweep)}, Store(sweep.store)) as exporter:
     exporter.add_artifacts([])
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=90, cwd=folder)
@@ -95,9 +95,11 @@ def runs_of(uri: str, experiment: str) -> list[Any]:
 
 
 def client_of(uri: str) -> Any:
-    from sweep.tracking.mirror import _client
+    return Client(uri)
 
-    return _client(uri)
+
+def exporter_of(sweep: SweepConfig, store: Store) -> Exporter:
+    return Exporter(sweep, {trial_id(trial): trial for trial in expand(sweep)}, store)
 
 
 def trial_runs(uri: str) -> dict[str, Any]:
@@ -123,7 +125,7 @@ def outcome(trial: TrialConfig, status: str = "completed", started: int = 0, **f
 
 def export(sweep: SweepConfig, store: Store, *outcomes: Outcome) -> None:
     """As an engine would: store, then tell."""
-    with Exporter(sweep, store) as exporter:
+    with exporter_of(sweep, store) as exporter:
         for each in outcomes:
             exporter.finished(store.write(each))
 
@@ -211,25 +213,39 @@ def test_status_is_shown(sweep: SweepConfig, store: Store, database: str, status
     assert run.data.tags.get("sweep.error") == ("ValueError: no" if status == "failed" else None)
 
 
+def export_again(sweep: SweepConfig, store: Store) -> None:
+    """As the next launch would."""
+    with exporter_of(sweep, store) as exporter:
+        exporter.started(expand(sweep)[0])
+
+
 def test_a_second_export_writes_nothing_and_a_new_outcome_replaces(
     sweep: SweepConfig, store: Store, database: str
 ) -> None:
     one, two = expand(sweep)[:2]
     export(sweep, store, outcome(one), outcome(two, "failed"))
     before = {name: run.info.run_id for name, run in trial_runs(database).items()}
-    export(sweep, store, outcome(one), outcome(two, "completed", started=30))
+    export_again(sweep, store)
+    assert {name: run.info.run_id for name, run in trial_runs(database).items()} == before
+    export(sweep, store, outcome(two, "completed"))  # it started when the other did: outcomes have names of their own
     after = trial_runs(database)
     assert after[trial_id(one)].info.run_id == before[trial_id(one)]
     assert after[trial_id(two)].info.run_id != before[trial_id(two)]
     assert after[trial_id(two)].info.status == "FINISHED"
 
 
-def test_a_half_written_run_is_written_again(sweep: SweepConfig, store: Store, database: str) -> None:
+def test_what_the_store_did_not_take_is_not_shown(sweep: SweepConfig, store: Store, database: str) -> None:
     trial = expand(sweep)[0]
-    export(sweep, store, outcome(trial))
+    export(sweep, store, outcome(trial), outcome(trial, "failed"))
+    (run,) = trial_runs(database).values()
+    assert run.data.tags["sweep.status"] == store.statuses()[trial_id(trial)] == "completed"
+
+
+def test_a_half_written_run_is_written_again(sweep: SweepConfig, store: Store, database: str) -> None:
+    export(sweep, store, outcome(expand(sweep)[0]))
     (run,) = trial_runs(database).values()
     client_of(database).update_run(run.info.run_id, status="RUNNING")
-    export(sweep, store, outcome(trial))
+    export_again(sweep, store)
     (again,) = trial_runs(database).values()
     assert again.info.run_id != run.info.run_id and again.info.status == "FINISHED"
 
@@ -238,9 +254,44 @@ def test_a_launch_exports_what_earlier_ones_left_out(sweep: SweepConfig, store: 
     trials = expand(sweep)
     for trial in trials[:3]:
         store.write(outcome(trial))
-    store.write(outcome(replace(trials[0], seed=99)))  # of another sweep
+    earlier, others = (
+        outcome(replace(trials[0], seed=seed), sweep=name) for seed, name in ((98, "mirrored"), (99, "x"))
+    )
+    store.write(earlier)  # of a larger grid under the same name
+    store.write(others)
     export(sweep, store, outcome(trials[3]))
-    assert set(trial_runs(database)) == {trial_id(trial) for trial in trials[:4]}
+    assert set(trial_runs(database)) == {earlier.trial.trial_id, *map(trial_id, trials[:4])}
+
+
+def test_what_comes_to_differ_between_trials_is_added_to_older_runs(
+    sweep: SweepConfig, store: Store, database: str
+) -> None:
+    one, two = expand(sweep)[0], replace(expand(sweep)[0], training=replace(expand(sweep)[0].training, momentum=0.5))
+    export(sweep, store, outcome(one))
+    (before,) = trial_runs(database).values()
+    assert "training.momentum" not in before.data.params
+    store.write(outcome(two))
+    export_again(sweep, store)
+    after = trial_runs(database)
+    assert after[trial_id(one)].info.run_id == before.info.run_id
+    assert {name: run.data.params["training.momentum"] for name, run in after.items()} == {
+        trial_id(one): "0.9",
+        trial_id(two): "0.5",
+    }
+
+
+def test_trials_that_another_launch_ends_are_exported_at_the_end(
+    sweep: SweepConfig, store: Store, database: str
+) -> None:
+    one, two = expand(sweep)[:2]
+    with exporter_of(sweep, store) as exporter:
+        exporter.finished(store.write(outcome(one)))
+        while trial_id(one) not in trial_runs(database):
+            time.sleep(0.05)
+        time.sleep(0.5)  # it is told of nothing more, and waits
+        store.write(outcome(two))
+        exporter.add_artifacts([])
+    assert set(trial_runs(database)) == {trial_id(one), trial_id(two)}
 
 
 def test_the_sweep_has_one_run_of_its_own_with_config_and_figures(
@@ -249,7 +300,7 @@ def test_the_sweep_has_one_run_of_its_own_with_config_and_figures(
     figure = tmp_path / "figure.svg"
     for text in ("first", "second"):
         figure.write_text(text)
-        with Exporter(sweep, store) as exporter:
+        with exporter_of(sweep, store) as exporter:
             exporter.add_artifacts([figure])
     (run,) = runs_of(database, "mirrored")
     assert run.data.tags["sweep.kind"] == "sweep" and run.info.status == "FINISHED"
@@ -269,7 +320,7 @@ def test_metrics_of_many_epochs_go_in_pieces(sweep: SweepConfig, store: Store, d
 
 
 def test_nothing_is_written_before_a_trial_starts(sweep: SweepConfig, store: Store, tmp_path: Path) -> None:
-    with Exporter(sweep, store):
+    with exporter_of(sweep, store):
         pass
     assert not (tmp_path / "results").exists()
 
@@ -278,7 +329,6 @@ def test_no_password_is_shown(sweep: SweepConfig, store: Store, caplog: pytest.L
     hidden = replace(sweep, tracking=replace(sweep.tracking, uri="http://me:secret@127.0.0.1:1/x"))
     export(hidden, store, outcome(expand(sweep)[0]))
     assert "http://***@127.0.0.1:1/x" in caplog.text and "secret" not in caplog.text
-    assert redacted("a://u:p@h b://h/x@y") == "a://***@h b://h/x@y"
 
 
 def test_ui_is_for_this_machine_and_for_databases_only() -> None:
@@ -331,7 +381,7 @@ def test_a_server_that_dies_is_given_up_quickly_and_caught_up_with_later(
     uri, process = server
     remote = replace(sweep, tracking=replace(sweep.tracking, uri=uri))
     trials = expand(sweep)
-    with Exporter(remote, store) as exporter:
+    with exporter_of(remote, store) as exporter:
         exporter.finished(store.write(outcome(trials[0])))
         deadline = time.monotonic() + 30
         while trial_id(trials[0]) not in trial_runs(uri):
@@ -346,8 +396,9 @@ def test_a_server_that_dies_is_given_up_quickly_and_caught_up_with_later(
         with caplog.at_level(logging.WARNING):
             exporter.close()
         assert time.monotonic() - begin < 15.0
-    (warning,) = [record for record in caplog.records if record.name == tracking.logger.name]
-    assert "launch it again" in warning.getMessage()
-    with Exporter(sweep, store) as exporter:  # to the server's own database, as the next launch would
+    warnings = [record.getMessage() for record in caplog.records if record.name == "sweep.tracking"]
+    assert len(warnings) == 2, "one when it dies, one at the end"
+    assert all(f"sweep sync {store.name}" in warning for warning in warnings)
+    with exporter_of(sweep, store) as exporter:  # to the server's own database, as the next launch would
         exporter.started(trials[0])
     assert set(trial_runs(database)) == {trial_id(trial) for trial in trials}
