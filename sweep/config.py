@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,8 +25,10 @@ from sweep.axes import (
 )
 from sweep.errors import InputError
 from sweep.source import Node, override, plain, read_yaml
+from sweep.text import redacted
 from training import data as datasets
 from training.data import DataConfig
+from training.data_config import check_path
 from training.recipe import TrainConfig
 from training.suggest import suggest
 
@@ -39,7 +42,9 @@ class Compute:
         gpus_per_trial: GPUs a trial takes; 0.25 packs four trials on one card, 0 trains on the CPU.
         compact: train the smaller network that a mask leaves, where that pays (``pruning.compaction``): the same
             function and training, floating-point sums in another order.
-        max_failures: how often a trial lost with its worker or node is started again.
+        max_failures: how often a trial that fails, or takes its process down, is tried again. What is lost with its
+            machine starts again whatever this says.
+        checkpoint_minutes: between two checkpoints of one epoch, where it takes longer; after each epoch there is one.
         cluster: a name for the records; default the host name.
     """
 
@@ -47,15 +52,18 @@ class Compute:
     gpus_per_trial: float = 0.0
     compact: bool = True
     max_failures: int = 3
+    checkpoint_minutes: float = 10.0
     cluster: str | None = None
 
     def __post_init__(self) -> None:
         if self.cpus_per_trial < 1:
             raise ValueError(f"cpus_per_trial: must be at least 1, not {self.cpus_per_trial}")
-        if self.gpus_per_trial < 0:
-            raise ValueError(f"gpus_per_trial: must not be negative, not {self.gpus_per_trial}")
+        if not 0 <= self.gpus_per_trial < math.inf:
+            raise ValueError(f"gpus_per_trial: must be 0 or more and finite, not {self.gpus_per_trial}")
         if self.gpus_per_trial > 1 and self.gpus_per_trial != int(self.gpus_per_trial):
             raise ValueError(f"gpus_per_trial: a share of one GPU or whole ones, not {self.gpus_per_trial}")
+        if not self.checkpoint_minutes > 0:
+            raise ValueError(f"checkpoint_minutes: must be above 0, not {self.checkpoint_minutes}")
         if self.max_failures < 0:
             raise ValueError(f"max_failures: must not be negative, not {self.max_failures}")
 
@@ -80,6 +88,16 @@ class SweepConfig:
     compute: Compute = field(default_factory=Compute)
     store: str = "results"
     tracking: Tracking = field(default_factory=Tracking)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole config but its store in plain values, without secrets; :func:`sweep_from` reads it back."""
+        config = dataclasses.asdict(self)
+        for axis in ("architecture", "method"):
+            config["grid"][axis] = [choice.as_dict() for choice in getattr(self.grid, axis)]
+        del config["store"]
+        if self.tracking.uri != redacted(self.tracking.uri or ""):
+            config["tracking"]["uri"] = None
+        return config
 
 
 @dataclass(frozen=True)
@@ -130,14 +148,25 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
+def stored_identity(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What :meth:`TrialConfig.identity` says of the trial that :meth:`TrialConfig.as_dict` wrote down.
+
+    Told by the text alone: nothing that the config names is looked up or imported.
+    """
+    fields = {f.name: f for f in dataclasses.fields(DataConfig)}
+    data = {name: value for name, value in values["data"].items() if _names_a_trial(fields[name], value)}
+    return {**values, "data": data}
+
+
+def _names_a_trial(field: dataclasses.Field[Any], value: Any) -> bool:
+    kind = field.metadata.get("identity", True)
+    return kind is True or (kind == "unless default" and value != field.default)
+
+
 def _identity(config: Any) -> dict[str, Any]:
     """Fields that name a trial. Those that came later do so unless they are at their default: no older name moves."""
-    found = {}
-    for f in dataclasses.fields(config):
-        value, kind = getattr(config, f.name), f.metadata.get("identity", True)
-        if kind is True or (kind == "unless default" and value != f.default):
-            found[f.name] = value
-    return found
+    fields = [(f, getattr(config, f.name)) for f in dataclasses.fields(config)]
+    return {f.name: value for f, value in fields if _names_a_trial(f, value)}
 
 
 def read_sweep(path: str | Path, settings: Iterable[str] = ()) -> SweepConfig:
@@ -163,8 +192,14 @@ def sweep_from(root: Node, default_name: str = "sweep") -> SweepConfig:
             raise root.error(key, "is missing: every sweep has 'data' and 'grid'")
     parts = {key: _part(key, node) for key, node in root.value.items()}
     config = SweepConfig(**{"name": default_name, **parts})
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", config.name):
-        raise root.value["name"].error("name", f"letters, digits, '.', '_' and '-' only, not {config.name!r}")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", config.name):  # it names folders, too
+        said = "" if "name" in root.value else ", as the file is called; set it in the file"
+        message = f"letters, digits, '.', '_' and '-' only, at most 100, not {config.name!r}{said}"
+        raise root.value.get("name", root).error("name", message)
+    try:
+        check_path(config.store)
+    except ValueError as error:
+        raise root.value["store"].error("store", str(error)) from None
     _check_courses(config, root.value["grid"].value["method"])
     return config
 
@@ -199,6 +234,8 @@ def _data(node: Node) -> DataConfig:
     except ValueError as error:
         name, _, message = str(error).partition(": ")
         raise node.value.get(name, node).error(f"data.{name}", message) from None
+    except OSError as error:  # its files must not be looked at
+        raise node.value.get("path", node).error("data.path", f"{config.path!r}: {error.strerror}") from None
 
 
 def trial_from(values: Mapping[str, Any]) -> TrialConfig:

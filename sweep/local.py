@@ -1,51 +1,54 @@
 """The same trials in this process, one after another: for debugging, a borrowed GPU, and unit tests."""
 
-import functools
-import gc
 import os
 from collections.abc import Sequence
 
 import torch
 
+from sweep.attempts import run_attempts
 from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import InputError
-from sweep.records import INTERRUPTED, EpochRecord
-from sweep.store import Store
-from sweep.trial import Interrupted, load_data, run_trial
+from sweep.grid import trial_id
+from sweep.ledger import Ledger
+from sweep.records import INTERRUPTED
+from sweep.trial import load_data
 from sweep.watch import Stop, Watcher
 from training import allocator
 
 
-def run(sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: Watcher, stop: Stop) -> None:
+def run(sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch: Watcher, stop: Stop) -> None:
     """Run ``trials`` here, in order. The GPU is used whole, whatever share the config gives a trial.
 
     Raises:
         InputError: a GPU is asked for and there is none, or more cores than there are.
+        StoreError: the store is full or gone.
     """
     device = check_device(sweep)
     if device == "cpu":
         torch.set_num_threads(sweep.compute.cpus_per_trial)
     dataset = load_data(sweep)
     allocator.keep_freed_memory()
-
-    def on_epoch(record: EpochRecord) -> None:
-        watch.epoch(record)
-        if stop.requested:
-            raise Interrupted
-
     for trial in trials:
+        if stop.requested:
+            return
+        if not ledger.take(trial_id(trial)):
+            continue
         watch.started(trial)
-        outcome = run_trial(
+        outcome = run_attempts(
             trial,
             dataset,
+            max_failures=sweep.compute.max_failures,
             device=device,
             sweep=sweep.name,
             cluster=sweep.compute.cluster,
             compact=sweep.compute.compact,
-            on_epoch=on_epoch,
+            on_epoch=watch.epoch,
+            stopping=lambda: stop.requested,
+            checkpoints=ledger,
+            checkpoint_minutes=sweep.compute.checkpoint_minutes,
         )
-        watch.finished(store.write(outcome))
-        if stop.requested or outcome.trial.status == INTERRUPTED:
+        watch.finished(ledger.write(outcome))
+        if outcome.trial.status == INTERRUPTED:
             return
 
 
@@ -70,23 +73,3 @@ def check_device(sweep: SweepConfig, jobs: int = 1) -> str:
             f" compute.cpus_per_trial={each}; --jobs {cores // each} fits"
         )
     return "cpu"
-
-
-def renew() -> None:
-    """Make a process that has run trials before as good as new."""
-    _settle()
-    gc.collect()
-    allocator.give_back()
-    if torch.cuda.is_initialized():
-        try:
-            torch.cuda.synchronize()
-        except RuntimeError:  # a broken CUDA context never heals: whoever hands out trials is to start another process
-            os._exit(1)
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-
-
-@functools.cache
-def _settle() -> None:
-    """Once a process: leave what imports have made out of all later collections, which it made last 0.2 s each."""
-    gc.freeze()

@@ -7,7 +7,9 @@ worker has a pipe of its own and shares nothing with the others, so that none of
 what the others wait for. What goes through it:
 
     to a worker     its _Job, then trials one by one, and None: there is no more, and what runs is to be interrupted
-    from a worker   None, ready; of each trial an EpochRecord an epoch, and its Outcome
+    from a worker   None, ready; of each trial an EpochRecord an epoch, and its Outcome, or the StoreError that ended it
+
+Checkpoints workers keep themselves: they see the store as this process does.
 """
 
 import logging
@@ -17,23 +19,26 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 
 import torch
 
+from sweep.attempts import renew, run_attempts
 from sweep.config import SweepConfig, TrialConfig
-from sweep.errors import InputError
+from sweep.errors import InputError, StoreError
+from sweep.failures import WORKER_LOST
 from sweep.grid import title, trial_id
-from sweep.local import check_device, renew
-from sweep.recording import WORKER_LOST, lost
+from sweep.ledger import Ledger
+from sweep.local import check_device
+from sweep.recording import lost
 from sweep.records import EpochRecord, Outcome
-from sweep.store import Store
-from sweep.trial import AnyDataset, Interrupted, load_data, run_trial
+from sweep.trial import AnyDataset, load_data
 from sweep.watch import Stop, Watcher
 from training import allocator
 
@@ -45,13 +50,13 @@ _CUT_OFF = (EOFError, BrokenPipeError, ConnectionResetError)  # what a pipe says
 
 
 def run(
-    sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: Watcher, stop: Stop, *, jobs: int
+    sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch: Watcher, stop: Stop, *, jobs: int
 ) -> None:
     """Run ``trials`` on this machine, ``jobs`` at once, evenly on its GPUs, whatever share the config gives a trial.
 
     A trial whose worker is lost runs again in another, up to ``compute.max_failures`` times, and is recorded as failed
-    after that. Once ``stop`` is requested no trial starts, and those that run are recorded as interrupted at the end
-    of their epoch. Returns, also by an exception, without leaving a worker behind. In a script, call it below
+    after that. Once ``stop`` is requested no trial starts, and those that run save a checkpoint and are recorded as
+    interrupted. Returns, also by an exception, without leaving a worker behind. In a script, call it below
     ``if __name__ == "__main__":``, since the workers import the script.
 
     Raises:
@@ -65,11 +70,14 @@ def run(
         sweep=sweep.name,
         cluster=sweep.compute.cluster,
         compact=sweep.compute.compact,
+        checkpoint_minutes=sweep.compute.checkpoint_minutes,
+        max_failures=sweep.compute.max_failures,
+        ledger=ledger,
         threads=sweep.compute.cpus_per_trial,
         cuda=device == "cuda",
         dataset=load_data(sweep),
     )
-    with closing(_Pool(context, job, trials, store, watch, stop, sweep.compute.max_failures)) as pool:
+    with closing(_Pool(context, job, trials, watch, stop)) as pool:
         pool.run(jobs)
 
 
@@ -95,6 +103,9 @@ class _Job:
     sweep: str
     cluster: str | None
     compact: bool
+    checkpoint_minutes: float
+    max_failures: int
+    ledger: Ledger
     threads: int
     cuda: bool
     dataset: AnyDataset
@@ -114,8 +125,9 @@ class _Worker:
         self.trial: TrialConfig | None = None
         self.pipe, theirs = context.Pipe()
         # not a daemon: those may not have children, and images from disk are decoded by some
-        self._process = context.Process(target=_work, args=(theirs, slot), name=f"sweep worker {slot}")
-        self._process.start()
+        self._process = _started(
+            lambda: context.Process(target=_work, args=(theirs, slot), name=f"sweep worker {slot}")
+        )
         theirs.close()
         self._send(job)
 
@@ -146,6 +158,20 @@ class _Worker:
             self.pipe.send(message)
 
 
+def _started(make: Callable[[], BaseProcess]) -> BaseProcess:
+    """A process that has been started, though the one that forks it may die at that moment and be replaced."""
+    for pause in (0.1, 0.5, 2.0, None):
+        process = make()
+        try:
+            process.start()
+            return process
+        except _CUT_OFF:
+            if pause is None:
+                raise
+            time.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")
+
+
 class _Pool:
     """The workers of a sweep and what is still to be done, handed out first come, first served."""
 
@@ -154,13 +180,11 @@ class _Pool:
         context: ForkServerContext | SpawnContext,
         job: _Job,
         trials: Sequence[TrialConfig],
-        store: Store,
         watch: Watcher,
         stop: Stop,
-        max_failures: int,
     ):
-        self._context, self._job, self._store, self._watch, self._stop = context, job, store, watch, stop
-        self._waiting, self._max_failures = deque(trials), max_failures
+        self._context, self._job, self._watch, self._stop = context, job, watch, stop
+        self._waiting = deque(trials)
         self._workers: list[_Worker] = []
         self._unwritten: deque[Outcome] = deque()
         self._failures: Counter[str] = Counter()  # by trial; under "" those of workers before their first
@@ -206,6 +230,9 @@ class _Pool:
         if isinstance(message, EpochRecord):
             self._watch.epoch(message)
             return
+        if isinstance(message, StoreError):
+            worker.trial = None
+            self._stop.fail(message)
         if isinstance(message, Outcome):
             worker.trial = None
             self._unwritten.append(message)  # written while the worker is at its next trial
@@ -213,12 +240,23 @@ class _Pool:
 
     def _occupy(self, worker: _Worker) -> None:
         """Give an idle worker the next trial, or its leave."""
-        if worker.ended or not self._more:
+        trial = None if worker.ended else self._next()
+        if trial is None:
             worker.end()
             return
-        trial = self._waiting.popleft()
         worker.begin(trial)
         self._watch.started(trial)
+
+    def _next(self) -> TrialConfig | None:
+        """The next trial that is ours to run."""
+        try:
+            while self._more:
+                trial = self._waiting.popleft()
+                if self._job.ledger.take(trial_id(trial)):
+                    return trial
+        except StoreError as error:
+            self._stop.fail(error)
+        return None
 
     def _bury(self, worker: _Worker) -> None:
         """Account for a worker that is gone, and put another in its place if it went too early."""
@@ -229,7 +267,7 @@ class _Pool:
             self._lose(worker.trial, f"its process died ({how}): often memory (fewer --jobs, smaller batches)")
         elif not worker.ended:
             self._failures[""] += 1
-            if self._failures[""] > self._max_failures:
+            if self._failures[""] > self._job.max_failures:
                 raise InputError(f"--jobs: processes die as they start ({how}): often memory; set it lower")
         if self._more and not worker.ended:
             self._start(worker.slot)
@@ -237,7 +275,7 @@ class _Pool:
     def _lose(self, trial: TrialConfig, reason: str) -> None:
         """Put a trial whose worker is lost back to the front, or record it as failed."""
         self._failures[trial_id(trial)] += 1
-        if self._failures[trial_id(trial)] <= self._max_failures:
+        if self._failures[trial_id(trial)] <= self._job.max_failures:
             self._waiting.appendleft(trial)
             logger.warning(f"{title(trial)}: {reason}" + ("" if self._stop.requested else "; it starts again"))
             return
@@ -247,7 +285,10 @@ class _Pool:
     def _write(self, at_most: int) -> None:
         """Store one outcome, since workers may wait for a trial meanwhile, or more, to leave ``at_most`` unwritten."""
         while self._unwritten:
-            self._watch.finished(self._store.write(self._unwritten.popleft()))
+            try:
+                self._watch.finished(self._job.ledger.write(self._unwritten.popleft()))
+            except StoreError as error:
+                self._stop.fail(error)
             if len(self._unwritten) <= at_most:
                 return
 
@@ -287,18 +328,20 @@ def _prepare(job: _Job, slot: int) -> str:
     return device
 
 
-def _run(trial: TrialConfig, job: _Job, device: str, pipe: Connection) -> Outcome:
-    def on_epoch(record: EpochRecord) -> None:
-        pipe.send(record)
-        if pipe.poll():  # during a trial nothing comes but its end
-            raise Interrupted
-
-    return run_trial(
-        trial,
-        job.dataset,
-        device=device,
-        sweep=job.sweep,
-        cluster=job.cluster,
-        compact=job.compact,
-        on_epoch=on_epoch,
-    )
+def _run(trial: TrialConfig, job: _Job, device: str, pipe: Connection) -> Outcome | StoreError:
+    try:
+        return run_attempts(
+            trial,
+            job.dataset,
+            max_failures=job.max_failures,
+            device=device,
+            sweep=job.sweep,
+            cluster=job.cluster,
+            compact=job.compact,
+            on_epoch=pipe.send,
+            stopping=pipe.poll,  # during a trial nothing comes but its end
+            checkpoints=job.ledger,
+            checkpoint_minutes=job.checkpoint_minutes,
+        )
+    except StoreError as error:
+        return error

@@ -55,7 +55,7 @@ class Progress:
         start, _ = self._running.get(record.trial_id, (time.monotonic(), 0))
         self._running[record.trial_id] = (start, record.epoch)
         if not self._console.is_terminal and time.monotonic() - self._spoke > QUIET_SECONDS:
-            self._say(self._head().plain + "\n" + self._now().plain)
+            self.say(self._head().plain + "\n" + self._now().plain)
 
     def finished(self, record: TrialRecord) -> None:
         """Count a trial that ended. Off a terminal every one gets a line, on it those that did not complete."""
@@ -65,9 +65,10 @@ class Progress:
             self._records[record.trial_id] = record
             self._draw()
         if not self._console.is_terminal or record.status != COMPLETED:
-            self._say(self._line(record))
+            self.say(self._line(record))
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Print a line, above the table where there is one."""
         self._spoke = time.monotonic()
         self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import platform
 import resource
 import socket
@@ -22,6 +23,7 @@ def facts(device: str) -> dict[str, Any]:
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "peak_memory_bytes": peak_memory(device),
+        "device_memory_bytes": device_memory(device),
     }
 
 
@@ -56,6 +58,13 @@ def peak_memory(device: str) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def device_memory(device: str) -> int:
+    """Bytes that the GPU has, or this machine on a CPU."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def reset_peak_memory(device: str) -> None:

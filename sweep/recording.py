@@ -1,6 +1,7 @@
 """From what a trial found to what its records say: pure functions, and the count of what it cost."""
 
 import hashlib
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -17,10 +18,9 @@ from sweep import provenance
 from sweep.config import TrialConfig, canonical
 from sweep.grid import trial_id
 from sweep.records import FAILED, EpochRecord, MaskRecord, Outcome, RoundRecord, TrialRecord
+from sweep.text import redacted
 
 Facts = dict[str, Any]
-
-WORKER_LOST = "WorkerLost"  # the error type of a trial whose process died, once more often than it may
 
 
 def describe(trial: TrialConfig) -> Facts:
@@ -42,8 +42,19 @@ def describe(trial: TrialConfig) -> Facts:
     }
 
 
+def failure(error: Exception) -> Facts:
+    """What is to be said of an error that ended a trial. No secret in an address is."""
+    trace = "".join(traceback.format_exception(error))
+    return {
+        "error_type": type(error).__name__,
+        "error_message": redacted(str(error))[:2000],
+        "traceback": redacted(trace)[-4000:],
+    }
+
+
 def lost(trial: TrialConfig, **facts: Any) -> Outcome:
     """A failed trial that could not speak for itself; ``facts`` are further fields of its record."""
+    facts |= {name: redacted(facts[name]) for name in ("error_message", "traceback") if facts.get(name)}
     return Outcome(TrialRecord(**describe(trial), **provenance.code(), status=FAILED, **facts))
 
 
@@ -104,7 +115,7 @@ def of_masks(records: Sequence[MaskRecord], masks: pruning.Masks) -> Facts:
 
 
 def mask_records(
-    trial: str, masks: pruning.Masks, layers: Mapping[str, Layer], start: Mapping[str, Layer]
+    trial: str, masks: pruning.Masks, layers: Mapping[str, Layer], start: Mapping[str, Layer | MaskRecord]
 ) -> Iterable[MaskRecord]:
     """One record a masked tensor, in order of the network.
 

@@ -1,39 +1,53 @@
 """A sweep from config to finished store: what is missing is run, mirrored in MLflow, and counted."""
 
-import json
-import re
+import socket
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
 import pruning
-from sweep.config import SweepConfig, TrialConfig, trial_from
-from sweep.errors import InputError
-from sweep.grid import expand, title, trial_id
+from sweep import provenance
+from sweep.config import SweepConfig, TrialConfig, canonical
+from sweep.errors import InputError, StoreError
+from sweep.grid import expand, trial_id
+from sweep.ledger import Ledger, has_ended
+from sweep.overview import MISSING
 from sweep.progress import Progress
-from sweep.records import COMPLETED, INTERRUPTED, STATUSES, EpochRecord, Outcome, TrialRecord
+from sweep.records import COMPLETED, STATUSES, EpochRecord, SweepRecord, TrialRecord, trial_record
 from sweep.report import write_report
 from sweep.store import Store
+from sweep.store.leases import Launch, Leases
 from sweep.tracking import Exporter
-from sweep.trial import build_network, run_trial
+from sweep.trial import build_network
 from sweep.watch import Engine, Stop, Watcher, Watchers
-from training import allocator, data
+from training import data
 
-MISSING = "missing"
+LOOK_SECONDS = 2.0  # between two looks at what other launches are at
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep asks for and what of it is still to be done."""
+    """What a sweep asks for and what of it is still to be done.
+
+    Attributes:
+        outcomes: which outcome of each trial the store had, as :meth:`Store.outcomes` names them.
+        grid: ids of all trials of the sweep, where ``trials`` are but some of them.
+        is_whole: whether ``trials`` are all that the sweep asks for.
+    """
 
     sweep: SweepConfig
     trials: dict[str, TrialConfig]
     todo: dict[str, TrialConfig]
+    outcomes: dict[str, str]
+    grid: tuple[str, ...] = ()
+    is_whole: bool = True
 
     @property
     def done(self) -> int:
@@ -60,49 +74,149 @@ class Summary:
 def plan(sweep: SweepConfig, store: Store) -> Plan:
     """The sweep's trials, less those that the store has completed."""
     trials = {trial_id(trial): trial for trial in expand(sweep)}
-    done = store.completed(trials)
-    return Plan(sweep, trials, {name: trial for name, trial in trials.items() if name not in done})
+    outcomes = store.outcomes(trials)
+    done = {name for name, outcome in outcomes.items() if outcome.split()[0] == COMPLETED}
+    return Plan(sweep, trials, {name: trial for name, trial in trials.items() if name not in done}, outcomes)
 
 
 def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
-    """Run what the store lacks and bring the sweep's figures up to date.
-
-    Raises:
-        InputError: the data is not there, or the machine cannot give what a trial asks for. Nothing is written.
-    """
+    """Run what the store lacks of a sweep and bring its figures up to date. As :func:`run_plan`."""
     store = Store(sweep.store)
     planned = plan(sweep, store)
     if planned.todo:
         prunable_weights(sweep)
         check_networks(sweep)
+    return run_plan(planned, store, engine, console)
+
+
+def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> Summary:
+    """Run what is to be done, but for what other launches do; wait for that, and take over what they do not end.
+
+    Raises:
+        InputError: the data is not there, or the machine cannot give what a trial asks for. Nothing is written.
+        StoreError: the store is full or gone. What has ended is in it.
+    """
+    sweep = planned.sweep
+    if planned.todo:
         check_data(sweep)
         store.check_writable()
         console.print(
             f"{sweep.name}: {len(planned.trials)} trials, {planned.done} completed, {len(planned.todo)} to run"
         )
+        for name in store.set_aside():
+            console.print(f"could not be read and is set aside: {name}", markup=False)
     stop, progress = Stop(), Progress(planned.trials, planned.done, store, console)
+    account = _Account(planned, store, stop)
     with ExitStack() as stack:
-        watchers: list[Watcher] = [progress]
+        watchers: list[Watcher] = [progress, account]
         exporter = None
         if sweep.tracking.enabled and planned.trials:
-            exporter = stack.enter_context(Exporter(sweep, store))
+            exporter = stack.enter_context(Exporter(sweep, planned.trials, store))
             watchers.append(exporter)
-        if planned.todo:
-            with stop.listening(), progress, _data_errors():
-                engine(sweep, list(planned.todo.values()), store, Watchers(watchers), stop)
+        if not planned.todo:
+            write_down(planned, store)
+        else:
+            leases = stack.enter_context(Leases(store.files).held())
+            with stop.listening(), progress, data_errors():
+                _run_all(planned, store, leases, engine, Watchers(watchers), progress, account, stop)
+        if stop.error is not None:
+            raise stop.error
         if exporter is not None and not stop.requested:  # with nothing new to show, it still exports what MLflow lacks
             exporter.add_artifacts(_report(planned, store) if planned.todo else [])
-    return Summary(len(planned.todo), count(planned.trials, store), stop.signal)
+    return Summary(len(account.ended), count(planned.trials, store), stop.signal)
+
+
+class _Account:
+    """A watcher that writes the sweep down when its first trial starts, and notes which have ended."""
+
+    def __init__(self, planned: Plan, store: Store, stop: Stop):
+        self.ended: set[str] = set()
+        self._planned, self._store, self._stop = planned, store, stop
+        self._written = False
+
+    def started(self, trial: TrialConfig) -> None:
+        """It can start, then: what cannot leaves nothing behind."""
+        if not self._written:
+            self._written = True
+            try:
+                write_down(self._planned, self._store)
+            except StoreError as error:
+                self._stop.fail(error)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Nothing."""
+
+    def finished(self, record: TrialRecord) -> None:
+        """Note it."""
+        self.ended.add(record.trial_id)
+
+
+def _run_all(
+    planned: Plan,
+    store: Store,
+    leases: Leases,
+    engine: Engine,
+    watch: Watchers,
+    progress: Progress,
+    account: _Account,
+    stop: Stop,
+) -> None:
+    """Hand out to the engine what nobody else has, until there is nothing left to wait for."""
+    ledger = Ledger(store, leases, planned.outcomes)
+    left, told, idle = dict(planned.todo), False, 0
+    while left and not stop.requested and idle < 2:
+        before = len(left)
+        engine(planned.sweep, list(left.values()), ledger, watch, stop)
+        left = {name: trial for name, trial in left.items() if name not in account.ended}
+        while left and not stop.requested:
+            for record in _ended_elsewhere(left, planned, store):
+                progress.finished(record)
+                del left[record.trial_id]
+            others = {name: who for name, who in leases.running().items() if name in left and who != leases.launch}
+            if len(others) < len(left):  # some that nobody has
+                break
+            if not told:
+                progress.say(_waiting(others))
+                told = True
+            time.sleep(LOOK_SECONDS)
+        idle = idle + 1 if len(left) == before else 0
+
+
+def _ended_elsewhere(left: Mapping[str, TrialConfig], planned: Plan, store: Store) -> list[TrialRecord]:
+    """Records of trials that another launch has ended since they were planned."""
+    outcomes = store.outcomes(left)
+    new = [name for name, outcome in outcomes.items() if has_ended(outcome, planned.outcomes.get(name))]
+    return [trial_record(row) for row in store.trials(new).to_pylist()] if new else []
+
+
+def _waiting(others: Mapping[str, Launch]) -> str:
+    who = ", ".join(sorted({str(launch) for launch in others.values()}))
+    return f"waiting for {len(others)} trials that another launch runs ({who})"
+
+
+def write_down(planned: Plan, store: Store) -> None:
+    """Store what the sweep asks for: enough to tell what is missing, and to launch again. Nothing, if it is there.
+
+    Raises:
+        StoreError: the store is full or gone.
+    """
+    sweep, trials = planned.sweep, tuple(planned.trials)
+    if not planned.is_whole or not trials:
+        return
+    config = canonical(sweep.as_dict())
+    if not any((old.name, old.config, old.trials) == (sweep.name, config, trials) for old in store.sweeps()):
+        now, versions = datetime.now(UTC), provenance.code()["versions"]
+        store.write_sweep(SweepRecord(sweep.name, config, trials, now, socket.gethostname(), versions))
 
 
 def check_data(sweep: SweepConfig) -> None:
     """Make sure the images are there before anything starts."""
-    with _data_errors():
+    with data_errors():
         data.check(sweep.data)
 
 
 @contextmanager
-def _data_errors() -> Iterator[None]:
+def data_errors() -> Iterator[None]:
     """Data that is not what it should be is the user's to mend."""
     try:
         yield
@@ -167,72 +281,8 @@ def report_folder(store: Store, name: str) -> Path:
 def _report(planned: Plan, store: Store) -> Sequence[Path]:
     """Figures and tables of the whole grid, as far as there is anything to show."""
     try:
-        return write_report([store], report_folder(store, planned.sweep.name), only=planned.trials.keys()).all
+        return write_report(
+            [store], report_folder(store, planned.sweep.name), only=planned.grid or planned.trials.keys()
+        ).all
     except InputError:
         return []
-
-
-def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console: Console) -> int:
-    """Run one trial of the sweep here, printing its epochs; store it only if ``keep``. Returns the exit code.
-
-    Raises:
-        InputError: no such trial, or it would overwrite a completed one.
-    """
-    store = Store(sweep.store)
-    trials = plan(sweep, store).trials
-    matching = [name for name in trials if name.startswith(beginning)]
-    if len(matching) != 1:
-        many = f"is the beginning of {len(matching)} trials; give more of it"
-        raise InputError(f"trial {beginning!r} {many if matching else 'is not in this sweep; see sweep plan'}")
-    if keep and store.completed(matching):
-        raise InputError(
-            f"trial {matching[0]} is completed in {store.uri}: run it without --keep, or name another store"
-        )
-    threads, compact = sweep.compute.cpus_per_trial, sweep.compute.compact
-    outcome = _run_here(trials[matching[0]], sweep.name, device, threads, compact, console)
-    if keep:
-        store.write(outcome)
-    return _exit_code(outcome.trial)
-
-
-def run_stored(record: TrialRecord, device: str, console: Console) -> int:
-    """Run a stored trial again from its stored config, storing nothing. Returns the exit code."""
-    trial = trial_from(json.loads(record.config))
-    compacted = record.trained_weights is not None and record.trained_weights < (record.prunable or 0)
-    again = _run_here(trial, record.sweep, device, record.threads or 1, compacted, console).trial
-    if again.status == record.status == COMPLETED:
-        same = again.mask_hash == record.mask_hash, again.test_accuracy == record.test_accuracy
-        words = ["the same" if equal else "another" for equal in same]
-        console.print(f"as stored: {words[0]} mask, {words[1]} test accuracy")
-    return _exit_code(again)
-
-
-def _run_here(trial: TrialConfig, sweep: str, device: str, threads: int, compact: bool, console: Console) -> Outcome:
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise InputError(f"--device {device}: cpu, cuda or cuda:N")
-    if device != "cpu" and not torch.cuda.is_available():
-        raise InputError(f"--device {device}: this machine has no GPU; --device cpu does without")
-    torch.set_num_threads(threads)  # results on a CPU depend on how sums are split
-    allocator.keep_freed_memory()
-    with _data_errors():
-        data.check(trial.data)
-    console.print(f"{trial_id(trial)} {title(trial)} on {device}")
-    outcome = run_trial(
-        trial, device=device, sweep=sweep, compact=compact, on_epoch=lambda e: console.print(_epoch_line(e))
-    )
-    record = outcome.trial
-    if record.status == COMPLETED:
-        accuracy = 100 * (record.test_accuracy or 0)
-        console.print(f"test accuracy {accuracy:.2f} %, kept {record.kept:,} of {record.prunable:,}")
-    else:
-        console.print(record.traceback or record.status, markup=False)
-    return outcome
-
-
-def _exit_code(record: TrialRecord) -> int:
-    return {COMPLETED: 0, INTERRUPTED: 130}.get(record.status, 1)
-
-
-def _epoch_line(record: EpochRecord) -> str:
-    validation = "" if record.validation_accuracy is None else f", validation {100 * record.validation_accuracy:.2f} %"
-    return f"epoch {record.epoch}: loss {record.train_loss:.4f}, train {100 * record.train_accuracy:.2f} %{validation}"

@@ -7,8 +7,9 @@ from types import FrameType
 from typing import Protocol
 
 from sweep.config import SweepConfig, TrialConfig
+from sweep.errors import StoreError
+from sweep.ledger import Ledger
 from sweep.records import EpochRecord, TrialRecord
-from sweep.store import Store
 
 
 class Watcher(Protocol):
@@ -47,20 +48,28 @@ class Watchers:
 
 
 class Stop:
-    """A request to stop, made by a signal. The first asks; the second ends the process the usual way."""
+    """A request to stop: by a signal, or by a store that takes nothing any more.
+
+    The first signal asks for it; the second ends the process the usual way.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.error: StoreError | None = None
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked."""
-        return self.signal is not None
+        """Whether somebody asked, or there is no going on."""
+        return self.signal is not None or self.error is not None
 
     def request(self, number: int, frame: FrameType | None = None) -> None:
         """Signal handler."""
         self.signal = number
         signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+
+    def fail(self, error: StoreError) -> None:
+        """Nothing can be stored any more."""
+        self.error = self.error or error
 
     @contextmanager
     def listening(self) -> Iterator["Stop"]:
@@ -73,6 +82,7 @@ class Stop:
                 signal.signal(number, handler)
 
 
-Engine = Callable[[SweepConfig, Sequence[TrialConfig], Store, Watcher, Stop], None]
-"""Runs trials and stores their records: ``sweep.local.run`` here, ``sweep.launch.run`` on Ray. Returns when all
-have ended or, after ``Stop`` was requested, when those that ran have stopped and are recorded ``interrupted``."""
+Engine = Callable[[SweepConfig, Sequence[TrialConfig], Ledger, Watcher, Stop], None]
+"""Runs trials and stores their records: ``sweep.local.run`` here, ``sweep.launch.run`` on Ray. Trials that the ledger
+does not give it are left out. Returns when all others have ended or, after ``Stop`` was requested, when those that ran
+have saved a checkpoint and are recorded ``interrupted``. A store that takes nothing is told to ``Stop``, or raised."""

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sweep.config import SweepConfig, TrialConfig
-    from sweep.store import Store
+    from sweep.ledger import Ledger
     from sweep.watch import Stop, Watcher
 
 
 def run(
     sweep: SweepConfig,
     trials: Sequence[TrialConfig],
-    store: Store,
+    ledger: Ledger,
     watch: Watcher,
     stop: Stop,
     *,
@@ -32,9 +32,9 @@ def run(
 ) -> None:
     """Run ``trials`` on a Ray of our own on this machine, or on the cluster at ``address`` ("auto", "host:6379").
 
-    A trial whose worker or machine is lost runs again, up to ``compute.max_failures`` times, and is recorded as failed
-    after that. Once ``stop`` is requested no trial starts, and those that run are recorded as interrupted at the end
-    of their epoch.
+    A trial whose worker is lost runs again, up to ``compute.max_failures`` times, and is recorded as failed after that;
+    one whose machine is lost runs again. Both go on from their checkpoint. Once ``stop`` is requested no trial starts,
+    and those that run save a checkpoint and are recorded as interrupted.
 
     Raises:
         InputError: no Ray at ``address``, or no node, present or launchable, has what one trial takes.
@@ -46,4 +46,4 @@ def run(
     environment.prepare(address)  # ray reads it while it is imported
     from sweep.launch.driver import run_on_ray
 
-    run_on_ray(sweep, trials, store, watch, stop, address)
+    run_on_ray(sweep, trials, ledger, watch, stop, address)

@@ -17,13 +17,16 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 
 from sweep.config import SweepConfig, TrialConfig
+from sweep.errors import StoreError
+from sweep.failures import NODE_LOST, WORKER_LOST
 from sweep.grid import title, trial_id
 from sweep.launch.cluster import check_room, connected
-from sweep.launch.desk import open_desk
+from sweep.launch.desk import LEAVE, MACHINES, open_desk
+from sweep.launch.desk import NODE_LOST as NODE_GIVEN_UP
 from sweep.launch.worker import Job, run_one
-from sweep.recording import WORKER_LOST, lost
+from sweep.ledger import Ledger
+from sweep.recording import lost
 from sweep.records import EpochRecord, TrialRecord
-from sweep.store import Store
 from sweep.trial import load_data
 from sweep.watch import Stop, Watcher
 from training import data
@@ -34,7 +37,7 @@ CHUNK = 2000  # trials an experiment: the driver's work for each grows with thei
 
 
 def run_on_ray(
-    sweep: SweepConfig, trials: Sequence[TrialConfig], store: Store, watch: Watcher, stop: Stop, address: str | None
+    sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch: Watcher, stop: Stop, address: str | None
 ) -> None:
     """``sweep.launch.run``, once the environment is prepared."""
     with ThreadPoolExecutor(1) as aside:
@@ -42,7 +45,7 @@ def run_on_ray(
         images = aside.submit(load_data, replace(sweep, data=_absolute(sweep.data)))
         with connected(address) as scratch:
             check_room(sweep.compute, address)
-            job = _job(sweep, store)
+            job = _job(sweep, ledger)
             # with_parameters puts the data set into the object store, which hands every machine one copy of it
             trainable = tune.with_resources(
                 tune.with_parameters(run_one, job=job, dataset=images.result()),
@@ -50,14 +53,14 @@ def run_on_ray(
             )
             for start in range(0, len(trials), CHUNK):
                 chunk = {trial_id(trial): trial for trial in trials[start : start + CHUNK]}
-                teller, halting = _Teller(chunk, job, watch), _Halting(stop, job.desk)
+                teller, halting = _Teller(chunk, job, watch, stop), _Halting(stop, job.desk)
                 if not stop.requested:
                     _fit(trainable, chunk, scratch / "tune", teller, halting, sweep.compute.max_failures)
                 if not stop.requested:
                     teller.account_for_the_rest()
 
 
-def _job(sweep: SweepConfig, store: Store) -> Job:
+def _job(sweep: SweepConfig, ledger: Ledger) -> Job:
     home = ray.get_runtime_context().get_node_id()
     return Job(
         sweep=sweep.name,
@@ -65,9 +68,11 @@ def _job(sweep: SweepConfig, store: Store) -> Job:
         device="cuda" if sweep.compute.gpus_per_trial else "cpu",
         threads=sweep.compute.cpus_per_trial,
         compact=sweep.compute.compact,
-        store=store,
+        checkpoint_minutes=sweep.compute.checkpoint_minutes,
+        max_failures=sweep.compute.max_failures,
+        ledger=ledger,
         home=home,
-        desk=open_desk(store, home),
+        desk=open_desk(ledger, sweep.compute.max_failures, home),
     )
 
 
@@ -91,7 +96,8 @@ def _fit(
             name=next(iter(trials)),
             storage_path=str(folder),
             callbacks=[teller],
-            failure_config=tune.FailureConfig(max_failures=max_failures),
+            # the desk tells what was lost with its machine, which does not count; Tune only has to come to an end
+            failure_config=tune.FailureConfig(max_failures=max_failures + MACHINES + 1),
             verbose=0,
         ),
     )
@@ -132,9 +138,10 @@ class _NotRestored:
 class _Teller(_NotRestored, TrialProgressCallback):
     """Tells the watcher what Tune tells us. Being of this class, it keeps Tune from adding one that prints."""
 
-    def __init__(self, trials: Mapping[str, TrialConfig], job: Job, watch: Watcher):
-        self._trials, self._job, self._watch = trials, job, watch
+    def __init__(self, trials: Mapping[str, TrialConfig], job: Job, watch: Watcher, stop: Stop):
+        self._trials, self._job, self._watch, self._stop = trials, job, watch, stop
         self._ended: set[str] = set()
+        self._errors: dict[str, BaseException] = {}
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial got its worker, perhaps not its first."""
@@ -148,13 +155,24 @@ class _Teller(_NotRestored, TrialProgressCallback):
             self._watch.epoch(EpochRecord(**result["epoch"]))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A trial ran to its end, or was taken back before it began."""
-        if trial.last_result.get("stored") and (record := self._job.store.trial(_name(trial))):
-            self._finished(record)
+        """A trial ran to its end, was left alone, or was taken back before it began."""
+        name, result = _name(trial), trial.last_result
+        if "record" in result:
+            self._finished(pickle.loads(result["record"]))  # written by our own worker
+        elif "unstorable" in result:
+            self._ended.add(name)
+            self._stop.fail(StoreError(result["unstorable"]))
+        elif result.get("left") == LEAVE:
+            self._ended.add(name)
+        elif "left" in result:
+            kind = NODE_LOST if result["left"] == NODE_GIVEN_UP else WORKER_LOST
+            self._lost(name, self._errors.get(name) or RuntimeError(result["left"]), kind)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial was lost and is going to start again."""
-        logger.warning(f"{title(self._trials[_name(trial)])}: {_describe(_error(trial))}; it starts again")
+        name = _name(trial)
+        self._errors[name] = _error(trial)
+        logger.warning(f"{title(self._trials[name])}: {_describe(self._errors[name])}; it starts again")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial was lost once more than it may be."""
@@ -169,17 +187,21 @@ class _Teller(_NotRestored, TrialProgressCallback):
         self._ended.add(record.trial_id)
         self._watch.finished(record)
 
-    def _lost(self, name: str, error: BaseException) -> None:
+    def _lost(self, name: str, error: BaseException, kind: str | None = None) -> None:
         """Store what there is to say of a trial that could not speak for itself."""
+        usual = WORKER_LOST if isinstance(error, RayActorError) else type(error).__name__
         outcome = lost(
             self._trials[name],
             sweep=self._job.sweep,
             cluster=self._job.cluster,
-            error_type=WORKER_LOST if isinstance(error, RayActorError) else type(error).__name__,
+            error_type=kind or usual,
             error_message=_describe(error),
             traceback=str(error)[-4000:],
         )
-        self._finished(self._job.store.write(outcome))
+        try:
+            self._finished(self._job.ledger.write(outcome))
+        except StoreError as unstorable:
+            self._stop.fail(unstorable)
 
 
 class _Halting(_NotRestored, FIFOScheduler):

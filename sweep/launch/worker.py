@@ -8,11 +8,13 @@ from typing import Any
 import ray
 import torch
 from ray import tune
+from ray.exceptions import RayTaskError
 
-from sweep.local import renew
-from sweep.records import EpochRecord, Outcome
-from sweep.store import Store
-from sweep.trial import Interrupted, run_trial
+from sweep.attempts import renew, run_attempts
+from sweep.errors import StoreError
+from sweep.launch.desk import TAKE, WAIT
+from sweep.ledger import Ledger
+from sweep.records import EpochRecord, Outcome, TrialRecord
 from training.data import Dataset, StreamedDataset
 
 REPORT_SECONDS = 1.0  # between a trial's reports: each takes the driver some milliseconds
@@ -27,32 +29,85 @@ class Job:
     device: str
     threads: int
     compact: bool
-    store: Store
+    checkpoint_minutes: float
+    max_failures: int
+    ledger: Ledger
     home: str  # node id of the driver
     desk: Any
 
-    def keep(self, outcome: Outcome) -> None:
-        """Store an outcome; by way of the desk where the store is a folder on another machine."""
-        if self.store.local is not None and ray.get_runtime_context().get_node_id() != self.home:
-            ray.get(self.desk.write.remote(outcome))
-        else:
-            self.store.write(outcome)
+    def reachable_ledger(self) -> "Ledger | _ByDesk":
+        """The ledger; by way of the desk where the store is a folder on another machine."""
+        elsewhere = self.ledger.store.local is not None and _node() != self.home
+        return _ByDesk(self.desk) if elsewhere else self.ledger
+
+
+class _ByDesk:
+    """A ledger on the driver's machine."""
+
+    def __init__(self, desk: Any):
+        self._desk = desk
+
+    def load(self, trial_id: str) -> bytes | None:
+        """A trial's checkpoint."""
+        return self._ask(self._desk.load, trial_id)
+
+    def save(self, trial_id: str, checkpoint: bytes) -> None:
+        """Keep one."""
+        self._ask(self._desk.save, trial_id, checkpoint)
+
+    def write(self, outcome: Outcome) -> TrialRecord:
+        """Store an outcome."""
+        record: TrialRecord = self._ask(self._desk.write, outcome)
+        return record
+
+    def _ask(self, method: Any, *arguments: Any) -> Any:
+        try:
+            return ray.get(method.remote(*arguments))
+        except RayTaskError as error:
+            if isinstance(error.cause, StoreError):
+                raise error.cause from None
+            raise
 
 
 def run_one(config: dict[str, Any], job: Job, dataset: Dataset | StreamedDataset) -> dict[str, Any]:
-    """The trainable: run the trial in ``config`` and store it. ``dataset`` lies in shared memory, read-only."""
+    """The trainable: run the trial in ``config`` and store it. ``dataset`` lies in shared memory, read-only.
+
+    Returns:
+        "record": how it ended; or "left": why it was not run; or "unstorable": what the store says.
+    """
+    trial_id = config["trial"]["id"]
     _begin(job)
-    outcome = run_trial(
-        pickle.loads(config["trial"]["pickled"]),
-        dataset,
-        device=job.device,
-        sweep=job.sweep,
-        cluster=job.cluster,
-        compact=job.compact,
-        on_epoch=_Reports(job.desk),
-    )
-    job.keep(outcome)
-    return {"stored": True}
+    try:
+        while (word := ray.get(job.desk.take.remote(trial_id, _node()))) == WAIT:
+            time.sleep(REPORT_SECONDS)
+        if word != TAKE:
+            return {"left": word}
+        ledger = job.reachable_ledger()
+        reports = _Reports(job.desk)
+        outcome = run_attempts(
+            pickle.loads(config["trial"]["pickled"]),
+            dataset,
+            max_failures=job.max_failures,
+            device=job.device,
+            sweep=job.sweep,
+            cluster=job.cluster,
+            compact=job.compact,
+            on_epoch=reports.epoch,
+            stopping=reports.stopping,
+            checkpoints=ledger,
+            checkpoint_minutes=job.checkpoint_minutes,
+        )
+        return {"record": pickle.dumps(ledger.write(outcome))}
+    except StoreError as error:
+        return {"unstorable": str(error)}
+    except RayTaskError as error:
+        if isinstance(error.cause, StoreError):
+            return {"unstorable": str(error.cause)}
+        raise
+
+
+def _node() -> str:
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def _begin(job: Job) -> None:
@@ -62,15 +117,20 @@ def _begin(job: Job) -> None:
 
 
 class _Reports:
-    """Told after every epoch; tells the driver now and then, and learns then whether to stop."""
+    """Tells the driver of an epoch now and then, and asks now and then whether to stop."""
 
     def __init__(self, desk: Any):
-        self._desk, self._next = desk, 0.0
+        self._desk, self._next, self._ask, self._stopping = desk, 0.0, 0.0, False
 
-    def __call__(self, record: EpochRecord) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + REPORT_SECONDS
-        tune.report({"epoch": asdict(record)})
-        if ray.get(self._desk.stopping.remote()):
-            raise Interrupted
+    def epoch(self, record: EpochRecord) -> None:
+        """Told after every epoch."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + REPORT_SECONDS
+            tune.report({"epoch": asdict(record)})
+
+    def stopping(self) -> bool:
+        """Asked after every step."""
+        if not self._stopping and time.monotonic() >= self._ask:
+            self._ask = time.monotonic() + REPORT_SECONDS
+            self._stopping = ray.get(self._desk.stopping.remote())
+        return self._stopping

@@ -20,6 +20,7 @@ from sweep import launch
 from sweep.config import SweepConfig, TrialConfig, read_sweep
 from sweep.errors import InputError
 from sweep.grid import expand, trial_id
+from sweep.ledger import Ledger
 from sweep.recording import describe
 from sweep.records import EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
@@ -143,7 +144,7 @@ def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
     trials, store, heard = expand(sweep), Store(sweep.store), Heard()
     before, handler = set(os.listdir(folder)), signal.getsignal(signal.SIGTERM)
 
-    launch.run(sweep, trials, store, heard, Stop())
+    launch.run(sweep, trials, Ledger.alone(store), heard, Stop())
 
     assert Counter(record.trial_id for record in heard.ended) == Counter(map(trial_id, trials))
     assert all(record == store.trial(record.trial_id) for record in heard.ended)
@@ -173,7 +174,7 @@ def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
 def test_more_gpu_than_there_is_is_bad_input_and_leaves_nothing(folder: Path) -> None:
     sweep, heard = read(folder, "compute.gpus_per_trial=0.5"), Heard()
     with pytest.raises(InputError, match=r"0\.5 GPU .* --set compute\.gpus_per_trial=0"):
-        launch.run(sweep, expand(sweep), Store(sweep.store), heard, Stop())
+        launch.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), heard, Stop())
     assert not heard.begun and not (folder / "results").exists() and not ray_processes()
 
 
@@ -182,6 +183,7 @@ import sys
 from sweep import launch
 from sweep.config import read_sweep
 from sweep.grid import expand, title
+from sweep.ledger import Ledger
 from sweep.store import Store
 from sweep.watch import Stop
 
@@ -193,7 +195,7 @@ class Talker:
 sweep = read_sweep("tiny.yaml", ["store=results", "grid.seed=0,1,2,3,4,5", "training.epochs=100000"])
 stop = Stop()
 with stop.listening():
-    launch.run(sweep, expand(sweep), Store(sweep.store), Talker(), stop)
+    launch.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), Talker(), stop)
 print("signal", stop.signal)
 """
 
@@ -254,12 +256,12 @@ def cluster(folder: Path) -> Iterator[Any]:
 def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Path, cluster: Any) -> None:
     sweep, heard = read(folder), Heard()
     store = Store(sweep.store)
-    launch.run(sweep, expand(sweep), store, heard, Stop(), address=cluster.address)
+    launch.run(sweep, expand(sweep), Ledger.alone(store), heard, Stop(), address=cluster.address)
     assert [record.status for record in heard.ended] == ["completed"]
 
     large = read(folder, "compute.cpus_per_trial=64")
     with pytest.raises(InputError, match=r"64 CPU cores .* at most 2; --set compute\.cpus_per_trial=2"):
-        launch.run(large, expand(large), store, heard, Stop(), address=cluster.address)
+        launch.run(large, expand(large), Ledger.alone(store), heard, Stop(), address=cluster.address)
 
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -272,9 +274,10 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Pa
     outcome = Outcome(TrialRecord(**describe(expand(sweep)[0]), sweep="", status="completed"))
     with connected(cluster.address):
         home = ray.get_runtime_context().get_node_id()
-        job = Job("", "", "cpu", 1, True, store=there, home=home, desk=open_desk(here, home))
+        ledgers = [Ledger.alone(store) for store in (here, there)]
+        job = Job("", "", "cpu", 1, True, 10, 0, ledger=ledgers[1], home=home, desk=open_desk(ledgers[0], 0, home))
         (away,) = {node["NodeID"] for node in ray.nodes()} - {home}
-        keep = ray.remote(Job.keep)
+        keep = ray.remote(lambda job, outcome: job.reachable_ledger().write(outcome))
         for node, disk in ((away, here), (home, there)):
             assert not disk.completed()
             there_only = NodeAffinitySchedulingStrategy(node, soft=False)
@@ -286,4 +289,4 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Pa
 def test_no_cluster_at_the_address_is_bad_input(folder: Path) -> None:
     sweep = read(folder)
     with pytest.raises(InputError, match=r"--address 127\.0\.0\.1:1: no Ray cluster answers there"):
-        launch.run(sweep, expand(sweep), Store(sweep.store), Heard(), Stop(), address="127.0.0.1:1")
+        launch.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), Heard(), Stop(), address="127.0.0.1:1")

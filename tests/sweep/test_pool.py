@@ -17,6 +17,7 @@ from sweep import local, pool
 from sweep.config import SweepConfig, TrialConfig, read_sweep
 from sweep.errors import InputError
 from sweep.grid import expand, trial_id
+from sweep.ledger import Ledger
 from sweep.records import EpochRecord, TrialRecord
 from sweep.store import Store
 from sweep.watch import Stop
@@ -127,9 +128,9 @@ def outcome_of(record: TrialRecord | None) -> tuple[Any, ...]:
 def test_the_records_are_those_of_one_process_and_every_trial_runs_once(folder: Path) -> None:
     sweep, trials, store = read()
     reference, heard = Store(folder / "reference"), Heard()
-    local.run(sweep, trials, reference, Heard(), Stop())
+    local.run(sweep, trials, Ledger.alone(reference), Heard(), Stop())
 
-    pool.run(sweep, trials, store, heard, Stop(), jobs=2)
+    pool.run(sweep, trials, Ledger.alone(store), heard, Stop(), jobs=2)
 
     ids = [trial_id(trial) for trial in trials]
     assert Counter(heard.begun) == Counter(record.trial_id for record in heard.ended) == Counter(ids)
@@ -151,7 +152,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_starts_again(folder: 
             killed.append(record.trial_id)
 
     heard = Heard(kill)
-    pool.run(sweep, trials, store, heard, Stop(), jobs=2)
+    pool.run(sweep, trials, Ledger.alone(store), heard, Stop(), jobs=2)
 
     assert set(store.statuses().values()) == {"completed"} and len(store.statuses()) == len(trials) == len(heard.ended)
     assert sorted(Counter(heard.begun).values()) == [1] * (len(trials) - 1) + [2], "one trial begins twice"
@@ -167,7 +168,7 @@ def test_a_trial_that_takes_its_worker_along_fails_and_the_others_go_on(
     spies = "grid.architecture=[spies:lost_always,spies:broken,spies:network]"
     sweep, trials, store = read(spies, "grid.method=snip", "grid.seed=0")
     heard = Heard()
-    pool.run(sweep, trials, store, heard, Stop(), jobs=2)
+    pool.run(sweep, trials, Ledger.alone(store), heard, Stop(), jobs=2)
     found = {record.architecture: record for record in heard.ended}
     assert {name: (record.status, record.error_type) for name, record in found.items()} == {
         "spies:network": ("completed", None),
@@ -191,7 +192,7 @@ def test_on_request_running_trials_are_interrupted_and_waiting_ones_do_not_start
         stop.signal = signal.SIGTERM
 
     heard = Heard(ask)
-    pool.run(sweep, trials, store, heard, stop, jobs=2)
+    pool.run(sweep, trials, Ledger.alone(store), heard, stop, jobs=2)
     assert 1 <= len(heard.begun) <= 2
     assert {record.trial_id: record.status for record in heard.ended} == dict.fromkeys(heard.begun, "interrupted")
     assert store.statuses() == dict.fromkeys(heard.begun, "interrupted")
@@ -204,7 +205,7 @@ def test_an_error_in_the_driver_leaves_no_worker(folder: Path) -> None:
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="the disk is full"):
-        pool.run(sweep, trials, store, Heard(fail), Stop(), jobs=2)
+        pool.run(sweep, trials, Ledger.alone(store), Heard(fail), Stop(), jobs=2)
     assert store.statuses() == {}
 
 
@@ -213,7 +214,7 @@ def test_workers_that_cannot_start_end_the_sweep(folder: Path, monkeypatch: pyte
     monkeypatch.setattr(pool, "_work", os._exit)  # of two arguments: it raises as the worker starts
     heard = Heard()
     with pytest.raises(InputError, match=r"--jobs: processes die as they start \(exit code 1\)"):
-        pool.run(sweep, trials, store, heard, Stop(), jobs=2)
+        pool.run(sweep, trials, Ledger.alone(store), heard, Stop(), jobs=2)
     assert heard.begun == [] and store.statuses() == {}
 
 
@@ -221,10 +222,10 @@ def test_more_than_the_machine_has_is_bad_input(folder: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     sweep, trials, store = read("compute.cpus_per_trial=3")
     with pytest.raises(InputError, match=r"--jobs 3: .* 9 of 8 cores.*; --jobs 2 fits"):
-        pool.run(sweep, trials, store, Heard(), Stop(), jobs=3)
+        pool.run(sweep, trials, Ledger.alone(store), Heard(), Stop(), jobs=3)
     sweep, trials, store = read("compute.gpus_per_trial=1")
     with pytest.raises(InputError, match=r"--set compute\.gpus_per_trial=0"):
-        pool.run(sweep, trials, store, Heard(), Stop(), jobs=2)
+        pool.run(sweep, trials, Ledger.alone(store), Heard(), Stop(), jobs=2)
     assert not (folder / "results").exists()
 
 
@@ -233,6 +234,7 @@ import sys
 from sweep import pool
 from sweep.config import read_sweep
 from sweep.grid import expand
+from sweep.ledger import Ledger
 from sweep.store import Store
 from sweep.watch import Stop
 
@@ -245,7 +247,7 @@ if __name__ == "__main__":
     sweep = read_sweep("tiny.yaml", ["training.epochs=100000"])
     stop = Stop()
     with stop.listening():
-        pool.run(sweep, expand(sweep), Store(sweep.store), Talker(), stop, jobs=2)
+        pool.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), Talker(), stop, jobs=2)
     print("signal", stop.signal)
 """
 

@@ -1,0 +1,86 @@
+"""Attempts: a trial run until it ends well, or often enough."""
+
+import functools
+import gc
+import logging
+import os
+from typing import Any
+
+import torch
+
+import pruning
+from sweep.config import TrialConfig
+from sweep.failures import HOST_MEMORY, OUT_OF_MEMORY, kind, may_pass
+from sweep.grid import title
+from sweep.records import FAILED, Outcome, TrialRecord
+from sweep.trial import AnyDataset, run_trial
+from training import allocator
+
+logger = logging.getLogger(__name__)
+
+
+def run_attempts(trial: TrialConfig, dataset: AnyDataset, *, max_failures: int, **settings: Any) -> Outcome:
+    """``run_trial``, again where that may help: it goes on from the trial's checkpoint.
+
+    A trial that failed is tried again, up to ``max_failures`` times, unless it has failed in the same way twice. Where
+    training ran out of the GPU's memory each batch is taken in twice as many pieces, as often as there are images.
+
+    Args:
+        trial, dataset, settings: as ``run_trial`` takes them.
+        max_failures: how often it may fail and be tried again.
+    """
+    before, pieces, attempt, failures = None, None, 1, 0
+    while True:
+        outcome = run_trial(trial, dataset, accumulate=pieces, attempt=attempt, **settings)
+        record = outcome.trial
+        if record.status != FAILED:
+            return outcome
+        smaller = _more_pieces(trial, record)
+        if smaller is None:
+            failures += 1
+            if failures > max_failures or not may_pass(record, before):
+                return outcome
+            how = "it is tried again"
+        else:
+            how, pieces = f"it goes on with batches in {smaller} pieces", smaller
+        logger.warning(f"{title(trial)}: {record.error_type}: {_short(record.error_message)}; {how}")
+        before, attempt = record, attempt + 1
+        renew()
+
+
+def _more_pieces(trial: TrialConfig, record: TrialRecord) -> int | None:
+    """In how many pieces to take a batch that had no room; None where that was not the trouble, or cannot be mended."""
+    if kind(record) != OUT_OF_MEMORY or record.error_type in HOST_MEMORY or not _was_training(trial, record):
+        return None
+    pieces, batch = record.accumulate or trial.training.accumulate, trial.training.batch_size
+    return min(2 * pieces, batch) if pieces < batch else None
+
+
+def _was_training(trial: TrialConfig, record: TrialRecord) -> bool:
+    """Whether a trial failed between its pruning and its test, both of which take no batches in pieces."""
+    method, options = pruning.find(trial.method.name), dict(trial.method.options)
+    return record.trained_weights is not None and record.epochs < method.rehearse(options, trial.training.epochs)
+
+
+def renew() -> None:
+    """Make a process that has run trials before as good as new."""
+    gc.collect()  # before it settles: what a failed trial has left, the GPU's memory with it, would stay for good
+    _settle()
+    allocator.give_back()
+    if torch.cuda.is_initialized():
+        try:
+            torch.cuda.synchronize()
+        except RuntimeError:  # a broken CUDA context never heals: whoever hands out trials is to start another process
+            os._exit(1)
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+@functools.cache
+def _settle() -> None:
+    """Once a process: leave what imports have made out of all later collections, which it made last 0.2 s each."""
+    gc.freeze()
+
+
+def _short(message: str | None) -> str:
+    return " ".join((message or "").split())[:300]

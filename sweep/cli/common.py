@@ -1,0 +1,112 @@
+"""What commands share: options, examples in their help, and how errors are told."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from sweep.errors import InputError, StoreError
+from sweep.text import redacted
+
+if TYPE_CHECKING:
+    from sweep.store import Store
+
+ORDER = (
+    "launch", "plan", "status", "failures", "retry", "trial", "report", "reproduce", "methods", "architectures",
+    "verify", "compact", "sync", "ui", "completion",
+)  # fmt: skip
+
+
+class Group(click.Group):
+    """Commands in the order of use; errors that are the user's to mend as one message and exit code 2."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """In :data:`ORDER`."""
+        return sorted(self.commands, key=ORDER.index)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(context)
+        except InputError as error:
+            _fail(str(error), 2)
+        except StoreError as error:
+            _fail(f"{error}. What is in the store is safe; launching again goes on from there", 1)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(redacted(message), err=True)
+    sys.exit(code)
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+CONFIG = click.argument("config", type=click.Path(dir_okay=False))
+STORES = click.argument("stores", nargs=-1, metavar="[STORE]...")
+STORE = click.option("--store", help="Folder or URI of the store.  [default: results, or the config's]")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+SETTINGS = click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the YAML: --set grid.seed=0,1,2."
+)  # fmt: skip
+ADDRESS = click.option("--address", help="Join the Ray cluster at this address ('auto' on one of its machines).")
+LOCAL = click.option("--local", is_flag=True, help="Run the trials in this process, one after another, without Ray.")
+JOBS = click.option(
+    "-j", "--jobs", type=click.IntRange(1), metavar="N",
+    help="With --local: run N at once, each in a process of its own on this machine.  [default: 1]",
+)  # fmt: skip
+
+
+def with_store(settings: tuple[str, ...], store: str | None) -> tuple[str, ...]:
+    """``--set`` with what ``--store`` says."""
+    return settings if store is None else (*settings, f"store={json.dumps(store)}")
+
+
+def existing(store: str | None) -> "Store":
+    """The store that ``--store`` names, or ``results``.
+
+    Raises:
+        InputError: there is none.
+    """
+    from sweep.store import Store
+
+    opened = Store(store or "results")
+    if opened.local is not None and not opened.local.exists():
+        raise InputError(f"store: {opened.local} does not exist; name another with --store, or launch a sweep")
+    return opened
+
+
+def engine(local: bool, address: str | None, jobs: int | None = None) -> Any:
+    """What runs the trials, as the options --local, --jobs and --address have it.
+
+    Raises:
+        InputError: they do not go together.
+    """
+    if local and address:
+        raise InputError("--local runs without Ray and --address joins a cluster: give one of the two")
+    if jobs and not local:
+        raise InputError(
+            f"--jobs {jobs} is for --local: Ray decides how many trials run at once, by compute.cpus_per_trial and"
+            " compute.gpus_per_trial"
+        )
+    if local and (jobs or 1) == 1:
+        from sweep import local as here
+
+        return here.run
+    from functools import partial
+
+    if local:
+        from sweep import pool
+
+        return partial(pool.run, jobs=jobs or 1)
+    from sweep import launch as on_ray
+
+    return partial(on_ray.run, address=address)

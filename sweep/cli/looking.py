@@ -1,0 +1,162 @@
+"""Commands that show what there is."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import click
+
+from sweep.cli.common import AS_JSON, SETTINGS, STORE, STORES, examples, existing, with_store
+from sweep.cli.root import main
+from sweep.errors import InputError
+
+
+@main.command(epilog=examples(
+    "sweep status configs/digits.yaml",
+    "sweep status --store s3://bucket/sweeps --json",
+))  # fmt: skip
+@click.argument("config", type=click.Path(dir_okay=False), required=False)
+@SETTINGS
+@STORE
+@AS_JSON
+def status(config: str | None, settings: tuple[str, ...], store: str | None, as_json: bool) -> None:
+    """How many trials are completed, failed or missing: of CONFIG's grid, or of all sweeps in a store."""
+    from sweep import show
+    from sweep.overview import overview, overviews
+
+    if config:
+        from sweep.config import read_sweep
+        from sweep.run import plan as make_plan
+        from sweep.store import Store
+
+        sweep = read_sweep(config, with_store(settings, store))
+        opened = Store(sweep.store)
+        found = [overview(opened, sweep.name, make_plan(sweep, opened).trials)]
+    elif settings:
+        raise InputError("--set needs the config that it changes: sweep status CONFIG --set …")
+    else:
+        opened = existing(store)
+        found = overviews(opened)
+    if as_json:
+        click.echo(json.dumps(show.status_json(found)))
+    else:
+        show.status(show.console(), found, opened)
+
+
+@main.command(epilog=examples(
+    "sweep failures",
+    "sweep failures --store s3://bucket/sweeps --json",
+))  # fmt: skip
+@STORE
+@AS_JSON
+def failures(store: str | None, as_json: bool) -> None:
+    """What failed, by kind: how many, an example with its machine and memory, and the command that tries them again."""
+    from sweep import show
+    from sweep.failures import group
+    from sweep.records import trial_record
+
+    opened = existing(store)
+    groups = group(trial_record(row) for row in opened.trials().to_pylist())
+    if as_json:
+        click.echo(json.dumps(show.failures_json(groups), indent=1))
+    else:
+        show.failures(show.console(), groups, opened)
+
+
+@main.command(epilog=examples(
+    "sweep report",
+    "sweep report results s3://bucket/sweeps --out figures",
+    "sweep report --sweep cifar10",
+))  # fmt: skip
+@STORES
+@click.option("--sweep", "name", help="Only the trials of the sweep of this name.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for the files  [default: STORE/reports/SWEEP]")
+@AS_JSON
+def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: bool) -> None:
+    """Tables and figures of one or several stores: accuracy against sparsity, density by layer."""
+    from sweep import show
+    from sweep.report import write_report
+    from sweep.run import report_folder
+    from sweep.store import Store
+
+    opened = [Store(uri) for uri in stores or ("results",)]
+    folder = Path(out) if out else report_folder(opened[0], name or "all")
+    files = write_report(opened, folder, sweep=name)
+    for damaged, reason in {path: why for store in opened for path, why in store.damaged.items()}.items():
+        click.echo(f"left out, cannot read {damaged}: {reason}", err=True)
+    if as_json:
+        click.echo(json.dumps([str(path) for path in files.all]))
+    else:
+        show.report(show.console(), files)
+
+
+@main.command(epilog=examples("sweep methods", "sweep methods --json", "sweep methods --markdown > docs/methods.md"))
+@AS_JSON
+@click.option("--markdown", is_flag=True, help="Print the page on the shipped ones: equations, papers, authors' code.")
+def methods(as_json: bool, markdown: bool) -> None:
+    """The pruning methods, their papers and options."""
+    from pruning import handbook
+    from sweep import catalogue, show
+
+    if as_json and markdown:
+        raise InputError("--json and --markdown are two ways to print: give one of the two")
+    if markdown:
+        click.echo(handbook.page(), nl=False)
+        return
+    rows, left_out = catalogue.method_rows()
+    for reason in left_out:
+        click.echo(f"left out: {reason}", err=True)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        catalogue.methods(show.console(), rows)
+
+
+@main.command(epilog=examples("sweep architectures", "sweep architectures --json"))
+@AS_JSON
+def architectures(as_json: bool) -> None:
+    """The shipped networks and how many prunable weights each has."""
+    from sweep import catalogue, show
+
+    rows = catalogue.architecture_rows()
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        catalogue.architectures(show.console(), rows)
+
+
+@main.command(epilog=examples("sweep ui", "sweep ui --store results --port 5001"))
+@STORE
+@click.option(
+    "--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="Port on the loopback interface."
+)
+def ui(store: str | None, port: int) -> None:
+    """Open the MLflow interface on the runs of a store, on this machine only."""
+    from sweep.store import Store
+    from sweep.tracking import default_uri, ui_command
+
+    opened = Store(store or "results")
+    uri = default_uri(opened)
+    database = Path(uri.removeprefix("sqlite:///"))
+    if not database.exists():
+        raise InputError(f"{database}: no MLflow database there; run 'sweep launch CONFIG' first, or name its --store")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise InputError(f"--port {port}: something listens there already; choose another")
+    click.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    command = ui_command(uri, port=port)
+    os.execvp(command[0], command)
+
+
+@main.command(
+    epilog=examples('eval "$(sweep completion bash)"', "sweep completion fish > ~/.config/fish/completions/sweep.fish")
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes commands and options in your SHELL."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # click.Choice lets no other in
+    click.echo(kind(main, {}, "sweep", "_SWEEP_COMPLETE").source())

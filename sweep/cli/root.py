@@ -1,0 +1,17 @@
+"""The command `sweep`."""
+
+import click
+
+from sweep.cli.common import Group
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sweep")
+def main() -> None:
+    """Sparsity sweeps: which pruning-at-initialization method keeps which network trainable at which sparsity.
+
+    \b
+    Begin with:
+      sweep launch configs/digits.yaml     five methods on real images, minutes on a laptop
+      sweep report                         tables and figures of what is in results/
+    """

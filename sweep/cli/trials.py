@@ -1,0 +1,95 @@
+"""Commands about one trial."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from sweep.cli.common import AS_JSON, SETTINGS, STORE, examples, with_store
+from sweep.cli.root import main
+from sweep.errors import InputError
+
+if TYPE_CHECKING:
+    from sweep.store import Store
+
+
+@main.group()
+def trial() -> None:
+    """One trial: show what is stored of it, or run it again."""
+
+
+@trial.command("show", epilog=examples("sweep trial show 3f9c", "sweep trial show 3f9c1a7be2d04f55 --json"))
+@click.argument("trial_id", metavar="ID")
+@STORE
+@AS_JSON
+def trial_show(trial_id: str, store: str | None, as_json: bool) -> None:
+    """Everything stored of one trial: config, outcome, mask by layer, epochs, where it ran. ID may be a beginning."""
+    from sweep import show
+    from sweep.store import Store
+
+    opened = Store(store or "results")
+    record = show.find(opened, trial_id)
+    if as_json:
+        click.echo(json.dumps(show.trial_json(opened, record), indent=1, default=str))
+    else:
+        show.trial(show.console(), opened, record)
+
+
+@trial.command("run", epilog=examples(
+    "sweep trial run 3f9c",
+    "sweep trial run 3f9c --config configs/cifar10.yaml --device cuda --keep",
+))  # fmt: skip
+@click.argument("trial_id", metavar="ID")
+@click.option("--config", type=click.Path(dir_okay=False), help="The sweep it is in; not needed for a stored trial.")
+@SETTINGS
+@STORE
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--keep", is_flag=True, help="Store the outcome; refused if the store has it completed already.")
+def trial_run(
+    trial_id: str, config: str | None, settings: tuple[str, ...], store: str | None, device: str, keep: bool
+) -> None:
+    """Run one trial here and print what came out, epoch by epoch. Stores nothing unless told to."""
+    from sweep import show
+    from sweep.single import run_one
+    from sweep.store import Store
+
+    if config:
+        from sweep.config import read_sweep
+
+        sys.exit(run_one(read_sweep(config, with_store(settings, store)), trial_id, device, keep, show.console()))
+    if keep or settings:
+        raise InputError("--keep and --set need the trial's sweep: name it with --config")
+    opened = Store(store or "results")
+    _rerun(opened, trial_id, device, as_json=False)
+
+
+@trial.command("rerun", epilog=examples("sweep trial rerun 3f9c", "sweep trial rerun 3f9c --device cuda --json"))
+@click.argument("trial_id", metavar="ID")
+@STORE
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@AS_JSON
+def trial_rerun(trial_id: str, store: str | None, device: str, as_json: bool) -> None:
+    """Run a stored trial again from its stored config alone, and hold what comes out against what is stored.
+
+    Says of every field, epoch and mask whether it agrees, to the last bit. Stores nothing. It runs methods and networks
+    of your own that the record names: do this with stores that you trust. Exit code 0: all agrees; 1: something
+    differs, or the trial did not complete.
+    """
+    from sweep.store import Store
+
+    _rerun(Store(store or "results"), trial_id, device, as_json)
+
+
+def _rerun(store: "Store", trial_id: str, device: str, as_json: bool) -> NoReturn:
+    from sweep import show
+    from sweep.records import COMPLETED
+    from sweep.single import rerun
+
+    found = rerun(store, show.find(store, trial_id), device, show.console(to_stderr=as_json))
+    if as_json:
+        click.echo(json.dumps(show.comparisons_json(found), indent=1, default=str))
+    else:
+        show.comparisons(show.console(), found)
+    has_completed = any(each.field == "status" and each.again == COMPLETED for each in found)
+    sys.exit(0 if has_completed and all(each.agrees for each in found) else 1)

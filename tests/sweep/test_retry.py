@@ -1,0 +1,269 @@
+"""``sweep retry``: it runs trials from the store alone, and loses nothing. Which: ``test_selection.py``."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from sweep.config import trial_from
+from sweep.recording import lost
+from sweep.records import Outcome
+from sweep.store import Store
+
+from .small import own_networks, sweep
+
+CONFIG = """
+name: own
+data: digits
+grid: {architecture: "small_networks:network", method: random, sparsity: 0.5, seed: [0, 1, 2]}
+pruning: {batch_size: 37}
+training: {epochs: 2, batch_size: 512}
+store: results
+tracking: {enabled: false}
+"""
+
+
+@pytest.fixture
+def networks(tmp_path, monkeypatch):
+    yield from own_networks(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def folder(tmp_path, networks, monkeypatch):
+    """A folder with a config, and nothing in its store."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def launch(*settings: str, code: int = 0) -> None:
+    result = sweep("launch", "own.yaml", "--local", *[part for each in settings for part in ("--set", each)])
+    assert result.code == code, result.out + result.err
+
+
+@pytest.fixture
+def broken(folder, networks):
+    """Of three seeds one has completed, one has failed, and one has never run."""
+    launch("grid.seed=0")
+    fail(networks)
+    launch("grid.seed=0,1", code=1)
+    store = Store("results")
+    [record] = store.sweeps()
+    whole = {"completed": 1, "failed": 1}
+    assert json.loads(sweep("status", "--json").out) == {"own": whole}
+    networks.trouble = lambda images: None
+    return store, record
+
+
+def fail(networks) -> None:
+    """Let whatever is trained fail."""
+
+    def trouble(images):
+        if len(images) > 100:
+            raise ZeroDivisionError("too many")
+
+    networks.trouble = trouble
+
+
+def by_status(store: Store) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, status in sorted(store.statuses().items()):
+        found.setdefault(status, []).append(name)
+    return found
+
+
+# --- what failed
+
+
+def test_what_failed_runs_again_and_nothing_else_does(broken):
+    store, launched = broken
+    before = store.outcomes()
+    [failed], [completed] = by_status(store)["failed"], by_status(store)["completed"]
+    listed = sweep("retry", "--failed", "--dry-run", "--local")
+    assert (listed.code, failed in listed.out, store.outcomes()) == (0, True, before)
+    assert json.loads(sweep("retry", failed[:6], "-n", "--json").out) == [failed]
+    result = sweep("retry", "--failed", "--local", "--json")
+    assert json.loads(result.out) == [{"sweep": "own", "store": str(store.local), "ran": 1, "completed": 1}]
+    assert (result.code, store.trial(failed).status) == (0, "completed")
+    assert store.outcomes()[completed] == before[completed]
+    again = sweep("retry", "--failed", "--local")
+    assert (again.code, "nothing to try again" in again.out) == (0, True)
+    assert store.sweeps() == [launched]
+
+
+def test_the_sweep_is_still_all_of_its_grid_afterwards(folder, networks):
+    fail(networks)
+    launch(code=1)
+    store = Store("results")
+    (removed,) = (store.local / "trials").glob(f"{by_status(store)['failed'][0]}*")
+    removed.unlink()
+    networks.trouble = lambda images: None
+    assert sweep("retry", by_status(store)["failed"][0], "--local").code == 0
+    assert json.loads(sweep("status", "--json").out) == {"own": {"completed": 1, "failed": 1, "missing": 1}}
+    assert "own: 1 completed, 1 failed, 1 missing" in sweep("status").out
+
+
+def test_what_fails_again_is_recorded_as_that_and_the_exit_code_says_so(broken, networks):
+    store, _ = broken
+    [name] = by_status(store)["failed"]
+    fail(networks)
+    result = sweep("retry", name, "--local", "--set", "compute.max_failures=0")
+    assert (result.code, "ran 1 trials. Now 1 failed." in result.out) == (1, True)
+    assert "did not complete again" not in result.out
+
+
+def test_a_store_of_an_earlier_version_that_knows_no_sweeps(broken):
+    store, _ = broken
+    shutil.rmtree(store.local / "sweeps")
+    assert sweep("retry", "--failed", "--local", "--set", "tracking.enabled=false").code == 0
+    assert by_status(store).keys() == {"completed"}
+    assert json.loads(sweep("status", "--json").out) == {"own": {"completed": 2}}
+
+
+def test_trials_of_several_sweeps_and_recipes(folder, networks):
+    fail(networks)
+    launch("grid.seed=0", code=1)
+    imp = "grid.method={name: imp, rounds: 1, rewind_epoch: 2}"  # more than another recipe of the same name has epochs
+    launch("grid.seed=0", imp, "training.epochs=3", code=1)
+    launch("grid.seed=7", "name=second", "compute.max_failures=0", code=1)
+    store = Store("results")
+    store.write(failed_of_no_sweep(store))
+    networks.trouble = lambda images: None
+    result = sweep("retry", "--failed", "--json", "--local", "--set", "tracking.enabled=false")
+    listed = json.loads(result.out)
+    assert sorted(each["sweep"] for each in listed) == ["own", "own", "retry", "second"]
+    assert [each["completed"] for each in listed] == [1, 1, 1, 1]
+    sweeps = sorted(row["sweep"] for row in store.trials(columns=["sweep"]).to_pylist())
+    assert sweeps == ["own", "own", "retry", "second"]
+    assert {each.name for each in store.sweeps()} == {"own", "second"}
+
+
+def failed_of_no_sweep(store: Store) -> Outcome:
+    """As a script leaves it that runs a trial by hand."""
+    row = store.trials(columns=["config"]).to_pylist()[0]
+    trial = replace(trial_from(json.loads(row["config"])), seed=99)
+    return lost(trial, sweep="", error_type="WorkerLost", error_message="gone")
+
+
+def test_a_diverged_trial_is_tried_again_from_the_start(folder, networks):
+    launch("grid.seed=0", "training.learning_rate=1e30", code=1)
+    store = Store("results")
+    [name] = by_status(store)["diverged"]
+    before = store.outcomes()[name]
+    assert sweep("retry", "--diverged", "--local").code == 1
+    assert by_status(store) == {"diverged": [name]}
+    assert store.outcomes()[name] != before
+
+
+def test_an_interrupted_trial_goes_on_from_its_checkpoint(folder, networks):
+    seen = []
+
+    def trouble(images):
+        seen.append(len(images))
+        if len([size for size in seen if size > 100]) == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    networks.trouble = trouble
+    launch("grid.seed=0", code=130)
+    store = Store("results")
+    [name] = by_status(store)["interrupted"]
+    seen.clear()
+    assert sweep("retry", "--interrupted", "--local").code == 0
+    assert (store.trial(name).status, store.trial(name).attempts) == ("completed", 2)
+    assert len([size for size in seen if size > 100]) == 1  # the last of two epochs of three
+
+
+# --- what has completed
+
+
+def test_force_runs_a_completed_trial_from_the_start_and_ends_the_same(broken, networks):
+    store, _ = broken
+    [name] = by_status(store)["completed"]
+    before, outcome = store.trial(name), store.outcomes()[name]
+    store.save_checkpoint(name, b"of a rerun that was killed")
+    result = sweep("retry", name, "--force", "--local")
+    after = store.trial(name)
+    assert (result.code, store.outcomes()[name] != outcome, "begins anew" in result.err) == (0, True, False)
+    assert (after.final_weights_hash, after.attempts) == (before.final_weights_hash, 1)
+    assert len(list((store.local / "trials").glob(f"{name}*"))) == 1
+
+
+def test_a_forced_rerun_that_fails_leaves_the_old_record_and_says_so(broken, networks):
+    store, _ = broken
+    [name] = by_status(store)["completed"]
+    before, masks = store.trial(name), store.masks([name])
+    fail(networks)
+    result = sweep("retry", name, "--force", "--local")
+    assert (result.code, f"keep the outcome that they had: {name}" in result.out) == (1, True)
+    assert (store.trial(name), store.masks([name])) == (before, masks)
+
+
+@pytest.mark.slow
+def test_a_forced_rerun_that_is_killed_leaves_the_old_record_and_can_be_made_again(broken, folder):
+    store, _ = broken
+    [name] = by_status(store)["completed"]
+    before, masks, epochs = store.trial(name), store.masks([name]), store.epochs([name])
+    with open(folder / "small_networks.py", "a") as module:
+        module.write("\nimport time\ntrouble = lambda images: time.sleep(0.2)\n")
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("sweep"), "retry", name, "--force", "--local"], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(folder)},
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while name not in store.checkpoints():
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert (store.trial(name), store.masks([name]), store.epochs([name])) == (before, masks, epochs)
+    assert len(masks) == 3 and len(epochs) == 2
+    assert sweep("retry", name, "--force", "--local").code == 0
+    assert store.trial(name).final_weights_hash == before.final_weights_hash
+    assert (store.trial(name).written > before.written, name in store.checkpoints()) == (True, False)
+
+
+# --- data that has moved
+
+
+def pictures(folder: Path) -> None:
+    """A data set of a few, in Parquet."""
+    folder.mkdir()
+    for part in ("train", "test"):
+        rows = []
+        for label in range(10):
+            picture = io.BytesIO()
+            Image.new("L", (8, 8), 20 * label).save(picture, "PNG")
+            rows += [{"img": picture.getvalue(), "label": label}] * 12
+        pq.write_table(pa.Table.from_pylist(rows), folder / f"{part}.parquet")
+
+
+def test_data_that_has_moved_is_found_by_the_path_that_is_set(folder, networks):
+    pictures(folder / "here")
+    fail(networks)
+    data = "data={name: parquet, path: here, classes: 10, image_size: 8, workers: 0}"
+    launch(data, "grid.seed=0", "training.batch_size=120", "training.epochs=1", code=1)
+    store = Store("results")
+    [name] = by_status(store)["failed"]
+    assert store.checkpoints() == {name}
+    (folder / "here").rename(folder / "there")
+    networks.trouble = lambda images: None
+    for force in ([], ["--force"]):
+        result = sweep("retry", name, "--local", *force)
+        assert (result.code, "data.path" in result.err) == (2, True)
+        assert store.checkpoints() == {name}  # nothing has begun, and nothing is lost
+    result = sweep("retry", name, "--local", "--set", "data.path=there")
+    assert result.code == 0, result.err
+    assert json.loads(store.trial(name).config)["data"]["path"] == "there"
