@@ -18,6 +18,7 @@ from sweep.config import SweepConfig, TrialConfig, canonical
 from sweep.errors import InputError, StoreError
 from sweep.grid import expand, trial_id
 from sweep.ledger import Ledger, has_ended
+from sweep.networks import build_network
 from sweep.overview import MISSING
 from sweep.progress import Progress
 from sweep.records import COMPLETED, STATUSES, EpochRecord, SweepRecord, TrialRecord, trial_record
@@ -25,7 +26,6 @@ from sweep.report import write_report
 from sweep.store import Store
 from sweep.store.leases import Launch, Leases
 from sweep.tracking import Exporter
-from sweep.trial import build_network
 from sweep.watch import Engine, Stop, Watcher, Watchers
 from training import data
 

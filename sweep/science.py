@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,12 +15,12 @@ from pruning.diagnostics import Diagnostics, Layer, diagnose, positions
 from pruning.masks import count, kept_count
 from pruning.problem import Batch
 from sweep import recording
-from sweep.axes import Choice
 from sweep.checkpoints import Keeper, State, facts_of, plain
 from sweep.config import TrialConfig
 from sweep.grid import trial_id
+from sweep.networks import build_network
 from sweep.records import EpochRecord, MaskRecord
-from training import data, loop, models, resuming, seeding
+from training import data, loop, resuming, seeding
 from training.optimizer import steps_per_epoch
 
 AnyDataset = data.Dataset | data.StreamedDataset
@@ -346,10 +346,3 @@ class Science:
         for extra in range(settings.batches, number):
             found += draw(1, f"pruning batches, batch {extra}")
         return found
-
-
-def build_network(architecture: Choice, config: data.DataConfig) -> nn.Module:
-    """The architecture for a (resolved) data set's images and classes, initialised from torch's global generator."""
-    channels, classes = data.info(config.name).channels, cast(int, config.classes)
-    options = dict(architecture.options)
-    return models.build(architecture.name, classes=classes, channels=channels, size=config.side, **options)

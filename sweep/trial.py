@@ -11,10 +11,10 @@ from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import InputError, StoreError
 from sweep.grid import trial_id
 from sweep.records import COMPLETED, DIVERGED, FAILED, INTERRUPTED, EpochRecord, Outcome, TrialRecord
-from sweep.science import AnyDataset, Interrupted, Science, build_network
+from sweep.science import AnyDataset, Interrupted, Science
 from training import data, loop
 
-__all__ = ["AnyDataset", "Interrupted", "build_network", "load_data", "run_trial"]
+__all__ = ["AnyDataset", "Interrupted", "load_data", "run_trial"]
 
 
 def run_trial(

@@ -9,7 +9,8 @@ from pruning.diagnostics import positions
 from pruning.packing import unpack
 from sweep.config import read_sweep
 from sweep.grid import expand
-from sweep.trial import build_network, run_trial
+from sweep.networks import build_network
+from sweep.trial import run_trial
 from training import data
 
 CONFIGS = Path(__file__).parents[2] / "configs"
