@@ -27,7 +27,7 @@ CODE = Kind("code", "mend what the traceback shows: sweep trial show ID")
 STOPPED = Kind("interrupted", "nothing is wrong: launching again goes on from its checkpoint")
 KINDS = (OUT_OF_MEMORY, NON_FINITE, DATA, NO_ROOM, NODES, PROCESSES, CODE, STOPPED)
 
-HOST_MEMORY = ("MemoryError", "_ArrayMemoryError", "ArrowMemoryError")  # Python's own, numpy's, pyarrow's
+HOST_MEMORY = ("MemoryError", "ArrowMemoryError")  # the machine's and not the GPU's: Python's and numpy's, pyarrow's
 _MEMORY_TYPES = ("OutOfMemoryError", "OutOfMemory", *HOST_MEMORY)
 _MEMORY_WORDS = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "_status_alloc_failed",

@@ -18,6 +18,7 @@ from sweep.report.terminal import render
 from sweep.store import Store
 from sweep.text import clock
 
+DRAW_SECONDS = 2.0  # between two drawings of the tables: of thousands of trials each takes a while
 QUIET_SECONDS = 300.0  # off a terminal, long trials give a sign of life this often
 
 
@@ -31,19 +32,22 @@ class Progress:
         self._ended: Counter[str] = Counter()
         self._records: dict[str, TrialRecord] = {}
         self._tables: list[RenderableType] = []
+        self._stale, self._drawn = False, 0.0
         self._began = self._spoke = time.monotonic()
         self._live = Live(console=console, get_renderable=self._view, refresh_per_second=2)
 
     def __enter__(self) -> "Progress":
         self._began = time.monotonic()
         if self._console.is_terminal:
-            earlier = from_table(self._store.trials()) if self._before else []
-            self._records = {r.trial_id: r for r in earlier if r.trial_id in self._trials and r.status == COMPLETED}
+            earlier = from_table(self._store.trials(self._trials)) if self._before else []
+            self._records = {r.trial_id: r for r in earlier if r.status == COMPLETED}
             self._draw()
             self._live.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._stale:
+            self._draw()
         self._live.stop()
 
     def started(self, trial: TrialConfig) -> None:
@@ -63,7 +67,7 @@ class Progress:
         self._ended[record.status] += 1
         if self._console.is_terminal:
             self._records[record.trial_id] = record
-            self._draw()
+            self._stale = True
         if not self._console.is_terminal or record.status != COMPLETED:
             self.say(self._line(record))
 
@@ -98,9 +102,12 @@ class Progress:
         return f"[{count}/{len(self._trials)}] {what}: {how} ({record.seconds or 0:.1f} s{eta})"
 
     def _draw(self) -> None:
+        self._stale, self._drawn = False, time.monotonic()
         self._tables = [render(accuracy_table(panel)) for panel in panels(self._records.values())]
 
     def _view(self) -> RenderableType:
+        if self._stale and time.monotonic() - self._drawn > DRAW_SECONDS:
+            self._draw()
         return Group(self._head(), *self._tables, self._now())
 
     def _head(self) -> Text:

@@ -17,17 +17,20 @@ _GROUPS = {  # heading -> columns of the record, in order
     ),
     "outcome": (
         *("test_accuracy", "test_loss", "validation_accuracy", "best_validation_accuracy", "best_epoch"),
-        *("train_accuracy", "train_loss", "epochs", "error_type", "error_message", "traceback"),
+        *("train_accuracy", "train_loss", "epochs", "attempts", "accumulate"),
+        *("error_type", "error_message", "traceback"),
     ),
     "mask": ("prunable", "kept", "compression_ratio", "speedup", "revived", "mask_bytes", "mask_entropy_bytes"),
     "price": (
         *("prune_seconds", "prune_passes", "prune_flops", "passes", "training_flops", "training_flops_share"),
-        *("trained_weights", "trained_macs", "train_seconds", "images_per_second", "seconds", "peak_memory_bytes"),
+        *("trained_weights", "trained_macs", "train_seconds", "images_per_second", "seconds"),
+        *("peak_memory_bytes", "device_memory_bytes"),
     ),
     "what every method at this seed shares": ("initial_weights_hash", "pruning_batches_hash", "training_order_hash"),
     "what came of it": ("mask_hash", "final_weights_hash"),
     "where it ran": (
-        *("started", "host", "device", "threads", "cluster", "git_commit", "git_dirty", "versions"),
+        *("started", "written", "outcome", "host", "device", "threads", "cluster"),
+        *("git_commit", "git_dirty", "versions"),
     ),
 }  # fmt: skip
 _BOTH = {  # column at the start of the (last) training -> the same of the tested network

@@ -121,7 +121,7 @@ class Reader:
 
         if len(names) < 2:
             return [one(name) for name in names]
-        with ThreadPoolExecutor(4 if self.files.local else 32) as pool:
+        with ThreadPoolExecutor(2 if self.files.local else 32) as pool:  # more are in each other's way
             return list(pool.map(one, names))
 
     def _decoded(self, folder: str, name: str, columns: list[str] | None, among: set[str] | None) -> pa.Table:

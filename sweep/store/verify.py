@@ -76,7 +76,7 @@ class _Verification:
         counting = {(row["trial_id"], row[OUTCOME]) for row in self.rows}
         for folder in ("epochs", "masks"):
             for name, rows in self.tables(folder):
-                for batch in rows.to_batches():
+                for batch in rows.to_batches(max_chunksize=1024):
                     yield from self.records(folder, name, batch.to_pylist(), counting)
         for _ in self.tables("sweeps"):
             pass

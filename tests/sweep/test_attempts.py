@@ -162,6 +162,12 @@ def test_memory_that_is_short_in_the_middle_of_a_training_is_mended_from_there(t
     assert (record.status, record.accumulate, record.attempts, record.epochs) == ("completed", 2, 2, 3)
 
 
+def test_memory_that_was_short_counts_as_no_failure(trial, digits, networks):
+    fail(networks, torch.OutOfMemoryError("CUDA out of memory"), *errors(1))
+    record = run_attempts(trial, digits, max_failures=1, checkpoints=Memory()).trial
+    assert (record.status, record.accumulate, record.attempts) == ("completed", 2, 3)
+
+
 def test_in_the_end_each_image_is_a_piece_and_after_that_there_is_nothing_more_to_be_done(digits, networks, caplog):
     trial = the_trial(*SETTINGS, "training.batch_size=25", "training.epochs=1")
     no_room(networks, 1)

@@ -6,6 +6,7 @@ import os
 import shlex
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -54,6 +55,7 @@ ERRORS = {
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
         RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"),
         MemoryError(),
+        pa.ArrowMemoryError("malloc of size 64 failed"),
         OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
         numpys,
         torchs,

@@ -166,6 +166,18 @@ def test_a_diverged_trial_is_tried_again_from_the_start(folder, networks):
     assert store.outcomes()[name] != before
 
 
+def test_a_retry_that_is_stopped_leaves_the_rest_as_it_was(folder, networks):
+    fail(networks)
+    launch("grid.seed=0,1", code=1)
+    before = Store("results").outcomes()
+    networks.trouble = lambda images: signal.raise_signal(signal.SIGINT) if len(images) > 100 else None
+    result = sweep("retry", "--failed", "--local")
+    after = Store("results").outcomes()
+    assert (result.code, "did not complete again" in result.out) == (130, False)
+    assert sorted(outcome.split()[0] for outcome in after.values()) == ["failed", "interrupted"]
+    assert len(before.items() & after.items()) == 1
+
+
 def test_an_interrupted_trial_goes_on_from_its_checkpoint(folder, networks):
     seen = []
 
@@ -191,11 +203,15 @@ def test_force_runs_a_completed_trial_from_the_start_and_ends_the_same(broken, n
     store, _ = broken
     [name] = by_status(store)["completed"]
     before, outcome = store.trial(name), store.outcomes()[name]
-    store.save_checkpoint(name, b"of a rerun that was killed")
-    result = sweep("retry", name, "--force", "--local")
+    networks.trouble = lambda images: signal.raise_signal(signal.SIGINT) if len(images) > 100 else None
+    stopped = sweep("retry", name, "--force", "--local")
+    assert (stopped.code, f"keep the outcome that they had: {name}" in stopped.out) == (130, True)
+    assert (store.outcomes()[name], name in store.checkpoints()) == (outcome, True)
+    networks.trouble = lambda images: None
+    assert sweep("retry", name, "--force", "--local").code == 0
     after = store.trial(name)
-    assert (result.code, store.outcomes()[name] != outcome, "begins anew" in result.err) == (0, True, False)
     assert (after.final_weights_hash, after.attempts) == (before.final_weights_hash, 1)
+    assert store.outcomes()[name] != outcome
     assert len(list((store.local / "trials").glob(f"{name}*"))) == 1
 
 

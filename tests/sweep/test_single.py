@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from pruning.packing import pack, unpack
+from sweep import single
 from sweep.single import Comparison
 from sweep.store import Store
+from sweep.trial import run_trial
 
 from .small import own_networks, sweep
 
@@ -156,9 +158,11 @@ def test_bits_that_cannot_be_read_are_named(store):
 def test_an_epoch_that_is_missing_or_too_many_is_named(store):
     [path] = (store.local / "epochs").glob("*.parquet")
     table = pq.read_table(path)
-    pq.write_table(table.slice(0, 1), path)
-    result = sweep("trial", "rerun", name_of(store))
-    assert (result.code, "epoch 2: train_loss" in result.out) == (1, True)
+    last = pa.Table.from_pylist([{**table.to_pylist()[1], "epoch": 3}], schema=table.schema)
+    for number, rows in ((2, table.slice(0, 1)), (3, pa.concat_tables([table, last]))):
+        pq.write_table(rows, path)
+        result = sweep("trial", "rerun", name_of(store))
+        assert (result.code, f"epoch {number}: train_loss" in result.out) == (1, True)
 
 
 def test_what_an_earlier_version_did_not_store_is_no_difference(store):
@@ -262,9 +266,11 @@ def test_a_trial_that_is_kept_goes_on_where_it_was_stopped(tmp_path, networks, m
             raise KeyboardInterrupt
 
     networks.trouble = trouble
+    given = []
+    monkeypatch.setattr(single, "run_trial", lambda *what, **how: given.append(how) or run_trial(*what, **how))
     run = ["trial", "run", name, "--config", "own.yaml", "--keep"]
-    often = ["--set", "compute.checkpoint_minutes=1e-9"]
-    assert sweep(*run, *often).code == 130
+    assert sweep(*run, "--set", "compute.checkpoint_minutes=7").code == 130
+    assert given[0]["checkpoint_minutes"] == 7
     store = Store("results")
     assert (store.trial(name).status, store.checkpoints()) == ("interrupted", {name})
     assert sweep(*run).code == 0

@@ -26,9 +26,8 @@ from sweep.grid import expand, trial_id
 from sweep.recording import describe
 from sweep.records import EpochRecord, MaskRecord, Outcome, SweepRecord, TrialRecord
 from sweep.store import Store
-from sweep.tracking import default_uri, mirror, runs, sync
+from sweep.tracking import default_uri, exporter, mirror, runs, sync
 from sweep.tracking.client import Client
-from sweep.tracking.exporter import SILENCE_SECONDS
 from sweep.tracking.mirror import Mirror
 
 from .mlflows import Server, black_hole, copy, free_port, once_each, shown
@@ -215,7 +214,7 @@ def end(process: "subprocess.Popen[str]") -> SimpleNamespace:
 def check_that_nothing_waited(ran: SimpleNamespace, store: Store) -> None:
     """The sweep ended well, and MLflow cost it no more than the seconds that a late answer is waited for."""
     assert ran.returncode == 0, ran.said
-    assert ran.waited["close"] < SILENCE_SECONDS + 1.0
+    assert ran.waited["close"] < exporter.SILENCE_SECONDS + 1.0
     assert sum(ran.waited.values()) - ran.waited["close"] < 0.5, "a trial waited for MLflow"
     assert ran.to_exit < 15.0, "the interpreter waited for a call that nobody answers"
     assert f"run: sweep sync {store.name}" in ran.stderr
@@ -297,6 +296,29 @@ def test_a_sync_gives_up_a_server_that_hangs_whatever_the_environment_says(
     assert ran.returncode == 1
     assert [each["exported"] for each in json.loads(ran.stdout)] == [0, 0], "each server is waited for once"
     assert ran.stderr.count("error:") == 1 and "TimeoutError: no answer for 20 s" in ran.stderr
+
+
+@pytest.mark.slow
+def test_after_a_failure_the_end_of_a_sweep_waits_for_no_further_attempt(
+    config: Path, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exporter, "RETRY_SECONDS", 0.0)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    port = free_port()
+    asked = read_sweep(config, [f"store={store.uri}", f"tracking.uri=http://127.0.0.1:{port}"])
+    found = exporter.Exporter(asked, {trial_id(trial): trial for trial in expand(asked)}, store)
+    with black_hole(port):
+        found.add_artifacts([])
+        while "does not answer as it should" not in caplog.text:
+            time.sleep(0.05)
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
+        found.add_artifacts([])
+        time.sleep(1.0)
+        begin = time.monotonic()
+        found.close()
+        assert time.monotonic() - begin < 1.0
+    assert f"run: sweep sync {store.name}" in caplog.text
 
 
 # killed while exporting

@@ -10,7 +10,7 @@ from sweep.report.names import file_name, measured_sparsity, method_name, method
 from sweep.report.statistics import cells
 from sweep.report.trials import panels, read
 
-from .conftest import MakeStore, panel, trial
+from .conftest import MakeStore, named, panel, trial
 
 
 def test_a_trial_in_two_stores_counts_once_and_is_taken_where_it_completed(store: MakeStore) -> None:
@@ -19,7 +19,7 @@ def test_a_trial_in_two_stores_counts_once_and_is_taken_where_it_completed(store
     second = store("b", [trial("snip", 0.9, 0, 0.9, trial_id="same")])
     for order in ([first, second], [second, first]):
         found = {t.trial_id: s.uri for s, trials in read(order) for t in trials}
-        assert found == {"same": second.uri, "snip-0.9-1": first.uri}
+        assert found == {named("same"): second.uri, named("snip-0.9-1"): first.uri}
 
 
 def test_of_two_completed_records_of_a_trial_the_later_one_counts(store: MakeStore) -> None:
@@ -33,7 +33,7 @@ def test_of_two_completed_records_of_a_trial_the_later_one_counts(store: MakeSto
 def test_only_the_named_sweep_or_the_named_trials_are_read(store: MakeStore) -> None:
     one = store("a", [trial("snip", 0.9, 0, 0.8, sweep="mine"), trial("snip", 0.9, 1, 0.9, sweep="other")])
     assert [t.seed for _, trials in read([one], sweep="mine") for t in trials] == [0]
-    assert [t.seed for _, trials in read([one], only={"snip-0.9-1"}) for t in trials] == [1]
+    assert [t.seed for _, trials in read([one], only={named("snip-0.9-1")}) for t in trials] == [1]
 
 
 def test_an_empty_store_says_what_to_run(store: MakeStore) -> None:
