@@ -50,15 +50,13 @@ class Experiment:
     def run(
         self, runs: Mapping[tuple[str, float], Sequence[float | None]], settings: Sequence[str] = (), **facts: Any
     ) -> None:
-        """Store the outcomes of these cells of the grid (as ``settings`` leave it), seeds from 0 on, for others there."""
-        grid = {trial_id(trial) for trial in expand(self.read(*settings).sweep)}
-        for loose in self.store.loose("trials"):  # a completed outcome would not give way to one that diverged
-            if loose.trial_id in grid:
-                self.store.files.delete(loose.name)
+        """Store the outcomes of these cells of the grid (as ``settings`` leave it), seeds from 0 on."""
         for trial in expand(self.read(*settings).sweep):
             accuracies = runs.get((trial.method_label, trial.sparsity), ())
             if trial.seed < len(accuracies):
                 accuracy = accuracies[trial.seed]
+                if accuracy is None:  # a completed outcome would not give way to one that diverged
+                    self.store.files.delete(*(old.name for old in self.store.loose("trials", {trial_id(trial)})))
                 what: dict[str, Any] = {
                     "data": trial.data.name, "architecture": trial.architecture.name,
                     "architecture_label": trial.architecture.label, "method": trial.method.name,
