@@ -23,6 +23,7 @@ from sweep.overview import MISSING
 from sweep.progress import Progress
 from sweep.records import COMPLETED, STATUSES, EpochRecord, SweepRecord, TrialRecord, trial_record
 from sweep.report import write_report
+from sweep.source import one_line
 from sweep.store import Store
 from sweep.store.leases import Launch, Leases
 from sweep.tracking import Exporter
@@ -263,7 +264,7 @@ def _naming(architecture: str) -> Iterator[None]:
         yield
     except Exception as error:  # a network of the user's may raise anything
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise InputError(f"grid.architecture: {architecture}: {kind}{error}") from error
+        raise InputError(f"grid.architecture: {one_line(f'{architecture}: {kind}{error}')}") from error
 
 
 def count(trials: dict[str, TrialConfig], store: Store) -> dict[str, int]:

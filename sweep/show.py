@@ -77,7 +77,7 @@ def plan(out: Console, planned: Plan) -> None:
     for row in values["trials"]:
         state = "to run" if row["missing"] else "completed"
         numbers = (percent(row["sparsity"]), str(row["seed"]), f"{row['prunable']:,}", f"{row['kept']:,}")
-        table.add_row(row["trial_id"], row["architecture"], row["method"], *numbers, state)
+        table.add_row(row["trial_id"], Text(row["architecture"]), Text(row["method"]), *numbers, state)
     out.print(table)
     out.print(
         f"\n{values['sweep']}: {len(values['trials'])} trials, {values['done']} completed, {values['missing']} to run"
@@ -130,7 +130,7 @@ _WHY = ["trial_id", "status", "error_type", "error_message", "architecture_label
 def status(out: Console, found: Sequence[Overview], store: Store) -> None:
     """Counts by sweep, what did not complete and why, and files that cannot be read."""
     if not found:
-        out.print(f"{store.name} holds no trials. Fill it: sweep launch configs/digits.yaml")
+        out.print(f"{store.name} holds no trials. Fill it: sweep launch configs/digits.yaml", markup=False)
     for each in found:
         out.print(f"{each.name}: " + ", ".join(f"{number} {state}" for state, number in each.counts.items()))
         if each.launches:

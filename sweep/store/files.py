@@ -64,7 +64,7 @@ class Files:
                 self.fs, self.root = pafs.FileSystem.from_uri(text)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise InputError(
-                f"store: {self.name}: {redacted(str(error))}; use a folder, s3://bucket/prefix or gs://bucket/prefix"
+                f"store: {self.name}: {redacted(' '.join(str(error).split()))}; use a folder, s3://bucket/prefix or gs://bucket/prefix"
             ) from None
         self.local = Path(self.root) if isinstance(self.fs, pafs.LocalFileSystem) else None
         if self.local is not None and _is_file(self.local):
@@ -263,4 +263,4 @@ def _is_hopeless(error: OSError) -> bool:
 
 
 def _reason(error: OSError) -> str:
-    return redacted(error.strerror or str(error).partition("\n")[0])
+    return os.strerror(error.errno) if error.errno else redacted(str(error).partition("\n")[0])

@@ -19,7 +19,7 @@ from sweep.records import OUTCOME
 from sweep.store.files import Entry
 from sweep.store.layout import Key, loose_file
 from sweep.store.leases import Leases
-from sweep.store.parquet import columns_of, encode_fold
+from sweep.store.parquet import columns_of, encode_fold, strange_columns
 from sweep.store.reading import RANK, among_keys, joined, keys_of, that_count
 from sweep.store.store import Store
 
@@ -141,9 +141,10 @@ class _Folding:
     def _read(
         self, folder: str, entries: Iterable[Entry], columns: list[str] | None
     ) -> Iterator[dict[str, pa.Table | None]]:
-        """The rows of these files, some at once; None for what cannot be read or is not there any more."""
+        """The rows of these files, some at once; None for what is to be left as it is, or is not there any more."""
         for names in _batches(entries):
-            yield dict(zip(names, self.reader.read_all(folder, names, columns), strict=True))
+            read = dict(zip(names, self.reader.read_all(folder, names, columns), strict=True))
+            yield {name: None if rows is None or strange_columns(rows) else rows for name, rows in read.items()}
             self.done = min(self.done + len(names), self.total)
             self.tell(self.done, self.total)
 

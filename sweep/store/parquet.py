@@ -12,6 +12,7 @@ from sweep.errors import InputError
 from sweep.records import OUTCOME, SCHEMA_VERSION, EpochRecord, MaskRecord, SweepRecord, TrialRecord, schema
 
 FOLDERS: dict[str, type] = {"trials": TrialRecord, "epochs": EpochRecord, "masks": MaskRecord, "sweeps": SweepRecord}
+_STRANGE = b"sweep.strange"
 _ROWS_A_GROUP = 4096  # of a fold: what is read of it at least
 
 
@@ -51,6 +52,8 @@ def decode(folder: str, source: Any, columns: list[str] | None = None, among: se
         stored = file.schema_arrow
         _check_version(folder, stored.metadata or {})
         there = set(stored.names)
+        if strange := there - set(columns_of(folder, None).names):
+            wanted = wanted.with_metadata({**wanted.metadata, _STRANGE: ", ".join(sorted(strange))})
         rows = _rows(file, [name for name in wanted.names if name in there], among)
         by_name = dict(zip(rows.column_names, rows.columns, strict=True))
         found = pa.table([_column(by_name.get(f.name), f, len(rows)) for f in wanted], schema=wanted)
@@ -60,6 +63,11 @@ def decode(folder: str, source: Any, columns: list[str] | None = None, among: se
         if isinstance(error, InputError | FileNotFoundError):
             raise
         raise Damaged(str(error).partition("\n")[0]) from error
+
+
+def strange_columns(rows: pa.Table) -> str:
+    """The columns of the file that rows are from which are none of a record's: damage, or another version's."""
+    return rows.schema.metadata.get(_STRANGE, b"").decode()
 
 
 def columns_of(folder: str, names: list[str] | None) -> pa.Schema:
@@ -106,7 +114,6 @@ def _layout(folder: str, columns: pa.Schema) -> dict[str, Any]:
             **dict.fromkeys(whole_numbers, "BYTE_STREAM_SPLIT"),
             "position": "DELTA_BINARY_PACKED",
         },
-        "write_page_checksum": False,  # each mask has its hash
     }
 
 

@@ -15,7 +15,7 @@ from pruning.packing import unpack
 from sweep.config import canonical, stored_identity
 from sweep.records import COMPLETED, OUTCOME, STATUSES
 from sweep.store.layout import TRIAL_ID, Key, loose_file, outcome_file
-from sweep.store.parquet import FOLDERS, columns_of
+from sweep.store.parquet import FOLDERS, columns_of, strange_columns
 from sweep.store.reading import joined, that_count
 from sweep.store.store import Store
 from training import checkpoint
@@ -68,6 +68,7 @@ class _Verification:
         self.total = sum(len(store.files.names(folder)) for folder in (*FOLDERS, "checkpoints"))
         self.done = 0
         self.rows: list[dict[str, Any]] = []
+        self.strange: list[tuple[str, str]] = []  # files, columns
         self.found: dict[Key, _Found] = defaultdict(_Found)
 
     def problems(self) -> Iterator[Problem]:
@@ -80,6 +81,9 @@ class _Verification:
                     yield from self.records(folder, name, batch.to_pylist(), counting)
         for _ in self.tables("sweeps"):
             pass
+        yield from (
+            Problem(file, f"it has columns that are none of a record's: {names}") for file, names in self.strange
+        )
         yield from self.counts()
         yield from self.damaged()
         yield from self.checkpoints()
@@ -90,11 +94,13 @@ class _Verification:
 
     def tables(self, folder: str) -> Iterator[tuple[str, pa.Table]]:
         """The rows of every file that can be read, all columns of it."""
-        for names in self.reader.unseen(folder):
-            for name in names:
+        for listed in self.reader.unseen(folder):
+            for name in listed:
                 self.step()
                 for rows in self.reader.read_all(folder, [name]):
                     if rows is not None:
+                        if names := strange_columns(rows):
+                            self.strange.append((f"{folder}/{name}", names))
                         yield name, rows
 
     def step(self) -> None:

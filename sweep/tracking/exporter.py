@@ -130,9 +130,8 @@ class Exporter:
         was_level, self._is_level = self._is_level, False
         if self._mirror is None:
             self._mirror = self._make_mirror()
-        if names or not was_level:
-            self._mirror.level(names if was_level else None)
-        self._is_level = True
+        tally = self._mirror.level(names if was_level else None)
+        self._is_level = not tally.busy
         if self._artifacts is not None:
             paths, self._artifacts = self._artifacts, None
             self._add(self._mirror, paths)

@@ -87,9 +87,12 @@ class Mirror:
             self._delete(found.get(record.trial_id, ()))
             tell(done, len(lacking))
         amended = [name for name in level if self._add_params(found[name], wanted[name])]
-        self._tidy(found | self._look(lacking), wanted)
-        self.is_shown.update(level, lacking)
-        return Tally(len(lacking) + len(amended), len(level) - len(amended), len(busy))
+        found |= self._look(lacking)
+        self._tidy(found, wanted)
+        exported = [name for name in lacking if _shows(found.get(name, ()), wanted[name])]
+        self.is_shown.update(level, exported)
+        busy += [name for name in lacking if name not in self.is_shown]  # another has replaced what was just written
+        return Tally(len(exported) + len(amended), len(level) - len(amended), len(busy))
 
     def add_artifacts(self, paths: Iterable[Path]) -> None:
         """Put the sweep's config and these files into its own run, in the place of earlier ones of their names.
@@ -175,7 +178,7 @@ class Mirror:
         level, lacking, busy = [], [], []
         for name, outcome in wanted.items():
             of_trial = found.get(name, [])
-            if any(run.shows(outcome) for run in of_trial):
+            if _shows(of_trial, outcome):
                 level.append(name)
             elif any(self._is_others(run) for run in of_trial):
                 busy.append(name)
@@ -272,6 +275,10 @@ class Mirror:
         for run in found:
             if not self._is_others(run):
                 self._client.delete_run(run.run_id)
+
+
+def _shows(found: Iterable[Shown], outcome: str) -> bool:
+    return any(run.shows(outcome) for run in found)
 
 
 def _by_trial(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from sweep import show
 from sweep.overview import overview, overviews
 from sweep.records import SweepRecord
+from sweep.run import Summary
 from sweep.store import Store
 from sweep.store.leases import Leases
 
@@ -81,6 +82,13 @@ def test_what_did_not_complete_is_told_of_the_sweeps_that_are_asked_for_alone(st
     lines = out.file.getvalue().splitlines()
     assert lines[0] == "some: 1 completed, 1 diverged"
     assert [line.split()[0] for line in lines[1:]] == [IDS[3]]
+
+
+def test_the_line_at_the_end_of_a_retry_counts_the_trials_of_all_sweeps():
+    out = Console(file=io.StringIO(), width=200)
+    show.retried(out, [Summary(1, {"completed": 1}, None), Summary(2, {"failed": 1, "completed": 1}, None)], [])
+    show.retried(out, [], [])
+    assert out.file.getvalue().splitlines() == ["ran 3 trials. Now 2 completed, 1 failed.", "nothing to try again"]
 
 
 @pytest.fixture

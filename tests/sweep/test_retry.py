@@ -19,6 +19,7 @@ from PIL import Image
 from sweep.config import trial_from
 from sweep.recording import lost
 from sweep.records import Outcome
+from sweep.retry import choose, plans
 from sweep.store import Store
 
 from .small import own_networks, sweep
@@ -93,6 +94,8 @@ def test_what_failed_runs_again_and_nothing_else_does(broken):
     listed = sweep("retry", "--failed", "--dry-run", "--local")
     assert (listed.code, failed in listed.out, store.outcomes()) == (0, True, before)
     assert json.loads(sweep("retry", failed[:6], "-n", "--json").out) == [failed]
+    [planned] = plans(store, choose(store, [failed], [], [], force=False), [])
+    assert (list(planned.todo), planned.grid, planned.is_whole) == ([failed], launched.trials, False)
     result = sweep("retry", "--failed", "--local", "--json")
     assert json.loads(result.out) == [{"sweep": "own", "store": str(store.local), "ran": 1, "completed": 1}]
     assert (result.code, store.trial(failed).status) == (0, "completed")
@@ -231,7 +234,7 @@ def test_a_forced_rerun_that_is_killed_leaves_the_old_record_and_can_be_made_aga
     [name] = by_status(store)["completed"]
     before, masks, epochs = store.trial(name), store.masks([name]), store.epochs([name])
     with open(folder / "small_networks.py", "a") as module:
-        module.write("\nimport time\ntrouble = lambda images: time.sleep(0.2)\n")
+        module.write("\nimport time\ntrouble = lambda images: time.sleep(0.5)\n")
     process = subprocess.Popen(
         [Path(sys.executable).with_name("sweep"), "retry", name, "--force", "--local"], stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(folder)},

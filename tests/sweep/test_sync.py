@@ -26,6 +26,7 @@ from sweep.grid import expand, trial_id
 from sweep.recording import describe
 from sweep.records import EpochRecord, MaskRecord, Outcome, SweepRecord, TrialRecord
 from sweep.store import Store
+from sweep.store.leases import Leases
 from sweep.tracking import default_uri, exporter, mirror, runs, sync
 from sweep.tracking.client import Client
 from sweep.tracking.mirror import Mirror
@@ -360,9 +361,14 @@ def test_a_database_whose_maker_was_killed_is_made_by_the_next(filled: Store, da
     database.unlink()
     script = """
 import os, signal, sys
-from mlflow.store.db import utils
+from sqlalchemy import Engine, event
 from sweep.cli import main
-utils._upgrade_db = lambda engine: os.kill(os.getpid(), signal.SIGKILL)  # the first tables are made, the others not
+
+@event.listens_for(Engine, "after_cursor_execute")
+def killed(connection, cursor, statement, *more):
+    if "ADD COLUMN step" in statement:  # MLflow has not noted that it is there: it would add it again, in vain
+        os.kill(os.getpid(), signal.SIGKILL)
+
 main(sys.argv[1:])
 """
     command = [sys.executable, "-c", script, "sync", filled.uri]
@@ -423,6 +429,24 @@ def test_what_a_running_launch_exports_just_now_is_left_to_it(
     assert once_each(database)[trial_id(new)]["status"] == "FINISHED"
 
 
+def test_a_sweep_that_leaves_an_export_to_another_says_so(
+    filled: Store, config: Path, database: Path, living: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = read_sweep(config, [f"store={filled.uri}"])
+    grid = {trial_id(trial): trial for trial in expand(asked)}
+    assert tallies(filled) == [(12, 0, 0)]
+    new = replace(expand(asked)[0], seed=7)
+    filled.write(outcome(new))
+    for ago, is_said in ((1.0, True), (90.0, False)):
+        begin_a_run(filled, new, ago)
+        with exporter.Exporter(asked, grid, filled) as found:
+            found.add_artifacts([])
+        assert ("MLflow lacks a part of sweep away" in caplog.text) == is_said
+        for run in shown(database)[trial_id(new)]:
+            Client(default_uri(filled)).delete_run(run["run"])
+        caplog.clear()
+
+
 def test_what_nobody_can_be_exporting_any_more_is_replaced_while_launches_run(
     filled: Store, trials: list[TrialConfig], database: Path, living: Any
 ) -> None:
@@ -436,6 +460,18 @@ def test_what_nobody_can_be_exporting_any_more_is_replaced_while_launches_run(
     assert once_each(database).keys() == {trial_id(trial) for trial in (*trials, new)}
 
 
+def test_a_launch_does_not_leave_to_itself_what_one_that_died_was_exporting(
+    filled: Store, trials: list[TrialConfig], database: Path
+) -> None:
+    assert tallies(filled) == [(12, 0, 0)]
+    new = replace(trials[0], seed=7)
+    filled.write(outcome(new))
+    begin_a_run(filled, new, ago=1.0)
+    with Leases(filled.files).held():
+        assert tallies(filled) == [(1, 12, 0)]
+    assert once_each(database)[trial_id(new)]["status"] == "FINISHED"
+
+
 # several at once
 
 
@@ -443,12 +479,40 @@ def test_of_runs_that_show_the_same_trial_all_but_one_are_deleted(
     filled: Store, database: Path, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as blind:
-        blind.setattr(Mirror, "_look", lambda self, names: {})
+        blind.setattr(Mirror, "_sorted", lambda self, wanted, found: ([], list(wanted), []))
+        blind.setattr(Mirror, "_delete", lambda self, found: None)
         assert tallies(filled) == tallies(filled) == [(12, 0, 0)]
     assert sorted(len(found) for found in shown(database).values()) == [1, *[2] * 12]
     begin_an_own_run(filled)
     assert tallies(filled) == [(0, 12, 0)]
     assert once_each(database) == undisturbed(filled)
+
+
+def test_what_another_deletes_while_it_is_written_is_left_to_it(
+    filled: Store, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        own_run, fill, stolen = Mirror._own_run, Mirror._fill, []
+
+        def own_run_lost(self: Mirror) -> runs.Shown:
+            run = own_run(self)
+            if len(stolen) < 2:
+                self._client.delete_run(run.run_id)
+                stolen.append(run)
+            return run
+
+        def fill_lost(self: Mirror, run: str, *arguments: Any) -> None:
+            if not stolen:
+                self._client.delete_run(run)
+                stolen.append(run)
+            fill(self, run, *arguments)
+
+        patch.setattr(Mirror, "_own_run", own_run_lost)
+        patch.setattr(Mirror, "_fill", fill_lost)
+        assert tallies(filled) == [(11, 0, 1)]
+        assert len(stolen) == 2
+    assert tallies(filled) == [(1, 11, 0)]
+    assert len(once_each(database)) == 12
 
 
 @pytest.mark.slow

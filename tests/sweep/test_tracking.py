@@ -24,7 +24,7 @@ from sweep.recording import describe
 from sweep.records import EpochRecord, MaskRecord, Outcome, RoundRecord, TrialRecord
 from sweep.store import Store
 from sweep.tracking import Exporter, default_uri, ui_command
-from sweep.tracking.client import Client
+from sweep.tracking.client import Away, Client
 
 CONFIG = """
 name: mirrored
@@ -329,6 +329,8 @@ def test_no_password_is_shown(sweep: SweepConfig, store: Store, caplog: pytest.L
     hidden = replace(sweep, tracking=replace(sweep.tracking, uri="http://me:secret@127.0.0.1:1/x"))
     export(hidden, store, outcome(expand(sweep)[0]))
     assert "http://***@127.0.0.1:1/x" in caplog.text and "secret" not in caplog.text
+    said = str(Away("https://me:secret@h", ValueError("no answer\nof https://me:secret@h/x?token=secret&a=1")))
+    assert "https://***@h/x?token=***&a=1" in said and "secret" not in said
 
 
 def test_ui_is_for_this_machine_and_for_databases_only() -> None:

@@ -13,7 +13,7 @@ from sweep.store import Store
 from sweep.trial import run_trial
 from training import data
 
-from .helpers import Forks
+from .helpers import AWS, Forks
 
 DIGITS = Path(__file__).parents[3] / "configs/digits.yaml"
 QUICK = [
@@ -25,8 +25,8 @@ QUICK = [
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody whom S3 knows."""
-    for key, value in {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "EC2_METADATA_DISABLED": "true"}.items():
-        monkeypatch.setenv(f"AWS_{key}", value)
+    for key, value in AWS.items():
+        monkeypatch.setenv(key, value)
 
 
 @pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.slow)])

@@ -19,6 +19,7 @@ from sweep.store import Store
 
 IDS = [letter * 16 for letter in "abcdef"]
 FOLDERS = ("trials", "epochs", "masks")
+AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def contents(store: Store, but: set[str] = frozenset()) -> dict[str, Counter[str]]:
@@ -69,7 +70,9 @@ class Forks:
     def __init__(self, folder: Path):
         self._folder, self._number = folder, 0
         command = [sys.executable, str(Path(__file__).with_name("forking.py"))]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, env=os.environ | AWS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def start(self, code: str, **names: Any) -> "Fork":
         """Run code with these names in a process of its own; what it calls ``result`` is what :meth:`Fork.result` is."""
