@@ -13,7 +13,7 @@ under a local folder or any ``pyarrow.fs`` URI (``s3://…``, ``gs://…``). Pla
 read it. What it promises, on a local disk and on an object store alike:
 
 * **A file is whole or absent.** Each is serialised in memory first; locally it is written beside its place, synced
-  and renamed, on an object store it is put in one request. Readers never see half of one.
+  and renamed, on an object store it is there once all of it is. Readers never see half of one.
 * **A record is whole or absent.** Every outcome of a trial has a name of its own (8 hex digits) and files of its own,
   never changed once they are written. The trial's row is written last and names the outcome: where it says
   ``completed``, mask and epochs are there, also for whoever reads while others write, replace and fold. Files that no

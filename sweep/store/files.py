@@ -26,7 +26,9 @@ _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}\.tmp")
 _FOLDERS = 8  # how often a folder may be removed while something is put into it
 _AT_ONCE = 32  # files deleted, or requests to an object store
 _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
-_REFUSED = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")  # by S3: for good
+_REFUSED = (  # what S3 says that no further attempt will change
+    "ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "NO_SUCH_KEY",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Files:
             if "\0" in text:
                 raise ValueError("a name holds no NUL")
             if "://" in text:
-                self.fs, self.root = pafs.FileSystem.from_uri(text)
+                self.fs, self.root = _opened(text)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise InputError(
                 f"store: {self.name}: {redacted(' '.join(str(error).split()))}; use a folder, s3://bucket/prefix or gs://bucket/prefix"
@@ -211,6 +213,14 @@ class Files:
         self._reached(f"delete {name} of", work)
 
 
+def _opened(uri: str) -> tuple[pafs.FileSystem, str]:
+    """The file system of a URI and the path there; small files are put on S3 in one request, where pyarrow can."""
+    if uri.startswith("s3://"):
+        with contextlib.suppress(pa.ArrowException, OSError, ValueError):
+            return pafs.FileSystem.from_uri(f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true")
+    return pafs.FileSystem.from_uri(uri)
+
+
 def _is_file(path: Path) -> bool:
     try:
         return path.exists() and not path.is_dir()
@@ -239,7 +249,7 @@ def _write_atomically(path: Path, data: Any, synced: bool) -> None:
         try:
             _write_beside(path, data, synced)
             return
-        except FileNotFoundError:  # somebody found the folder empty and removed it
+        except (FileNotFoundError, FileExistsError):  # somebody found the folder empty and removes it just now
             if attempt == _FOLDERS - 1:
                 raise
 

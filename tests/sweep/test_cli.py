@@ -354,7 +354,10 @@ def test_a_signal_stops_the_sweep_with_its_exit_code_and_loses_nothing_finished(
     )  # fmt: skip
     assert process.stdout is not None
     assert "2 trials, 0 completed, 2 to run" in process.stdout.readline()
-    time.sleep(3)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "results").glob("checkpoints/*.pt")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == code, output

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import pyarrow.fs as pafs
 import pytest
 
 from sweep.errors import InputError, StoreError
@@ -269,6 +270,10 @@ class TestS3ThatIsAway:
         proxy = Proxy(port)
         files = Files(f"s3://somebody:hush-hush@away/x?{s3.replace(str(port), str(proxy.port))}")
         files.fs.create_dir("away")
+        once = pafs.AwsStandardS3RetryStrategy(max_attempts=1)  # pyarrow's own take seconds, and prove nothing of ours
+        files.fs = pafs.S3FileSystem(
+            endpoint_override=f"127.0.0.1:{proxy.port}", scheme="http", region="us-east-1", retry_strategy=once
+        )
         yield proxy, files
         proxy.close()
 
@@ -291,6 +296,7 @@ class TestS3ThatIsAway:
     def test_what_cannot_be_reached_is_an_error_without_secrets_and_no_damage(self, way):
         proxy, files = way
         store = Store(files.uri)
+        store.files.fs = files.fs
         files.put("trials/x.parquet", b"1")
         with self.closed(proxy):
             for work in (
