@@ -26,8 +26,9 @@ _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}\.tmp")
 _FOLDERS = 8  # how often a folder may be removed while something is put into it
 _AT_ONCE = 32  # files deleted, or requests to an object store
 _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
+_GONE = "NO_SUCH_KEY"  # says S3 of what has been deleted since it was opened
 _REFUSED = (  # what S3 says that no further attempt will change
-    "ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "NO_SUCH_KEY",
+    "ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", _GONE,
 )  # fmt: skip
 
 
@@ -105,8 +106,10 @@ class Files:
             try:
                 with self.fs.open_input_file(self.path(name)) as stream:
                     return stream.read()
-            except FileNotFoundError:
-                return None
+            except OSError as error:
+                if isinstance(error, FileNotFoundError) or _GONE in str(error):
+                    return None
+                raise
 
         return self._reached(f"read {name} of", work)
 

@@ -97,6 +97,7 @@ class Leases:
         """
         mine = f"{key}.{self.launch.id}.claim"
         self._files.put(f"leases/{mine}", b"", synced=False)
+        rivals: list[tuple[Entry, Launch]] = []
         for pause in _PAUSES:
             entries = self._entries()
             own = next((entry for entry in entries if entry.name == mine), None)
@@ -111,7 +112,7 @@ class Leases:
                 break  # it is theirs, or had been for a while
             time.sleep(pause)
         self._files.delete(f"leases/{mine}")
-        return rivals[0][1]
+        return rivals[0][1] if rivals else self.launch  # which then is not for us to take
 
     def release(self, key: str) -> None:
         """Give a trial back."""

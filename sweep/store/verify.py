@@ -172,7 +172,8 @@ class _Verification:
                 yield Problem(file, why, _again(loose.trial_id))
             else:
                 lost = [row["trial_id"] for row in self.rows if self.lacks(folder, row)]
-                yield Problem(file, f"{why}; {folder} of {len(lost)} trials are in no other file", _again(*lost))
+                more = f"; {folder} of {len(lost)} trials are in no other file" if lost else ""
+                yield Problem(file, why + more, _again(*lost))
 
     def lacks(self, folder: str, row: Mapping[str, Any]) -> bool:
         """Whether a trial should have epochs or masks and they are nowhere to be found."""

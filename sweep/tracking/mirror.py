@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -91,10 +91,10 @@ class Mirror:
         self._tidy(found, wanted)
         exported = [name for name in lacking if _shows(found.get(name, ()), wanted[name])]
         self.is_shown.update(level, exported)
-        busy += [name for name in lacking if name not in self.is_shown]  # another has replaced what was just written
-        return Tally(len(exported) + len(amended), len(level) - len(amended), len(busy))
+        lost = len(lacking) - len(exported)  # what was just written, another is writing in its place
+        return Tally(len(exported) + len(amended), len(level) - len(amended), len(busy) + lost)
 
-    def add_artifacts(self, paths: Iterable[Path]) -> None:
+    def add_artifacts(self, paths: Sequence[Path]) -> None:
         """Put the sweep's config and these files into its own run, in the place of earlier ones of their names.
 
         They may have another way to MLflow than all the rest, which fails alone: a bucket, say.
@@ -138,7 +138,7 @@ class Mirror:
                 raise
             do(self._own_run())  # another launch made one at the same time, and has deleted ours
 
-    def _put(self, own: Shown, paths: Iterable[Path]) -> None:
+    def _put(self, own: Shown, paths: Sequence[Path]) -> None:
         for path in paths:
             self._client.log_artifact(own.run_id, str(path))
         if self._config is None:
