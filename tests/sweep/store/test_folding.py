@@ -112,21 +112,6 @@ def test_folds_are_made_one_once_there_are_eight_and_what_has_been_replaced_is_d
     assert masks.num_rows == 2 * folding.FOLDS
 
 
-def test_folds_that_are_big_already_are_not_made_again(local, monkeypatch):
-    monkeypatch.setattr(folding, "BYTES_A_FOLD", 2000)  # a fold is cut where it is reached
-    monkeypatch.setattr(folding, "_FILES", 4)
-    names = fill(local, 0, 20)
-    before = contents(local)
-    fold(local)
-    assert len(folds(local, "trials")) > 1 and len(folds(local, "masks")) > 1
-    assert contents(local) == before
-    assert contents_of(local, names[7:9]) == contents_of(Store(local.local), names[7:9])
-    for number in range(folding.FOLDS):
-        fill(local, 20 + number, 1)
-        fold(local)
-    assert contents(local)["trials"].total() == 20 + folding.FOLDS
-
-
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_damaged_file_is_left_and_named_and_nothing_else_of_its_trial_is_lost(local, folder):
     names = fill(local, 0, 4)
