@@ -17,12 +17,15 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from pruning.masks import digest
 from pruning.packing import pack
 from sweep.records import EpochRecord, MaskRecord, Outcome, TrialRecord
 
 torch.set_num_threads(1)
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 
 
 def make_outcome(trial_id: str = "a" * 16, status: str = "completed", **facts: Any) -> Outcome:
