@@ -90,13 +90,12 @@ class SweepConfig:
     tracking: Tracking = field(default_factory=Tracking)
 
     def as_dict(self) -> dict[str, Any]:
-        """The whole config but its store in plain values, without secrets; :func:`sweep_from` reads it back."""
+        """The whole config but its store in plain values, secrets as ``***``; :func:`sweep_from` reads it back."""
         config = dataclasses.asdict(self)
         for axis in ("architecture", "method"):
             config["grid"][axis] = [choice.as_dict() for choice in getattr(self.grid, axis)]
         del config["store"]
-        if self.tracking.uri != redacted(self.tracking.uri or ""):
-            config["tracking"]["uri"] = None
+        config["tracking"]["uri"] = self.tracking.uri and redacted(self.tracking.uri)
         return config
 
 

@@ -13,6 +13,7 @@ from sweep.records import COMPLETED, SweepRecord, TrialRecord, trial_record
 from sweep.run import Plan
 from sweep.source import override, plain
 from sweep.store import Store
+from sweep.text import HIDDEN
 
 _FREE = ("compute.", "tracking.", "data.path", "data.download")  # what --set may change: no trial becomes another
 
@@ -61,7 +62,8 @@ def plans(store: Store, records: Sequence[TrialRecord], settings: Sequence[str])
         settings: ``KEY=VALUE`` of ``compute``, ``tracking`` or the way to the data.
 
     Raises:
-        InputError: a setting that would make other trials of them, or a stored config that cannot be read.
+        InputError: a setting that would make other trials of them, a stored config that cannot be read, or one that
+            lacks the secret of its ``tracking.uri``.
     """
     for setting in settings:
         if not setting.strip().startswith(_FREE):
@@ -114,7 +116,13 @@ def _sweep(
     names = ("architecture", "method", "sparsity", "seed")
     values["grid"] = {axis: _unique(each[axis] for each in all_of) for axis in names}
     root = override(plain(values, f"sweep {name} as stored"), settings)
-    return replace(sweep_from(root, default_name=name), store=store.uri)
+    sweep = replace(sweep_from(root, default_name=name), store=store.uri)
+    if sweep.tracking.enabled and HIDDEN in (sweep.tracking.uri or ""):
+        raise InputError(
+            f"sweep {name} was launched with tracking.uri {sweep.tracking.uri}, whose secret the store does not keep:"
+            " name it again, with --set tracking.uri=URI"
+        )
+    return sweep
 
 
 def _unique(values: Iterable[object]) -> list[object]:

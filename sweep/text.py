@@ -2,6 +2,7 @@
 
 import re
 
+HIDDEN = "***"  # where a secret was
 _SECRETS = r"\w*(?:secret|password|passwd|pwd|token|credential|signature|access_?key|api_?key|account_?key)\w*|sig|key"
 
 
@@ -19,5 +20,5 @@ def clock(seconds: float) -> str:
 
 def redacted(text: str) -> str:
     """``text`` without the secrets of the addresses in it: user names, passwords, and keys in their queries."""
-    text = re.sub(r"://[^/\s]+@", "://***@", text)
-    return re.sub(rf"([?&](?:{_SECRETS})=)[^&\s'\"]+", r"\1***", text, flags=re.IGNORECASE)
+    text = re.sub(r"://[^/\s]+@", f"://{HIDDEN}@", text)
+    return re.sub(rf"([?&](?:{_SECRETS})=)[^&\s'\"]+", rf"\1{HIDDEN}", text, flags=re.IGNORECASE)

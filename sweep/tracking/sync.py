@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sweep.errors import InputError
 from sweep.records import COMPLETED
 from sweep.store import Store
-from sweep.text import redacted
+from sweep.text import HIDDEN, redacted
 from sweep.tracking import stored
 from sweep.tracking.client import Away, Client
 from sweep.tracking.mirror import Mirror, Tell
@@ -131,7 +131,7 @@ def _level(job: Job, tell: Tell) -> dict[str, Any]:
 def _job(store: Store, sweep: Stored, uri: str | None, is_named: bool) -> Job:
     tracking = (sweep.config or {}).get("tracking") or {}
     own, is_off = tracking.get("uri"), not tracking.get("enabled", True) and not is_named
-    if not is_off and uri is None and own and "***" in own:
+    if not is_off and uri is None and own and HIDDEN in own:
         raise InputError(
             f"sweep {sweep.name} was launched with tracking.uri {own}, whose secret the store does not keep: name it"
             f" again, with --sweep {sweep.name} --uri URI"

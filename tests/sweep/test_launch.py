@@ -158,8 +158,8 @@ def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
         "spies:broken": {("failed", "RuntimeError")},
     }
     notes = [json.loads(line) for line in (folder / "notes").read_text().splitlines()]
-    # lost workers get max_failures=1 more attempt, a trial's own mistake gets none
-    assert Counter(note["name"] for note in notes) == {"plain": 1, "lost_once": 1, "lost_always": 2, "broken": 1}
+    # lost workers and a trial's own mistakes both get max_failures=1 more attempt
+    assert Counter(note["name"] for note in notes) == {"plain": 1, "lost_once": 1, "lost_always": 2, "broken": 2}
     assert all(note["shared"] for note in notes), "the data set is to lie in shared memory"
     assert len({note["pid"] for note in notes}) < len(notes), "workers are to be reused"
     assert {epoch.trial_id for epoch in heard.epochs} == set(store.completed())

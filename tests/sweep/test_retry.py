@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from sweep.config import trial_from
+from sweep.config import canonical, read_sweep, trial_from
 from sweep.recording import lost
 from sweep.records import Outcome
 from sweep.retry import choose, plans
@@ -132,6 +132,21 @@ def test_a_store_of_an_earlier_version_that_knows_no_sweeps(broken):
     assert sweep("retry", "--failed", "--local", "--set", "tracking.enabled=false").code == 0
     assert by_status(store).keys() == {"completed"}
     assert json.loads(sweep("status", "--json").out) == {"own": {"completed": 2}}
+
+
+def test_a_tracking_address_whose_secret_is_not_stored_is_asked_for(broken):
+    store, _ = broken
+    asked = read_sweep("own.yaml", ["tracking.enabled=true", "tracking.uri=https://me:hunter2@mlflow.lab"])
+    [launched] = store.sweeps()
+    store.write_sweep(replace(launched, config=canonical(asked.as_dict())))
+    before = store.outcomes()
+    result = sweep("retry", "--failed", "--local")
+    assert result.code == 2
+    assert "sweep own was launched with tracking.uri https://***@mlflow.lab" in result.err
+    assert "--set tracking.uri=URI" in result.err and "hunter2" not in result.err
+    assert store.outcomes() == before
+    assert sweep("retry", "--failed", "--local", "--set", "tracking.uri=sqlite:///other.db").code == 0
+    assert Path("other.db").exists()
 
 
 def test_trials_of_several_sweeps_and_recipes(folder, networks):
