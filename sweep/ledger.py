@@ -1,6 +1,6 @@
 """The ledger: what a launch does with the store while it runs, one trial at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sweep.records import INTERRUPTED, Outcome, TrialRecord
 from sweep.store import Store
@@ -14,10 +14,13 @@ class Ledger:
         store: where all of it lies.
     """
 
-    def __init__(self, store: Store, leases: Leases, planned: Mapping[str, str]):
-        """``planned``: :meth:`Store.outcomes` of the trials as they were when it was decided to run them."""
+    def __init__(self, store: Store, leases: Leases, planned: Mapping[str, str], anew: Iterable[str] = ()):
+        """``planned``: :meth:`Store.outcomes` of the trials as they were when it was decided to run them.
+
+        Of ``anew`` no checkpoint from before counts.
+        """
         self.store = store
-        self._leases, self._planned = leases, dict(planned)
+        self._leases, self._planned, self._anew = leases, dict(planned), set(anew)
 
     @classmethod
     def alone(cls, store: Store) -> "Ledger":
@@ -32,10 +35,13 @@ class Ledger:
         """
         if self._leases.claim(trial_id) is not None:
             return False
-        if not has_ended(self.store.outcomes([trial_id]).get(trial_id), self._planned.get(trial_id)):
-            return True
-        self._leases.release(trial_id)
-        return False
+        if has_ended(self.store.outcomes([trial_id]).get(trial_id), self._planned.get(trial_id)):
+            self._leases.release(trial_id)
+            return False
+        if trial_id in self._anew:
+            self._anew.remove(trial_id)  # what comes from now on is of this launch
+            self.store.drop_checkpoint(trial_id)
+        return True
 
     def load(self, trial_id: str) -> bytes | None:
         """Its checkpoint, if there is one."""

@@ -47,9 +47,16 @@ def failure(error: Exception) -> Facts:
     trace = "".join(traceback.format_exception(error))
     return {
         "error_type": type(error).__name__,
-        "error_message": redacted(str(error))[:2000],
+        "error_message": redacted(_said(error))[:2000],
         "traceback": redacted(trace)[-4000:],
     }
+
+
+def _said(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception as another:  # one of your own may not know what to say
+        return f"(its message cannot be read: {type(another).__name__})"
 
 
 def lost(trial: TrialConfig, **facts: Any) -> Outcome:

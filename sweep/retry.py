@@ -53,13 +53,14 @@ def choose(
     return list(chosen.values())
 
 
-def plans(store: Store, records: Sequence[TrialRecord], settings: Sequence[str]) -> list[Plan]:
+def plans(store: Store, records: Sequence[TrialRecord], settings: Sequence[str], force: bool = False) -> list[Plan]:
     """What is to be run: one plan a sweep, recipe and way to its data.
 
     Args:
         store: where the trials are, and what their sweeps were launched with.
         records: the trials.
         settings: ``KEY=VALUE`` of ``compute``, ``tracking`` or the way to the data.
+        force: without their checkpoints.
 
     Raises:
         InputError: a setting that would make other trials of them, a stored config that cannot be read, or one that
@@ -76,7 +77,10 @@ def plans(store: Store, records: Sequence[TrialRecord], settings: Sequence[str])
     for record in records:
         trial = _stored(record)
         groups.setdefault((record.sweep, trial.data, trial.pruning, trial.training), {})[record.trial_id] = trial
-    return [_plan(store, name, mine, launched.get(name), settings, outcomes) for (name, *_), mine in groups.items()]
+    return [
+        replace(_plan(store, name, mine, launched.get(name), settings, outcomes), anew=force)
+        for (name, *_), mine in groups.items()
+    ]
 
 
 def _stored(record: TrialRecord) -> TrialConfig:

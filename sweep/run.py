@@ -23,9 +23,9 @@ from sweep.overview import MISSING
 from sweep.progress import Progress
 from sweep.records import COMPLETED, STATUSES, EpochRecord, SweepRecord, TrialRecord, trial_record
 from sweep.report import write_report
-from sweep.source import one_line
 from sweep.store import Store
 from sweep.store.leases import Launch, Leases
+from sweep.text import one_line
 from sweep.tracking import Exporter
 from sweep.watch import Engine, Stop, Watcher, Watchers
 from training import data
@@ -41,6 +41,7 @@ class Plan:
         outcomes: which outcome of each trial the store had, as :meth:`Store.outcomes` names them.
         grid: ids of all trials of the sweep, where ``trials`` are but some of them.
         is_whole: whether ``trials`` are all that the sweep asks for.
+        anew: whether they begin anew where they have checkpoints.
     """
 
     sweep: SweepConfig
@@ -49,6 +50,7 @@ class Plan:
     outcomes: dict[str, str]
     grid: tuple[str, ...] = ()
     is_whole: bool = True
+    anew: bool = False
 
     @property
     def done(self) -> int:
@@ -163,7 +165,7 @@ def _run_all(
     stop: Stop,
 ) -> None:
     """Hand out to the engine what nobody else has, until there is nothing left to wait for."""
-    ledger = Ledger(store, leases, planned.outcomes)
+    ledger = Ledger(store, leases, planned.outcomes, planned.todo if planned.anew else ())
     left, told, idle = dict(planned.todo), False, 0
     while left and not stop.requested and idle < 2:
         before = len(left)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from sweep.errors import InputError
+from sweep.text import one_line
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,6 @@ class Node:
         said = not key or self.where == _where_set(key)
         place = self.where if said else f"{self.where}: {one_line(key, 200)}"
         return InputError(f"{place}: {one_line(message)}")
-
-
-def one_line(text: str, most: int = 1000) -> str:
-    """``text`` as part of a message: no line breaks or other characters that a terminal obeys, and not without end."""
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in re.sub(r"\s*\n\s*", " ", text))
-    return line if len(line) <= most else f"{line[: most // 2]} … {line[-most // 2 :]}"
 
 
 _TAG = "tag:yaml.org,2002:"

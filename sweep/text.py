@@ -1,4 +1,4 @@
-"""Numbers as people read them, and addresses as they may."""
+"""What is shown to people: numbers as they read them, lines as a terminal takes them, addresses as they may be seen."""
 
 import re
 
@@ -16,6 +16,12 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def one_line(text: str, most: int = 1000) -> str:
+    """``text`` as part of a message: no line breaks or other characters that a terminal obeys, and not without end."""
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in re.sub(r"\s*\n\s*", " ", text))
+    return line if len(line) <= most else f"{line[: most // 2]} … {line[-most // 2 :]}"
 
 
 def redacted(text: str) -> str:

@@ -70,17 +70,22 @@ def with_store(settings: tuple[str, ...], store: str | None) -> tuple[str, ...]:
     return settings if store is None else (*settings, f"store={json.dumps(store)}")
 
 
+def named(store: str | None) -> "Store":
+    """The store that ``--store`` names, or ``results``."""
+    from sweep.store import Store
+
+    return Store("results" if store is None else store)
+
+
 def existing(store: str | None) -> "Store":
     """The store that ``--store`` names, or ``results``.
 
     Raises:
         InputError: there is none.
     """
-    from sweep.store import Store
-
-    opened = Store(store or "results")
+    opened = named(store)
     if opened.local is not None and not opened.local.exists():
-        raise InputError(f"store: {opened.local} does not exist; name another with --store, or launch a sweep")
+        raise InputError(f"store: {opened.name} does not exist; name another with --store, or launch a sweep")
     return opened
 
 

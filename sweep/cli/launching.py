@@ -106,7 +106,7 @@ def retry(
     from sweep import show
     from sweep.failures import KINDS
     from sweep.retry import as_before, choose, plans
-    from sweep.run import check_data, run_plan
+    from sweep.run import run_plan
 
     flags = {"failed": failed, "diverged": diverged, "interrupted": interrupted}
     if not (trial_ids or kinds or any(flags.values())):
@@ -116,15 +116,10 @@ def retry(
             raise InputError(f"--kind {name}: one of {', '.join(kind.name for kind in KINDS)}")
     opened, console = existing(store), show.console(to_stderr=as_json)
     chosen = choose(opened, trial_ids, [status for status, given in flags.items() if given], kinds, force)
-    found = plans(opened, chosen, settings)
+    found = plans(opened, chosen, settings, force)
     if dry_run:
         click.echo(json.dumps([each.trial_id for each in chosen])) if as_json else show.chosen(console, chosen)
         return
-    if force:
-        for planned in found:
-            check_data(planned.sweep)
-        for record in chosen:
-            opened.drop_checkpoint(record.trial_id)
     summaries = []
     for planned in found:
         summaries.append(run_plan(planned, opened, run_on, console))

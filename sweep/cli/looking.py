@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sweep.cli.common import AS_JSON, SETTINGS, STORE, STORES, examples, existing, with_store
+from sweep.cli.common import AS_JSON, SETTINGS, STORE, STORES, examples, existing, named, with_store
 from sweep.cli.root import main
 from sweep.errors import InputError
 
@@ -133,10 +133,9 @@ def architectures(as_json: bool) -> None:
 )
 def ui(store: str | None, port: int) -> None:
     """Open the MLflow interface on the runs of a store, on this machine only."""
-    from sweep.store import Store
     from sweep.tracking import default_uri, ui_command
 
-    opened = Store(store or "results")
+    opened = named(store)
     uri = default_uri(opened)
     database = Path(uri.removeprefix("sqlite:///"))
     if not database.exists():

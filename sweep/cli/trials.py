@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from sweep.cli.common import AS_JSON, SETTINGS, STORE, examples, with_store
+from sweep.cli.common import AS_JSON, SETTINGS, STORE, examples, named, with_store
 from sweep.cli.root import main
 from sweep.errors import InputError
 
@@ -26,9 +26,8 @@ def trial() -> None:
 def trial_show(trial_id: str, store: str | None, as_json: bool) -> None:
     """Everything stored of one trial: config, outcome, mask by layer, epochs, where it ran. ID may be a beginning."""
     from sweep import show
-    from sweep.store import Store
 
-    opened = Store(store or "results")
+    opened = named(store)
     record = show.find(opened, trial_id)
     if as_json:
         click.echo(json.dumps(show.trial_json(opened, record), indent=1, default=str))
@@ -52,7 +51,6 @@ def trial_run(
     """Run one trial here and print what came out, epoch by epoch. Stores nothing unless told to."""
     from sweep import show
     from sweep.single import run_one
-    from sweep.store import Store
 
     if config:
         from sweep.config import read_sweep
@@ -60,7 +58,7 @@ def trial_run(
         sys.exit(run_one(read_sweep(config, with_store(settings, store)), trial_id, device, keep, show.console()))
     if keep or settings:
         raise InputError("--keep and --set need the trial's sweep: name it with --config")
-    opened = Store(store or "results")
+    opened = named(store)
     _rerun(opened, trial_id, device, as_json=False)
 
 
@@ -76,9 +74,8 @@ def trial_rerun(trial_id: str, store: str | None, device: str, as_json: bool) ->
     of your own that the record names: do this with stores that you trust. Exit code 0: all agrees; 1: something
     differs, or the trial did not complete.
     """
-    from sweep.store import Store
 
-    _rerun(Store(store or "results"), trial_id, device, as_json)
+    _rerun(named(store), trial_id, device, as_json)
 
 
 def _rerun(store: "Store", trial_id: str, device: str, as_json: bool) -> NoReturn:

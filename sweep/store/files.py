@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from sweep.errors import InputError, StoreError
-from sweep.text import redacted
+from sweep.text import one_line, redacted
+from training.data_config import check_path
 
 T = TypeVar("T")
 RETRIES = (0.5, 2.0, 8.0)  # seconds before another attempt to reach an object store
@@ -57,21 +58,21 @@ class Files:
         text = os.path.expanduser(str(uri))
         if "://" not in text:
             text = os.path.abspath(text)
-        self.uri, self.name = text, redacted(text)
+        self.uri, self.name = text, redacted(one_line(text, 5000))
         self.fs: pafs.FileSystem = pafs.LocalFileSystem()
         self.root: str = text
         try:
             if "\0" in text:
                 raise ValueError("a name holds no NUL")
+            check_path(str(uri))
             if "://" in text:
                 self.fs, self.root = _opened(text)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InputError(
-                f"store: {self.name}: {redacted(' '.join(str(error).split()))}; use a folder, s3://bucket/prefix or gs://bucket/prefix"
-            ) from None
+            why = f"{redacted(one_line(str(error)))}; use a folder, s3://bucket/prefix or gs://bucket/prefix"
+            raise InputError(f"store: {self.name}: {why}") from None
         self.local = Path(self.root) if isinstance(self.fs, pafs.LocalFileSystem) else None
         if self.local is not None and _is_file(self.local):
-            raise InputError(f"store: {self.local} is a file; name a folder, with --set store=DIR")
+            raise InputError(f"store: {self.name} is a file; name a folder, with --set store=DIR")
 
     def __reduce__(self) -> tuple[type["Files"], tuple[str]]:
         return Files, (self.uri,)

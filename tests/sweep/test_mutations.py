@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from sweep import source
 from sweep.cli import main
-from sweep.source import one_line
+from sweep.text import one_line
 
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
 COMMANDS = (["plan"], ["plan", "--json"], ["launch", "--dry-run"], ["launch", "--dry-run", "--json"])

@@ -295,9 +295,10 @@ def test_data_that_has_moved_is_found_by_the_path_that_is_set(folder, networks):
     (folder / "here").rename(folder / "there")
     networks.trouble = lambda images: None
     for force in ([], ["--force"]):
-        result = sweep("retry", name, "--local", *force)
-        assert (result.code, "data.path" in result.err) == (2, True)
-        assert store.checkpoints() == {name}  # nothing has begun, and nothing is lost
+        for why, settings in (("data.path", []), ("GPU", ["data.path=there", "compute.gpus_per_trial=1"])):
+            result = sweep("retry", name, "--local", *force, *(part for each in settings for part in ("--set", each)))
+            assert (result.code, why in result.err) == (2, True)
+            assert store.checkpoints() == {name}  # nothing has begun, and nothing is lost
     result = sweep("retry", name, "--local", "--set", "data.path=there")
     assert result.code == 0, result.err
     assert json.loads(store.trial(name).config)["data"]["path"] == "there"

@@ -137,6 +137,19 @@ def test_a_failure_is_a_record_with_type_message_and_traceback(trials, digits):
     assert "Traceback" in outcome.trial.traceback
 
 
+def test_a_failure_that_cannot_say_what_it_is_is_a_record_all_the_same(trials, digits):
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def fail(record):
+        raise Mute
+
+    record = run_trial(trials["random"], digits, on_epoch=fail).trial
+    assert (record.status, record.error_type) == ("failed", "Mute")
+    assert record.error_message == "(its message cannot be read: RuntimeError)"
+
+
 def test_a_trial_asked_to_stop_is_recorded_as_interrupted_with_its_epochs(trials, digits):
     def stop(record):
         raise Interrupted
