@@ -41,6 +41,7 @@ def prune(
     generator: torch.Generator | None = None,
     input_shape: Sequence[int] | None = None,
     precision: str = "fp32",
+    on_round: Callable[[int], None] = lambda step: None,
     **options: Any,
 ) -> Pruned:
     """Find the masks that ``method`` leaves of ``model`` at ``sparsity``. The model is not changed.
@@ -58,6 +59,7 @@ def prune(
         input_shape: (channels, height, width) of one input, where there are no batches to read it off.
         precision: "fp32", or "bf16": forward and backward passes of scoring under autocast, where they are faster and
             rounded to 8 bits; weights, gradients and scores stay as they are. SynFlow's are in float64 either way.
+        on_round: told before each round which one it is, from 1 on; what it raises ends the pruning.
         options: the method's own, such as ``rounds=60`` or ``floor=0.1``.
 
     Raises:
@@ -80,6 +82,7 @@ def prune(
     start, rounds, before = time.perf_counter(), [], total
     with scoring_mode(model, train_mode, generator.initial_seed()), torch.enable_grad():
         for step, kept in enumerate(counts, start=1) if preset.removes else ():
+            on_round(step)
             problem.round, problem.kept = step, kept
             problem.batches = ()  # the last round's go before the next ones come
             problem.batches = supply(step) if preset.data or input_shape is None else ()

@@ -129,9 +129,11 @@ class Science:
         asked = max(settings.batches, self.method.batches(self.options))
 
         def supply(step: int) -> list[Batch]:
+            return self.batches(step if settings.fresh_batches else 1, asked)
+
+        def on_round(step: int) -> None:
             if self.stopping():
                 raise Interrupted
-            return self.batches(step if settings.fresh_batches else 1, asked)
 
         pruned = pruning.prune(
             model,
@@ -144,6 +146,7 @@ class Science:
             generator=seeding.generator(trial.seed, "pruning"),
             input_shape=self.input_shape,
             precision=settings.precision,
+            on_round=on_round,
             **dict(trial.method.options),
         )
         self.cost.add_pruning(pruned)
