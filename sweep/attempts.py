@@ -4,6 +4,7 @@ import functools
 import gc
 import logging
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,7 +20,29 @@ from training import allocator
 logger = logging.getLogger(__name__)
 
 
-def run_attempts(trial: TrialConfig, dataset: AnyDataset, *, max_failures: int, **settings: Any) -> Outcome:
+def renew() -> bool:
+    """Make a process that has run trials before as good as new. Whether that was possible: a broken GPU stays so."""
+    gc.collect()  # before it settles: what a failed trial has left, the GPU's memory with it, would stay for good
+    _settle()
+    allocator.give_back()
+    if torch.cuda.is_initialized():
+        try:
+            torch.cuda.synchronize()
+        except RuntimeError:  # a broken CUDA context never heals
+            return False
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    return True
+
+
+def renew_or_end() -> bool:
+    """The same for a worker process: whoever hands out trials starts another one in its place."""
+    return renew() or os._exit(1)
+
+
+def run_attempts(
+    trial: TrialConfig, dataset: AnyDataset, *, max_failures: int, ready: Callable[[], bool] = renew, **settings: Any
+) -> Outcome:
     """``run_trial``, again where that may help: it goes on from the trial's checkpoint.
 
     A trial that failed is tried again, up to ``max_failures`` times, unless it has failed in the same way twice. Where
@@ -28,6 +51,7 @@ def run_attempts(trial: TrialConfig, dataset: AnyDataset, *, max_failures: int, 
     Args:
         trial, dataset, settings: as ``run_trial`` takes them.
         max_failures: how often it may fail and be tried again.
+        ready: makes this process ready for another attempt, and says whether it is.
     """
     before, pieces, attempt, failures = None, None, 1, 0
     while True:
@@ -43,9 +67,10 @@ def run_attempts(trial: TrialConfig, dataset: AnyDataset, *, max_failures: int, 
             how = "it is tried again"
         else:
             how, pieces = f"it goes on with batches in {smaller} pieces", smaller
+        if not ready():
+            return outcome
         logger.warning(f"{title(trial)}: {record.error_type}: {_short(record.error_message)}; {how}")
         before, attempt = record, attempt + 1
-        renew()
 
 
 def _more_pieces(trial: TrialConfig, record: TrialRecord) -> int | None:
@@ -60,20 +85,6 @@ def _was_training(trial: TrialConfig, record: TrialRecord) -> bool:
     """Whether a trial failed between its pruning and its test, both of which take no batches in pieces."""
     method, options = pruning.find(trial.method.name), dict(trial.method.options)
     return record.trained_weights is not None and record.epochs < method.rehearse(options, trial.training.epochs)
-
-
-def renew() -> None:
-    """Make a process that has run trials before as good as new."""
-    gc.collect()  # before it settles: what a failed trial has left, the GPU's memory with it, would stay for good
-    _settle()
-    allocator.give_back()
-    if torch.cuda.is_initialized():
-        try:
-            torch.cuda.synchronize()
-        except RuntimeError:  # a broken CUDA context never heals: whoever hands out trials is to start another process
-            os._exit(1)
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
 
 
 @functools.cache

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import torch
 
-from sweep.attempts import run_attempts
+from sweep.attempts import renew, run_attempts
 from sweep.config import SweepConfig, TrialConfig
-from sweep.errors import InputError
+from sweep.errors import GpuError, InputError
 from sweep.grid import trial_id
 from sweep.ledger import Ledger
 from sweep.records import INTERRUPTED
@@ -30,6 +30,9 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch
     allocator.keep_freed_memory()
     for trial in trials:
         if stop.requested:
+            return
+        if not renew():
+            stop.fail(GpuError("a failed trial has broken what this process has of the GPU (see sweep failures)"))
             return
         if not ledger.take(trial_id(trial)):
             continue

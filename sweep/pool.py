@@ -29,7 +29,7 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
-from sweep.attempts import renew, run_attempts
+from sweep.attempts import renew_or_end, run_attempts
 from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import InputError, StoreError
 from sweep.failures import WORKER_LOST
@@ -303,7 +303,7 @@ def _work(pipe: Connection, slot: int) -> None:
         device = _prepare(job, slot)
         pipe.send(None)
         while (trial := pipe.recv()) is not None:
-            renew()
+            renew_or_end()
             pipe.send(_run(trial, job, device, pipe))
 
 
@@ -334,6 +334,7 @@ def _run(trial: TrialConfig, job: _Job, device: str, pipe: Connection) -> Outcom
             trial,
             job.dataset,
             max_failures=job.max_failures,
+            ready=renew_or_end,
             device=device,
             sweep=job.sweep,
             cluster=job.cluster,

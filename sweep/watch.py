@@ -7,7 +7,7 @@ from types import FrameType
 from typing import Protocol
 
 from sweep.config import SweepConfig, TrialConfig
-from sweep.errors import StoreError
+from sweep.errors import GpuError, StoreError
 from sweep.ledger import Ledger
 from sweep.records import EpochRecord, TrialRecord
 
@@ -48,14 +48,14 @@ class Watchers:
 
 
 class Stop:
-    """A request to stop: by a signal, or by a store that takes nothing any more.
+    """A request to stop: by a signal, or by a store that takes nothing any more, or a GPU.
 
     The first signal asks for it; the second ends the process the usual way.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self.error: StoreError | None = None
+        self.error: StoreError | GpuError | None = None
 
     @property
     def requested(self) -> bool:
@@ -67,8 +67,8 @@ class Stop:
         self.signal = number
         signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
 
-    def fail(self, error: StoreError) -> None:
-        """Nothing can be stored any more."""
+    def fail(self, error: StoreError | GpuError) -> None:
+        """Nothing can be stored or run any more."""
         self.error = self.error or error
 
     @contextmanager

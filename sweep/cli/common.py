@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from sweep.errors import InputError, StoreError
+from sweep.errors import GpuError, InputError, StoreError
 from sweep.text import redacted
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Group(click.Group):
             return super().invoke(context)
         except InputError as error:
             _fail(str(error), 2)
-        except StoreError as error:
+        except (StoreError, GpuError) as error:
             _fail(f"{error}. What is in the store is safe; launching again goes on from there", 1)
         except KeyboardInterrupt:
             sys.exit(130)

@@ -10,7 +10,7 @@ import torch
 from ray import tune
 from ray.exceptions import RayTaskError
 
-from sweep.attempts import renew, run_attempts
+from sweep.attempts import renew_or_end, run_attempts
 from sweep.errors import StoreError
 from sweep.launch.desk import TAKE, WAIT
 from sweep.ledger import Ledger
@@ -88,6 +88,7 @@ def run_one(config: dict[str, Any], job: Job, dataset: Dataset | StreamedDataset
             pickle.loads(config["trial"]["pickled"]),
             dataset,
             max_failures=job.max_failures,
+            ready=renew_or_end,
             device=job.device,
             sweep=job.sweep,
             cluster=job.cluster,
@@ -113,7 +114,7 @@ def _node() -> str:
 def _begin(job: Job) -> None:
     """Make a process that has run trials before as good as new."""
     torch.set_num_threads(job.threads)  # counts for this thread only, and each trial has its own
-    renew()
+    renew_or_end()
 
 
 class _Reports:

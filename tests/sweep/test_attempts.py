@@ -11,10 +11,11 @@ from sweep import attempts, science
 from sweep.attempts import renew, run_attempts
 from sweep.axes import Choice
 from sweep.errors import InputError
+from sweep.store import Store
 from sweep.trial import load_data, run_trial
 from training.data import DataError
 
-from .small import CIRCUMSTANCES, OWN, Memory, Stop, differences, own_networks, the_trial
+from .small import CIRCUMSTANCES, OWN, Memory, Stop, differences, own_networks, sweep, the_trial
 
 PRUNING = 37  # images a pruning batch: how the network tells it from one to train on
 BATCH = 512
@@ -221,6 +222,39 @@ def test_what_a_failed_attempt_has_held_is_given_back_before_the_next(trial, dig
     alive = []
     outcome = run_attempts(trial, digits, max_failures=1, stopping=lambda: alive.append(len(networks.alive)) or False)
     assert (outcome.trial.status, outcome.trial.attempts, set(alive)) == ("completed", 2, {1})
+
+
+def break_gpu(networks, monkeypatch) -> None:
+    """Let the first failure of a trial break a CUDA context, as a device-side assertion does: all later calls fail."""
+    broken = []
+
+    def trouble(images):
+        if len(images) != PRUNING:
+            broken.append("device-side assert triggered")
+            raise torch.AcceleratorError(f"CUDA error: {broken[0]}")
+
+    def synchronize():
+        if broken:
+            raise torch.AcceleratorError(f"CUDA error: {broken[0]}")
+
+    networks.trouble = trouble
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    for name in ("empty_cache", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
+
+
+def test_a_broken_gpu_ends_a_sweep_in_this_process_with_a_record_of_what_broke_it(networks, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text(
+        f"data: digits\ngrid: {{architecture: '{OWN}', method: random, sparsity: 0.5, seed: [0, 1]}}\n"
+        f"pruning: {{batch_size: {PRUNING}}}\ntraining: {{epochs: 2, batch_size: {BATCH}}}\ntracking: {{enabled: false}}\n"
+    )
+    break_gpu(networks, monkeypatch)
+    result = sweep("launch", "own.yaml", "--local")
+    assert (result.code, "broken what this process has of the GPU" in result.err) == (1, True)
+    [record] = Store("results").trials().to_pylist()  # the second trial would have failed for nothing it has done
+    assert (record["status"], record["seed"], record["error_type"]) == ("failed", 0, "AcceleratorError")
 
 
 def test_a_process_that_is_made_as_good_as_new_can_be_used(trial, digits):

@@ -193,7 +193,9 @@ def test_who_is_told_of_an_epoch_may_stop_the_trial_and_finds_it_kept(digits):
 
 
 def test_an_attempt_that_was_stopped_says_how_far_it_came(digits):
-    life = live(the_trial(f"grid.method={METHODS['rigl']}"), digits)  # in pruning, then after 3 and 6 questions, 9 and 12
+    life = live(
+        the_trial(f"grid.method={METHODS['rigl']}"), digits
+    )  # in pruning, then after 3 and 6 questions, 9 and 12
     trained = life.attempts[1:]
     assert [len(outcome.epochs) for outcome in trained] == [0, 1, 2, 3, 3]
     start = trained[0].masks
