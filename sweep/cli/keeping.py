@@ -70,8 +70,8 @@ def compact(stores: tuple[str, ...], as_json: bool) -> None:
 def sync(stores: tuple[str, ...], uri: str | None, name: str | None, as_json: bool) -> None:
     """Bring MLflow level with a store: export what it lacks, replace what is half written, delete what is there twice.
 
-    Any number of times, and while sweeps run. Runs no trial. Exit code 0: MLflow is level; 1: it does not answer, or a
-    running launch is just exporting to it; 2: bad input.
+    Any number of times, and while sweeps run. Runs no trial. Exit code 0: MLflow is level; 1: it does not answer, or
+    another launch or sync is just exporting to it; 2: bad input.
     """
     from functools import partial
 

@@ -54,6 +54,23 @@ class Launch:
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
 
+    def to_json(self) -> str:
+        """All of it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Launch":
+        """What :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: it did not write that.
+        """
+        try:
+            values = json.loads(text)
+            return cls(**{name: str(values[name]) for name in _NAMED}, pid=int(values["pid"]))
+        except (TypeError, LookupError) as error:
+            raise ValueError(f"not a launch: {error}") from None
+
     @property
     def is_here(self) -> bool:
         """Whether it is, or was, on this machine."""
@@ -163,13 +180,12 @@ class Leases:
         if launch == self.launch.id:
             return self.launch
         try:
-            values = json.loads(self._files.read(f"leases/{launch}.json") or b"")
-            return Launch(**{name: str(values[name]) for name in _NAMED}, pid=int(values["pid"]))
-        except (ValueError, TypeError, LookupError):  # gone since, or somebody else's
+            return Launch.from_json(self._files.read(f"leases/{launch}.json") or b"")
+        except ValueError:  # gone since, or somebody else's
             return None
 
     def _beat(self) -> None:
-        self._files.put(f"leases/{self.launch.id}.json", json.dumps(asdict(self.launch)).encode(), synced=False)
+        self._files.put(f"leases/{self.launch.id}.json", self.launch.to_json().encode(), synced=False)
 
     def _keep_beating(self, ended: threading.Event) -> None:
         while not ended.wait(BEAT_SECONDS):

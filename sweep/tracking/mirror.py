@@ -1,9 +1,7 @@
 """A sweep's experiment in MLflow: made level with the store, told by the store alone."""
 
 import hashlib
-import os
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
@@ -12,7 +10,7 @@ from typing import Any, TypeVar
 
 from sweep.records import EpochRecord, TrialRecord, trial_record
 from sweep.store import Store
-from sweep.store.leases import Leases
+from sweep.store.leases import Launch
 from sweep.tracking import content, runs
 from sweep.tracking.client import EXISTS, REFUSED, Away, Client
 from sweep.tracking.places import artifact_folder
@@ -34,7 +32,7 @@ class Tally:
     Attributes:
         exported: trials that it lacked, or showed differently, and shows now.
         level: trials that it showed as they are.
-        busy: trials that a running launch seems to be exporting just now, and that were left to it.
+        busy: trials that another launch or sync seems to be exporting just now, and that were left to it.
     """
 
     exported: int = 0
@@ -70,7 +68,7 @@ class Mirror:
         self.name, self.is_shown = name, set[str]()
         self._trials, self._store, self._client, self._config = trials, store, client, config
         self._differing = content.differing(trials.values())
-        self._me = uuid.uuid4().hex
+        self._me = Launch()
         self._experiment: str | None = None
 
     def level(self, among: Collection[str] | None = None, tell: Tell = lambda done, total: None) -> Tally:
@@ -202,15 +200,8 @@ class Mirror:
         return found
 
     def _is_others(self, run: Shown) -> bool:
-        """Whether another launch seems to be writing the run just now. One that has died is not."""
-        return run.is_half_written and not self._is_mine(run) and run.age < runs.YOUNG_SECONDS and self._others_live()
-
-    def _is_mine(self, run: Shown) -> bool:
-        return run.tags.get(runs.EXPORTER) == self._me
-
-    def _others_live(self) -> bool:
-        living = Leases(self._store.files).living()
-        return any(not (launch.is_here and launch.pid == os.getpid()) for launch in living)
+        """Whether another launch or sync is writing the run just now."""
+        return run.is_being_written and run.writer != self._me
 
     # what is written
 
@@ -248,7 +239,7 @@ class Mirror:
             self._client.log_batch(run, metrics=some_values, params=some_params)
 
     def _writer(self) -> dict[str, str]:
-        return {runs.EXPORTER: self._me, runs.BEGAN: str(int(time.time() * 1000))}
+        return {runs.EXPORTER: self._me.to_json(), runs.BEGAN: str(int(time.time() * 1000))}
 
     def _add_params(self, found: list[Shown], outcome: str) -> bool:
         """Say what has come to differ between trials since the run was written. Returns whether anything has."""

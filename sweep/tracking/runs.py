@@ -5,13 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.store.leases import Launch
+
 RUNNING = "RUNNING"
 YOUNG_SECONDS = 60.0  # a run takes a second to write, so that nobody writes it any more after this
 FORGOTTEN_SECONDS = 3600.0
 
 TRIAL, OUTCOME = "sweep.trial_id", "sweep.outcome"
 KIND, CONFIG = "sweep.kind", "sweep.config"
-EXPORTER, BEGAN = "sweep.exporter", "sweep.export_began"  # who wrote the run, and since when (ms since 1970)
+EXPORTER, BEGAN = "sweep.exporter", "sweep.export_began"  # which process wrote the run, and since when (ms since 1970)
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,22 @@ class Shown:
     def age(self) -> float:
         """Seconds since somebody began to write it. Runs of earlier versions do not say, and are old."""
         return time.time() - int(self.tags.get(BEGAN, "0")) / 1000
+
+    @property
+    def writer(self) -> Launch | None:
+        """Which process wrote it, or writes it. Runs of earlier versions do not say."""
+        try:
+            return Launch.from_json(self.tags.get(EXPORTER, ""))
+        except ValueError:
+            return None
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether its writer is at it just now, as far as can be told: one on another machine has a minute."""
+        writer = self.writer
+        if writer is None or not self.is_half_written or self.age > YOUNG_SECONDS:
+            return False
+        return not (writer.is_here and writer.has_died)
 
     def shows(self, outcome: str | None) -> bool:
         """Whether this outcome is shown, and all of it."""

@@ -64,7 +64,7 @@ class Synced:
             return f"{begin}left out, its config turns the mirror off; --sweep {self.sweep} exports it all the same"
         if self.error is not None and not self.exported + self.level:
             return f"{begin}not synced"
-        busy = f", {self.busy} being exported by a running launch: sync again in a minute" if self.busy else ""
+        busy = f", {self.busy} being exported by another launch or sync: sync again in a minute" if self.busy else ""
         return f"{begin}{self.exported} exported, {self.level} level already{busy}"
 
 

@@ -26,7 +26,7 @@ from sweep.grid import expand, trial_id
 from sweep.recording import describe
 from sweep.records import EpochRecord, MaskRecord, Outcome, SweepRecord, TrialRecord
 from sweep.store import Store
-from sweep.store.leases import Leases
+from sweep.store.leases import Launch
 from sweep.tracking import default_uri, exporter, mirror, runs, sync
 from sweep.tracking.client import Client
 from sweep.tracking.mirror import Mirror
@@ -377,33 +377,32 @@ main(sys.argv[1:])
     assert once_each(database) == undisturbed(filled)
 
 
-HOLDER = """
+EXPORTER = """
 import sys
-from sweep.store import Store
-from sweep.store.leases import Leases
-with Leases(Store(sys.argv[1]).files).held():
-    print("held", flush=True)
-    sys.stdin.read()
+from sweep.store.leases import Launch
+print(Launch().to_json(), flush=True)
+sys.stdin.read()
 """
 
 
 @pytest.fixture
-def living(store: Store) -> Iterator["subprocess.Popen[str]"]:
-    """A launch that runs."""
-    command, pipe = [sys.executable, "-c", HOLDER, store.uri], subprocess.PIPE
+def living() -> Iterator[tuple["subprocess.Popen[str]", Launch]]:
+    """Another process, in which a launch or a sync may run."""
+    command, pipe = [sys.executable, "-c", EXPORTER], subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         try:
-            assert process.stdout is not None and process.stdout.readline() == "held\n"
-            yield process
+            assert process.stdout is not None
+            yield process, Launch.from_json(process.stdout.readline())
         finally:
             process.kill()
 
 
-def begin_a_run(store: Store, trial: TrialConfig, ago: float) -> str:
+def begin_a_run(store: Store, trial: TrialConfig, writer: Launch, ago: float) -> str:
     """As an exporter does that is not ended yet."""
     client = Client(default_uri(store))
     experiment = client.get_experiment_by_name("away").experiment_id
-    tags = {runs.TRIAL: trial_id(trial), runs.EXPORTER: "x", runs.BEGAN: str(int((time.time() - ago) * 1000))}
+    began = str(int((time.time() - ago) * 1000))
+    tags = {runs.TRIAL: trial_id(trial), runs.EXPORTER: writer.to_json(), runs.BEGAN: began}
     return str(client.create_run(experiment, tags=tags).info.run_id)
 
 
@@ -413,24 +412,25 @@ def begin_an_own_run(store: Store) -> None:
     client.create_run(client.get_experiment_by_name("away").experiment_id, tags={runs.KIND: "sweep"})
 
 
-def test_what_a_running_launch_exports_just_now_is_left_to_it(
-    filled: Store, trials: list[TrialConfig], database: Path, living: Any
+def test_what_another_process_exports_just_now_is_left_to_it(
+    filled: Store, trials: list[TrialConfig], database: Path, living: tuple["subprocess.Popen[str]", Launch]
 ) -> None:
+    process, writer = living
     assert tallies(filled) == [(12, 0, 0)]
     new = replace(trials[0], seed=7)
     filled.write(outcome(new))
-    theirs = begin_a_run(filled, new, ago=1.0)
+    theirs = begin_a_run(filled, new, writer, ago=1.0)
     ran = sweep("sync", filled.uri)
-    assert ran.returncode == 1 and "12 level already, 1 being exported by a running launch" in ran.stdout
+    assert ran.returncode == 1 and "12 level already, 1 being exported by another launch or sync" in ran.stdout
     assert [each["run"] for each in shown(database)[trial_id(new)]] == [theirs]
-    living.kill()
-    living.wait()
+    process.kill()
+    process.wait()
     assert tallies(filled) == [(1, 12, 0)]
     assert once_each(database)[trial_id(new)]["status"] == "FINISHED"
 
 
 def test_a_sweep_that_leaves_an_export_to_another_says_so(
-    filled: Store, config: Path, database: Path, living: Any, caplog: pytest.LogCaptureFixture
+    filled: Store, config: Path, database: Path, living: tuple[Any, Launch], caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = read_sweep(config, [f"store={filled.uri}"])
     grid = {trial_id(trial): trial for trial in expand(asked)}
@@ -438,7 +438,7 @@ def test_a_sweep_that_leaves_an_export_to_another_says_so(
     new = replace(expand(asked)[0], seed=7)
     filled.write(outcome(new))
     for ago, is_said in ((1.0, True), (90.0, False)):
-        begin_a_run(filled, new, ago)
+        begin_a_run(filled, new, living[1], ago)
         with exporter.Exporter(asked, grid, filled) as found:
             found.add_artifacts([])
         assert ("MLflow lacks a part of sweep away" in caplog.text) == is_said
@@ -447,28 +447,31 @@ def test_a_sweep_that_leaves_an_export_to_another_says_so(
         caplog.clear()
 
 
-def test_what_nobody_can_be_exporting_any_more_is_replaced_while_launches_run(
-    filled: Store, trials: list[TrialConfig], database: Path, living: Any
+def test_what_nobody_can_be_exporting_any_more_is_replaced(
+    filled: Store, trials: list[TrialConfig], database: Path, living: tuple[Any, Launch]
 ) -> None:
+    _, writer = living
     assert tallies(filled) == [(12, 0, 0)]
     new, of_nobody = replace(trials[0], seed=7), replace(trials[0], seed=8)
     filled.write(outcome(new))
-    begin_a_run(filled, new, ago=90.0)
-    begin_a_run(filled, of_nobody, ago=4000.0)  # nor does the store know of it
-    begin_a_run(filled, trials[0], ago=90.0)  # beside a whole one
+    begin_a_run(filled, new, writer, ago=90.0)
+    begin_a_run(filled, of_nobody, writer, ago=4000.0)  # nor does the store know of it
+    begin_a_run(filled, trials[0], writer, ago=90.0)  # beside a whole one
     assert tallies(filled) == [(1, 12, 0)]
     assert once_each(database).keys() == {trial_id(trial) for trial in (*trials, new)}
 
 
-def test_a_launch_does_not_leave_to_itself_what_one_that_died_was_exporting(
-    filled: Store, trials: list[TrialConfig], database: Path
+def test_what_is_exported_on_another_machine_is_left_to_it_for_a_minute(
+    filled: Store, trials: list[TrialConfig], database: Path, living: tuple[Any, Launch]
 ) -> None:
+    away = replace(living[1], machine="elsewhere")
     assert tallies(filled) == [(12, 0, 0)]
     new = replace(trials[0], seed=7)
     filled.write(outcome(new))
-    begin_a_run(filled, new, ago=1.0)
-    with Leases(filled.files).held():
-        assert tallies(filled) == [(1, 12, 0)]
+    theirs = begin_a_run(filled, new, away, ago=1.0)
+    assert tallies(filled) == [(0, 12, 1)]
+    Client(default_uri(filled)).set_tag(theirs, runs.BEGAN, str(int((time.time() - 61) * 1000)))
+    assert tallies(filled) == [(1, 12, 0)]
     assert once_each(database)[trial_id(new)]["status"] == "FINISHED"
 
 

@@ -23,8 +23,10 @@ from sweep.grid import expand, title, trial_id
 from sweep.recording import describe
 from sweep.records import EpochRecord, MaskRecord, Outcome, RoundRecord, TrialRecord
 from sweep.store import Store
+from sweep.store.leases import Launch
 from sweep.tracking import Exporter, default_uri, ui_command
 from sweep.tracking.client import Away, Client
+from sweep.tracking.runs import EXPORTER
 
 CONFIG = """
 name: mirrored
@@ -245,6 +247,8 @@ def test_a_half_written_run_is_written_again(sweep: SweepConfig, store: Store, d
     export(sweep, store, outcome(expand(sweep)[0]))
     (run,) = trial_runs(database).values()
     client_of(database).update_run(run.info.run_id, status="RUNNING")
+    died = replace(Launch.from_json(run.data.tags[EXPORTER]), pid=2**22 + 1)  # no process has such a number
+    client_of(database).set_tag(run.info.run_id, EXPORTER, died.to_json())
     export_again(sweep, store)
     (again,) = trial_runs(database).values()
     assert again.info.run_id != run.info.run_id and again.info.status == "FINISHED"
