@@ -7,13 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sweep.store import Store
+
+from .warm import Child, Starter
+
+Process = subprocess.Popen[bytes] | Child
 
 NETWORK = """
 import time
@@ -34,7 +38,7 @@ class Slow(nn.Module):
         time.sleep(self.seconds if self.training else self.asleep)
         return self.layers(x)
 
-def network(classes, seconds=0.02, asleep=0.0):
+def network(classes, seconds=0.01, asleep=0.0):
     return Slow(classes, seconds, asleep)
 """
 
@@ -65,32 +69,38 @@ TIMES = {"images_per_second", "epoch_seconds"}
 class Lab:
     """A folder with a config and a store, and the command line in it."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, starter: Starter):
+        self.folder, self._starter = folder, starter
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "slow.py").write_text(NETWORK)
         (folder / "faults.yaml").write_text(CONFIG)
         path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
         self.environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-        self.children: list[subprocess.Popen[str]] = []
+        self.children: list[Process] = []
         self._plan: list[dict[str, Any]] = []
 
     @property
     def store(self) -> Store:
         return Store(self.folder / "results")
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Process:
         """Start ``sweep ARGUMENTS`` in a process group of its own, its output in ``output.N``."""
+        output = self.folder / f"output.{len(self.children)}"
+        if arguments[0] == "launch" and "--local" not in arguments:  # Ray is to find things as it does with users
+            self.children.append(self._start_cold(arguments, output))
+        else:
+            self.children.append(self._starter.start(list(arguments), self.folder, self.environment, output))
+        return self.children[-1]
+
+    def _start_cold(self, arguments: Sequence[str], output: Path) -> "subprocess.Popen[bytes]":
         command = [str(Path(sys.executable).with_name("sweep")), *arguments]
-        with open(self.folder / f"output.{len(self.children)}", "w") as output:
-            child = subprocess.Popen(
-                command, cwd=self.folder, env=self.environment, stdout=output, stderr=subprocess.STDOUT, text=True,
+        with output.open("w") as file:
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self.environment, stdout=file, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
-        self.children.append(child)
-        return child
 
-    def said(self, child: subprocess.Popen[str]) -> str:
+    def said(self, child: Process) -> str:
         """What a child has printed so far."""
         return (self.folder / f"output.{self.children.index(child)}").read_text()
 
@@ -107,7 +117,7 @@ class Lab:
             self._plan = json.loads(self.run("plan", "faults.yaml", "--json"))["trials"]
         return self._plan
 
-    def wait_for(self, what: Callable[[], Any], child: subprocess.Popen[str], seconds: float = 120) -> Any:
+    def wait_for(self, what: Callable[[], Any], child: Process, seconds: float = 120) -> Any:
         """Wait until something is so, while a child runs."""
         deadline = time.monotonic() + seconds
         while not (found := what()):
@@ -165,16 +175,23 @@ def kill(*pids: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.fixture(scope="session")
+def starter() -> Iterator[Starter]:
+    made = Starter()
+    yield made
+    made.end()
+
+
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    made = Lab(tmp_path / "lab")
+def lab(tmp_path: Path, starter: Starter) -> Iterator[Lab]:
+    made = Lab(tmp_path / "lab", starter)
     yield made
     made.end()
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, starter: Starter) -> dict[str, dict[str, Any]]:
     """The table of the same sweep, left alone."""
-    made = Lab(tmp_path_factory.mktemp("undisturbed") / "lab")
+    made = Lab(tmp_path_factory.mktemp("undisturbed") / "lab", starter)
     made.run("launch", "faults.yaml", "--local")
     return table(made.store)

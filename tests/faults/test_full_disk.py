@@ -54,7 +54,10 @@ def test_a_disk_that_is_full_at_a_checkpoint_ends_the_sweep_clearly_and_loses_no
 
 
 def test_a_disk_that_is_full_at_the_final_write_loses_no_record(lab: Lab, disk: Path) -> None:
-    settings = ["--set", "grid.architecture={name: slow:network, asleep: 1}", "--set", "training.epochs=1"]
+    few = ["training.epochs=1", "grid.method=[dense,random]", "grid.sparsity=0.5"]
+    settings = [
+        part for each in ("grid.architecture={name: slow:network, asleep: 0.4}", *few) for part in ("--set", each)
+    ]
     lab.run("launch", "faults.yaml", "--local", *settings, "--set", "grid.method=dense")
     before = table(lab.store)
     launch = lab.start("launch", "faults.yaml", "--local", *settings)

@@ -70,22 +70,22 @@ def test_after_a_killed_raylet_the_relaunch_runs_what_is_missing(lab: Lab, undis
 
 
 def test_twenty_kills_at_random_moments_end_the_same_way(lab: Lab, undisturbed) -> None:
-    draw = random.Random(0)
+    draw, running = random.Random(0), 0
     finished: dict[str, str] = {}
-    for _ in range(20):
-        launch = lab.start("launch", "faults.yaml", *ENGINES["pool"])
-        time.sleep(draw.uniform(2.0, 5.0))
-        victims = [launch.pid, *(p for p, c in descendants(launch.pid).items() if WORKERS["pool"] in c)]
+    for number in range(20):
+        engine, longest = ("pool", 4.0) if number % 5 == 4 else ("here", 1.0)
+        launch = lab.start("launch", "faults.yaml", *ENGINES[engine])
+        time.sleep(draw.uniform(0.1, longest))
+        running += launch.poll() is None
+        victims = [launch.pid, *descendants(launch.pid)]
         kill(draw.choice(victims))
-        if draw.random() < 0.5 or launch.poll() is not None:
-            kill(launch.pid)
-        else:
-            time.sleep(draw.uniform(0.0, 1.0))
-            kill(launch.pid)
+        time.sleep(draw.choice([0.0, draw.uniform(0.0, 1.0)]))
+        kill(launch.pid)
         launch.wait()
         outcomes = lab.store.outcomes()
         assert finished.items() <= outcomes.items()  # what had completed has not run again
         finished = {name: outcome for name, outcome in outcomes.items() if outcome.startswith("completed")}
+    assert running > 10
     lab.run("launch", "faults.yaml", *ENGINES["pool"])
     assert finished.items() <= lab.store.outcomes().items()
     assert table(lab.store) == undisturbed

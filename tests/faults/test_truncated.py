@@ -12,15 +12,16 @@ from sweep.store import Store
 from sweep.store.folding import fold
 
 from .conftest import Lab
+from .warm import Starter
 
 pytestmark = pytest.mark.slow
 QUICK = ["--set", "grid.architecture={name: slow:network, seconds: 0}", "--set", "grid.method=dense,snip"]
 
 
 @pytest.fixture(scope="module")
-def lab_of_all(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def lab_of_all(tmp_path_factory: pytest.TempPathFactory, starter: Starter) -> Lab:
     """A store with files of every kind: single ones, folds, a sweep, a checkpoint."""
-    lab = Lab(tmp_path_factory.mktemp("truncated") / "lab")
+    lab = Lab(tmp_path_factory.mktemp("truncated") / "lab", starter)
     lab.run("launch", "faults.yaml", "--local", *QUICK, "--set", "grid.sparsity=0.5")
     fold(lab.store)
     lab.run("launch", "faults.yaml", "--local", *QUICK, "--set", "grid.sparsity=0.9")
