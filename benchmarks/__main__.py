@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 import torch
 
-from benchmarks import masks, measure, pruning, roofline, store, sweeps, training
+from benchmarks import masks, measure, mirror, pruning, roofline, store, sweeps, training
 from training.allocator import keep_freed_memory
 
 GROUPS = {
     "pruning": pruning.run,
     "training": training.run,
     "sweeps": sweeps.run,
+    "mirror": mirror.run,
     "masks": masks.run,
     "store": store.run,
     "roofline": roofline.run,

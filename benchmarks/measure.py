@@ -68,7 +68,11 @@ class Row:
 
 def cost(group: str, name: str, ours: Work, reference: Work, *, at_most: float | None = None, **how: Any) -> Row:
     """How many times the reference's time ours takes: below 1 is faster."""
-    pairs = in_turns(ours, reference, **how)
+    return cost_of(group, name, in_turns(ours, reference, **how), at_most=at_most)
+
+
+def cost_of(group: str, name: str, pairs: list[tuple[float, float]], *, at_most: float | None = None) -> Row:
+    """The same of pairs of seconds that were measured already."""
     return _row(group, name, [(a, b, a / b) for a, b in pairs], at_most=at_most)
 
 
