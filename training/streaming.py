@@ -1,8 +1,8 @@
 """Data sets too big for memory: image files decoded by DataLoader workers, anew in every epoch.
 
 The interface is that of `splits.py`. Training images are augmented by random resized crops and flips, test
-images scaled and cropped at the centre, the ImageNet way. Each image's augmentation has a seed of its own, so
-the number of workers changes nothing.
+images scaled and cropped at the centre, the ImageNet way. JPEG files are decoded no larger than that needs. Each
+image's augmentation has a seed of its own, so the number of workers changes nothing.
 """
 
 import hashlib
@@ -158,18 +158,30 @@ class _ImageFiles(MapDataset[Batch]):
         path = os.fsdecode(self.files[row])
         try:
             with Image.open(path) as file:
-                image = file.convert("RGB")
+                image = self._centre(file) if seed is None else self._augmented(file, seed)
         except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
             raise DataError(f"path: {path}: this image cannot be decoded ({error}); replace it") from error
-        image = self._centre(image) if seed is None else self._augmented(image, seed)
         return torchvision().transforms.functional.pil_to_tensor(image), self.labels[row]
 
-    def _centre(self, image: Image.Image) -> Image.Image:
-        scaled = torchvision().transforms.Resize(round(self.side * _SCALED_TO))(image)
+    def _centre(self, file: Image.Image) -> Image.Image:
+        shorter = round(self.side * _SCALED_TO)
+        scaled = torchvision().transforms.Resize(shorter)(_decoded(file, shorter / min(file.size)))
         return torchvision().transforms.CenterCrop(self.side)(scaled)
 
-    def _augmented(self, image: Image.Image, seed: int) -> Image.Image:
+    def _augmented(self, file: Image.Image, seed: int) -> Image.Image:
+        crop, functional = torchvision().transforms.RandomResizedCrop(self.side), torchvision().transforms.functional
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
             torch.default_generator.manual_seed(seed)
-            cropped = torchvision().transforms.RandomResizedCrop(self.side)(image)
-            return torchvision().transforms.RandomHorizontalFlip(0.5 if self.flip else 0.0)(cropped)
+            top, left, height, width = crop.get_params(file, crop.scale, crop.ratio)
+            is_flipped = bool(torch.rand(1) < (0.5 if self.flip else 0.0))
+        whole, image = file.size, _decoded(file, self.side / min(width, height))
+        x, y = image.width / whole[0], image.height / whole[1]
+        box = round(left * x), round(top * y), round((left + width) * x), round((top + height) * y)
+        cropped = image.crop(box).resize((self.side, self.side), Image.Resampling.BILINEAR)
+        return functional.hflip(cropped) if is_flipped else cropped
+
+
+def _decoded(file: Image.Image, scale: float) -> Image.Image:
+    """An image in RGB, at ``scale`` of its size or more. Of JPEG, made of blocks of 8, ½, ¼ or ⅛ can be decoded."""
+    file.draft(None, (math.ceil(scale * file.width), math.ceil(scale * file.height)))
+    return file.convert("RGB")

@@ -3,13 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from training import data, seeding
+from training import data, seeding, streaming
 from training.data import DataConfig, DataError
 from training.loop import evaluate, train
 from training.recipe import TrainConfig
+from training.vision import torchvision
 
 
 @pytest.fixture
@@ -117,3 +120,65 @@ def test_a_network_trains_on_a_streamed_set(config):
     results = list(train(model, parts, TrainConfig(epochs=10, batch_size=4), 0, device="cpu"))
     assert results[-1].train_loss < results[0].train_loss
     assert evaluate(model, parts.test, device="cpu")[0] == 1.0
+
+
+# --- decoded no larger than needed
+
+
+def photograph(path: Path, width: int, height: int) -> Path:
+    """An image without fine detail, of all colours."""
+    draws = torch.randint(256, (6, 8, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    Image.fromarray(draws.numpy()).resize((width, height), Image.Resampling.BICUBIC).save(path, quality=95)
+    return path
+
+
+def read(path: Path, side: int, seed: int | None) -> torch.Tensor:
+    files = streaming._ImageFiles(np.array([str(path).encode()]), torch.zeros(1), side, flip=True)
+    return files[(0, seed)][0]
+
+
+def plainly(path: Path, side: int, seed: int | None) -> torch.Tensor:
+    """By torchvision's transforms of the whole image."""
+    transforms = torchvision().transforms
+    with Image.open(path) as file, torch.random.fork_rng():
+        image = file.convert("RGB")
+        if seed is None:
+            image = transforms.CenterCrop(side)(transforms.Resize(round(side * 256 / 224))(image))
+        else:
+            torch.default_generator.manual_seed(seed)
+            image = transforms.RandomHorizontalFlip()(transforms.RandomResizedCrop(side)(image))
+        return transforms.functional.pil_to_tensor(image)
+
+
+SEEDS = (None, *range(8))
+
+
+@pytest.mark.parametrize(("name", "side"), [("photo.png", 16), ("photo.jpg", 100)])
+def test_what_is_decoded_whole_is_what_torchvisions_transforms_give(name, side, tmp_path):
+    path = photograph(tmp_path / name, 160, 120)
+    for seed in SEEDS:
+        assert torch.equal(read(path, side, seed), plainly(path, side, seed))
+
+
+def test_what_is_decoded_smaller_looks_the_same(tmp_path):
+    path = photograph(tmp_path / "photo.jpg", 1600, 1200)
+    for seed in SEEDS:
+        apart = (read(path, 64, seed).float() - plainly(path, 64, seed).float()).abs()
+        assert apart.mean() < 4  # of 256 levels
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "size"),
+    [
+        ("photo.jpg", 1.0, (160, 120)),
+        ("photo.jpg", 0.51, (160, 120)),
+        ("photo.jpg", 0.5, (80, 60)),
+        ("photo.jpg", 0.25, (40, 30)),
+        ("photo.jpg", 0.01, (20, 15)),
+        ("photo.jpg", 3.0, (160, 120)),
+        ("photo.png", 0.25, (160, 120)),
+    ],
+)
+def test_jpeg_is_decoded_at_the_least_size_that_is_large_enough(name, scale, size, tmp_path):
+    with Image.open(photograph(tmp_path / name, 160, 120)) as file:
+        assert streaming._decoded(file, scale).size == size
