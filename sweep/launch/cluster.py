@@ -19,6 +19,7 @@ from ray.autoscaler.v2.utils import is_autoscaler_v2
 from sweep.config import Compute
 from sweep.errors import InputError
 from sweep.launch.environment import FOR_TRIALS
+from sweep.launch.raylet import watched
 
 
 @contextmanager
@@ -35,7 +36,8 @@ def connected(address: str | None) -> Iterator[Path]:
     try:
         with _own_signals():
             _connect(address, scratch)
-        yield scratch
+        with watched():
+            yield scratch
     finally:
         ray.shutdown()
         shutil.rmtree(scratch, ignore_errors=True)

@@ -61,8 +61,8 @@ def test_after_a_killed_raylet_the_relaunch_runs_what_is_missing(lab: Lab, undis
     launch = lab.start("launch", "faults.yaml")
     lab.wait_for(lambda: training(lab), launch)
     kill(*(pid for pid, command in descendants(launch.pid).items() if "raylet/raylet" in command))
-    launch.wait(timeout=120)
-    assert launch.returncode != 0
+    assert launch.wait(timeout=120) == 1, lab.said(launch)
+    assert "raylet on this machine has died" in lab.said(launch) and "launching again" in lab.said(launch)
     before = lab.store.outcomes()
     lab.run("launch", "faults.yaml")
     assert table(lab.store) == undisturbed

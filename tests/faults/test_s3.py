@@ -11,7 +11,10 @@ from .conftest import Lab, kill, table
 
 pytestmark = pytest.mark.slow
 DIGITS = str(Path(__file__).parents[2] / "configs/digits.yaml")
-SMALL = ["grid.seed=0", "grid.sparsity=0.9", "training.epochs=2", "tracking.enabled=false"]
+SMALL = [
+    "grid.method=[dense,snip,{name: force, rounds: 10}]", "grid.seed=0", "grid.sparsity=0.9", "training.epochs=2",
+    "tracking.enabled=false",
+]  # fmt: skip
 SECRET = "hush-hush"
 SETTINGS = [part for setting in SMALL for part in ("--set", setting)]
 

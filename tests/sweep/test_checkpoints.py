@@ -104,9 +104,9 @@ def test_one_in_the_middle_of_an_epoch_too_has_to_be_cheap(trial, digits, clock)
 
 
 def test_whoever_is_stopped_saves_one_whatever_it_takes(trial, digits, clock):
-    dear = 1e9
-    assert run(trial, digits, clock, step=0.1, save=dear, at=2) == [AFTER_PRUNING, (1, 2)]
-    assert run(trial, digits, clock, step=0.1, save=dear, at=STEPS + 1) == [AFTER_PRUNING, (2, 0)]
+    dear = 1e9  # and the first question is asked before the only round of pruning
+    assert run(trial, digits, clock, step=0.1, save=dear, at=1 + 2) == [AFTER_PRUNING, (1, 2)]
+    assert run(trial, digits, clock, step=0.1, save=dear, at=1 + STEPS + 1) == [AFTER_PRUNING, (2, 0)]
 
 
 def test_nothing_is_put_together_that_nobody_keeps(trial, digits, clock, monkeypatch):

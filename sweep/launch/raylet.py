@@ -1,0 +1,51 @@
+"""The raylet: Ray's own process on a machine, without which this one is about to die as well."""
+
+import logging
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+LOOK_SECONDS = 1.0
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Say so if the raylet that this process has started dies: Ray ends the process a while later, without a word.
+
+    What has ended is in the store by then, and what ran is lost with the raylet: nothing is left to be done here.
+    """
+    raylet, ended = _own(), threading.Event()
+    if raylet is None:
+        yield
+        return
+
+    def watch() -> None:
+        while not ended.wait(LOOK_SECONDS):
+            if raylet.poll() is not None and not ended.is_set():
+                logger.error(
+                    f"Ray's raylet on this machine has died (exit code {raylet.returncode}): often memory. What is in"
+                    " the store is safe; launching again goes on from there"
+                )
+                os._exit(1)
+
+    thread = threading.Thread(target=watch, name="raylet", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _own() -> "subprocess.Popen[bytes] | None":
+    """The raylet, if it was started by this process."""
+    try:
+        found: subprocess.Popen[bytes] = ray._private.worker._global_node.all_processes["raylet"][0].process
+        return found if found.poll() is None else None
+    except (AttributeError, LookupError):  # it was not, or Ray keeps it elsewhere by now
+        return None
