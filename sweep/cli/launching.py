@@ -39,16 +39,16 @@ def launch(
         context.invoke(plan, config=config, settings=settings, as_json=as_json)
         return
     run_on = engine(local, address, jobs)
-    from sweep import show
     from sweep.config import read_sweep
     from sweep.run import run_sweep
+    from sweep.show import launches, screen
 
     sweep = read_sweep(config, settings)
-    console = show.console(to_stderr=as_json)
+    console = screen.console(to_stderr=as_json)
     summary = run_sweep(sweep, run_on, console)
-    show.summary(console, sweep, summary)
+    launches.summary(console, sweep, summary)
     if as_json:
-        click.echo(json.dumps(show.summary_json(sweep, summary)))
+        click.echo(json.dumps(launches.summary_json(sweep, summary)))
     sys.exit(summary.exit_code)
 
 
@@ -61,17 +61,17 @@ def launch(
 @AS_JSON
 def plan(config: str, settings: tuple[str, ...], as_json: bool) -> None:
     """List the trials of CONFIG with their ids, their weights and whether the store has them. Runs nothing."""
-    from sweep import show
     from sweep.config import read_sweep
     from sweep.run import plan as make_plan
+    from sweep.show import launches, screen
     from sweep.store import Store
 
     sweep = read_sweep(config, settings)
     planned = make_plan(sweep, Store(sweep.store))
     if as_json:
-        click.echo(json.dumps(show.plan_json(planned), indent=1))
+        click.echo(json.dumps(launches.plan_json(planned), indent=1))
     else:
-        show.plan(show.console(), planned)
+        launches.plan(screen.console(), planned)
 
 
 @main.command(epilog=examples(
@@ -103,10 +103,10 @@ def retry(
     They go on from their checkpoints where they have one. IDs may be beginnings. Exit codes are those of launch.
     """
     run_on = engine(local, address, jobs)
-    from sweep import show
     from sweep.failures import KINDS
     from sweep.retry import as_before, choose, plans
     from sweep.run import run_plan
+    from sweep.show import launches, screen
 
     flags = {"failed": failed, "diverged": diverged, "interrupted": interrupted}
     if not (trial_ids or kinds or any(flags.values())):
@@ -114,11 +114,11 @@ def retry(
     for name in kinds:
         if name not in {kind.name for kind in KINDS}:
             raise InputError(f"--kind {name}: one of {', '.join(kind.name for kind in KINDS)}")
-    opened, console = existing(store), show.console(to_stderr=as_json)
+    opened, console = existing(store), screen.console(to_stderr=as_json)
     chosen = choose(opened, trial_ids, [status for status, given in flags.items() if given], kinds, force)
     found = plans(opened, chosen, settings, force)
     if dry_run:
-        click.echo(json.dumps([each.trial_id for each in chosen])) if as_json else show.chosen(console, chosen)
+        click.echo(json.dumps([each.trial_id for each in chosen])) if as_json else launches.chosen(console, chosen)
         return
     summaries = []
     for planned in found:
@@ -127,8 +127,8 @@ def retry(
             break
     unchanged = as_before(opened, found[: len(summaries)])
     if as_json:
-        click.echo(json.dumps([show.summary_json(p.sweep, s) for p, s in zip(found, summaries, strict=False)]))
-    show.retried(console, summaries, unchanged)
+        click.echo(json.dumps([launches.summary_json(p.sweep, s) for p, s in zip(found, summaries, strict=False)]))
+    launches.retried(console, summaries, unchanged)
     sys.exit(max([*(summary.exit_code for summary in summaries), 1 if unchanged else 0]))
 
 
@@ -162,21 +162,22 @@ def reproduce(
     undecided or missing; 2: bad input, nothing was started; 130, 143: stopped by
     Ctrl-C, SIGTERM.
     """
-    from sweep import catalogue, show
+    from sweep import catalogue
+    from sweep.show import launches, reports, screen
 
     if name is None or listed:
         rows = catalogue.reproduction_rows()
-        click.echo(json.dumps(rows, indent=1)) if as_json else catalogue.reproductions(show.console(), rows)
+        click.echo(json.dumps(rows, indent=1)) if as_json else catalogue.reproductions(screen.console(), rows)
         return
     run_on = engine(local, address, jobs)
     from sweep.reproduce import find, judge, read, write
     from sweep.run import report_folder, run_sweep
     from sweep.store import Store
 
-    asked, console = read(find(name), settings), show.console(to_stderr=as_json)
+    asked, console = read(find(name), settings), screen.console(to_stderr=as_json)
     if not no_run:
         summary = run_sweep(asked.sweep, run_on, console)
-        show.summary(console, asked.sweep, summary)
+        launches.summary(console, asked.sweep, summary)
         if summary.signal is not None:
             sys.exit(summary.exit_code)
     store = Store(asked.sweep.store)
@@ -185,7 +186,7 @@ def reproduce(
     for damaged, reason in store.damaged.items():
         click.echo(f"left out, cannot read {damaged}: {reason}", err=True)
     if as_json:
-        click.echo(json.dumps(show.verdicts_json(asked, verdicts, files), indent=1))
+        click.echo(json.dumps(reports.verdicts_json(asked, verdicts, files), indent=1))
     else:
-        show.verdicts(console, asked, verdicts, files)
+        reports.verdicts(console, asked, verdicts, files)
     sys.exit(0 if all(verdict.in_order for verdict in verdicts) else 1)

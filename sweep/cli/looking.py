@@ -22,8 +22,8 @@ from sweep.errors import InputError
 @AS_JSON
 def status(config: str | None, settings: tuple[str, ...], store: str | None, as_json: bool) -> None:
     """How many trials are completed, failed or missing: of CONFIG's grid, or of all sweeps in a store."""
-    from sweep import show
     from sweep.overview import overview, overviews
+    from sweep.show import screen, states
 
     if config:
         from sweep.config import read_sweep
@@ -39,9 +39,9 @@ def status(config: str | None, settings: tuple[str, ...], store: str | None, as_
         opened = existing(store)
         found = overviews(opened)
     if as_json:
-        click.echo(json.dumps(show.status_json(found)))
+        click.echo(json.dumps(states.status_json(found)))
     else:
-        show.status(show.console(), found, opened)
+        states.status(screen.console(), found, opened)
 
 
 @main.command(epilog=examples(
@@ -52,16 +52,16 @@ def status(config: str | None, settings: tuple[str, ...], store: str | None, as_
 @AS_JSON
 def failures(store: str | None, as_json: bool) -> None:
     """What failed, by kind: how many, an example with its machine and memory, and the command that tries them again."""
-    from sweep import show
     from sweep.failures import group
     from sweep.records import trial_record
+    from sweep.show import screen, states
 
     opened = existing(store)
     groups = group(trial_record(row) for row in opened.trials().to_pylist())
     if as_json:
-        click.echo(json.dumps(show.failures_json(groups), indent=1))
+        click.echo(json.dumps(states.failures_json(groups), indent=1))
     else:
-        show.failures(show.console(), groups, opened)
+        states.failures(screen.console(), groups, opened)
 
 
 @main.command(epilog=examples(
@@ -75,9 +75,9 @@ def failures(store: str | None, as_json: bool) -> None:
 @AS_JSON
 def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: bool) -> None:
     """Tables and figures of one or several stores: accuracy against sparsity, density by layer."""
-    from sweep import show
     from sweep.report import write_report
     from sweep.run import report_folder
+    from sweep.show import reports, screen
     from sweep.store import Store
 
     opened = [Store(uri) for uri in stores or ("results",)]
@@ -88,7 +88,7 @@ def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: 
     if as_json:
         click.echo(json.dumps([str(path) for path in files.all]))
     else:
-        show.report(show.console(), files)
+        reports.report(screen.console(), files)
 
 
 @main.command(epilog=examples("sweep methods", "sweep methods --json", "sweep methods --markdown > docs/methods.md"))
@@ -97,7 +97,8 @@ def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: 
 def methods(as_json: bool, markdown: bool) -> None:
     """The pruning methods, their papers and options."""
     from pruning import handbook
-    from sweep import catalogue, show
+    from sweep import catalogue
+    from sweep.show import screen
 
     if as_json and markdown:
         raise InputError("--json and --markdown are two ways to print: give one of the two")
@@ -110,20 +111,21 @@ def methods(as_json: bool, markdown: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
-        catalogue.methods(show.console(), rows)
+        catalogue.methods(screen.console(), rows)
 
 
 @main.command(epilog=examples("sweep architectures", "sweep architectures --json"))
 @AS_JSON
 def architectures(as_json: bool) -> None:
     """The shipped networks and how many prunable weights each has."""
-    from sweep import catalogue, show
+    from sweep import catalogue
+    from sweep.show import screen
 
     rows = catalogue.architecture_rows()
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
-        catalogue.architectures(show.console(), rows)
+        catalogue.architectures(screen.console(), rows)
 
 
 @main.command(epilog=examples("sweep ui", "sweep ui --store results --port 5001"))

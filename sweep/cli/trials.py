@@ -25,14 +25,14 @@ def trial() -> None:
 @AS_JSON
 def trial_show(trial_id: str, store: str | None, as_json: bool) -> None:
     """Everything stored of one trial: config, outcome, mask by layer, epochs, where it ran. ID may be a beginning."""
-    from sweep import show
+    from sweep.show import screen, trials
 
     opened = named(store)
-    record = show.find(opened, trial_id)
+    record = trials.find(opened, trial_id)
     if as_json:
-        click.echo(json.dumps(show.trial_json(opened, record), indent=1, default=str))
+        click.echo(json.dumps(trials.trial_json(opened, record), indent=1, default=str))
     else:
-        show.trial(show.console(), opened, record)
+        trials.trial(screen.console(), opened, record)
 
 
 @trial.command("run", epilog=examples(
@@ -49,13 +49,13 @@ def trial_run(
     trial_id: str, config: str | None, settings: tuple[str, ...], store: str | None, device: str, keep: bool
 ) -> None:
     """Run one trial here and print what came out, epoch by epoch. Stores nothing unless told to."""
-    from sweep import show
+    from sweep.show import screen
     from sweep.single import run_one
 
     if config:
         from sweep.config import read_sweep
 
-        sys.exit(run_one(read_sweep(config, with_store(settings, store)), trial_id, device, keep, show.console()))
+        sys.exit(run_one(read_sweep(config, with_store(settings, store)), trial_id, device, keep, screen.console()))
     if keep or settings:
         raise InputError("--keep and --set need the trial's sweep: name it with --config")
     opened = named(store)
@@ -79,14 +79,14 @@ def trial_rerun(trial_id: str, store: str | None, device: str, as_json: bool) ->
 
 
 def _rerun(store: "Store", trial_id: str, device: str, as_json: bool) -> NoReturn:
-    from sweep import show
     from sweep.records import COMPLETED
+    from sweep.show import screen, trials
     from sweep.single import rerun
 
-    found = rerun(store, show.find(store, trial_id), device, show.console(to_stderr=as_json))
+    found = rerun(store, trials.find(store, trial_id), device, screen.console(to_stderr=as_json))
     if as_json:
-        click.echo(json.dumps(show.comparisons_json(found), indent=1, default=str))
+        click.echo(json.dumps(trials.comparisons_json(found), indent=1, default=str))
     else:
-        show.comparisons(show.console(), found)
+        trials.comparisons(screen.console(), found)
     has_completed = any(each.field == "status" and each.again == COMPLETED for each in found)
     sys.exit(0 if has_completed and all(each.agrees for each in found) else 1)

@@ -97,6 +97,14 @@ def test_status_counts_by_sweep_and_by_grid(launched):
     assert json.loads(by_grid.stdout) == {"digits": {"completed": 2, "missing": 2}}
 
 
+@pytest.mark.parametrize("command", [["status"], ["failures"], ["status", "--json"]], ids=" ".join)
+def test_what_looks_at_a_store_alone_starts_without_torch(launched, command):
+    script = "import sys; from sweep.cli import main; main(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+    asked = [sys.executable, "-c", script, *command, "--store", str(launched[0] / "results")]
+    modules = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()[-1].split()
+    assert "pyarrow" in modules and "torch" not in modules
+
+
 def test_plan_lists_ids_weights_and_what_is_missing(launched):
     folder, _ = launched
     found = json.loads(sweep("plan", DIGITS, *QUICK, "--set", "grid.seed=0,1", "--json", cwd=folder).stdout)

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from sweep import show
 from sweep.records import MaskRecord, Outcome, RoundRecord, TrialRecord
 from sweep.report.facts import _BOTH, _GROUPS, facts, some_rounds, text
+from sweep.show import trials
 from sweep.store import Store
 
 from .conftest import mask, trial
@@ -67,7 +67,7 @@ def test_of_many_rounds_the_first_and_the_last_are_among_those_shown() -> None:
 
 def shown(store: Store, record: TrialRecord) -> str:
     out = io.StringIO()
-    show.trial(Console(file=out, width=200), store, record)
+    trials.trial(Console(file=out, width=200), store, record)
     return out.getvalue()
 
 
@@ -91,7 +91,7 @@ def test_where_training_started_is_not_shown_of_a_mask_that_never_moved(tmp_path
     store = Store(tmp_path)
     store.write(Outcome(record, masks=tuple(mask(record.trial_id, i, 10, 5, start=10) for i in range(2))))
     assert "start kept" not in shown(store, record)
-    assert show.trial_json(store, record)["layers"][1]["start_kept"] == 10
+    assert trials.trial_json(store, record)["layers"][1]["start_kept"] == 10
 
 
 def test_a_trial_of_a_file_from_before_there_were_these_columns_is_shown(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""What a launch or a retry is to run, and how it ended."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pruning.masks import kept_count
+from sweep.config import SweepConfig
+from sweep.records import TrialRecord
+from sweep.run import Plan, Summary, prunable_weights
+from sweep.show.screen import Row, named
+from sweep.text import percent, redacted
+
+
+def plan_json(planned: Plan) -> Row:
+    """The plan: one entry a trial."""
+    weights = prunable_weights(planned.sweep)
+    trials = [
+        {
+            "trial_id": name,
+            "architecture": trial.architecture.label,
+            "method": trial.method_label,
+            "sparsity": trial.sparsity,
+            "seed": trial.seed,
+            "prunable": weights[trial.architecture.label],
+            "kept": kept_count(weights[trial.architecture.label], trial.sparsity),
+            "missing": name in planned.todo,
+        }
+        for name, trial in planned.trials.items()
+    ]
+    sweep = planned.sweep
+    return {
+        "sweep": sweep.name,
+        "store": redacted(sweep.store),
+        "done": planned.done,
+        "missing": len(planned.todo),
+        "trials": trials,
+    }
+
+
+def plan(out: Console, planned: Plan) -> None:
+    """The plan as a table."""
+    values = plan_json(planned)
+    table = Table("trial id", "architecture", "method", box=None, pad_edge=False)
+    for column in ("sparsity", "seed", "prunable weights", "kept"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for row in values["trials"]:
+        state = "to run" if row["missing"] else "completed"
+        numbers = (percent(row["sparsity"]), str(row["seed"]), f"{row['prunable']:,}", f"{row['kept']:,}")
+        table.add_row(row["trial_id"], Text(row["architecture"]), Text(row["method"]), *numbers, state)
+    out.print(table)
+    out.print(
+        f"\n{values['sweep']}: {len(values['trials'])} trials, {values['done']} completed, {values['missing']} to run"
+    )
+
+
+def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
+    """How a launch ended, and what to do next."""
+    counts = ", ".join(f"{number} {status}" for status, number in found.statuses.items())
+    store = shlex.quote(redacted(sweep.store))
+    if not found.ran and found.exit_code == 0:
+        out.print(f"{sweep.name}: nothing to run, all {sum(found.statuses.values())} trials are completed.")
+    else:
+        out.print(f"{sweep.name}: ran {found.ran} trials. Now {counts}.")
+    if found.exit_code == 1:
+        why = f"See why: sweep failures --store {store}   Launching again runs what is not completed."
+        out.print(why, markup=False, soft_wrap=True)
+    if found.signal is not None:
+        out.print("Stopped. Launching again runs what is missing, and goes on from where trials were stopped.")
+    browse = f"    MLflow: sweep ui --store {store}" if sweep.tracking.enabled and not sweep.tracking.uri else ""
+    out.print(f"Report: sweep report {store} --sweep {sweep.name}{browse}", markup=False, soft_wrap=True)
+
+
+def summary_json(sweep: SweepConfig, found: Summary) -> Row:
+    """The same for scripts."""
+    return {"sweep": sweep.name, "store": redacted(sweep.store), "ran": found.ran, **found.statuses}
+
+
+def chosen(out: Console, records: Sequence[TrialRecord]) -> None:
+    """What would be tried again."""
+    for record in records:
+        out.print(f"{record.trial_id} {named(vars(record))}: {record.status}", markup=False)
+    out.print(f"{len(records)} trials")
+
+
+def retried(out: Console, found: Sequence[Summary], unchanged: Sequence[str]) -> None:
+    """How a retry ended; which trials had completed, did not do so again and are as they were."""
+    counts = Counter[str]()
+    for each in found:
+        counts.update(each.statuses)
+    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    out.print(f"ran {sum(each.ran for each in found)} trials. Now {told}." if found else "nothing to try again")
+    if unchanged:
+        out.print(f"These did not complete again, and keep the outcome that they had: {', '.join(unchanged)}")
