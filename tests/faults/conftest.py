@@ -107,7 +107,7 @@ class Lab:
     def run(self, *arguments: str, code: int = 0) -> str:
         """Run ``sweep ARGUMENTS`` to its end, which must have this exit code; what it printed."""
         child = self.start(*arguments)
-        child.wait(timeout=240)
+        child.wait(timeout=900)
         assert child.returncode == code, self.said(child)
         return self.said(child)
 
