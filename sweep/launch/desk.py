@@ -20,7 +20,7 @@ class Desk:
 
     def __init__(self, ledger: Ledger, max_failures: int):
         self._ledger, self._max_failures, self._stopping = ledger, max_failures, False
-        self._begun: dict[str, list[str]] = defaultdict(list)  # nodes where a trial began and did not end
+        self._begun: dict[str, dict[str, str]] = defaultdict(dict)  # by trial: attempts, and the nodes they began on
         self._doubted: dict[str, float] = {}  # since when it has not been clear what a trial was lost with
 
     def stop(self) -> None:
@@ -31,13 +31,16 @@ class Desk:
         """Whether running trials shall stop."""
         return self._stopping
 
-    def take(self, trial_id: str, node: str) -> str:
+    def take(self, trial_id: str, node: str, attempt: str) -> str:
         """Whether a worker on ``node`` is to run a trial, leave it to another launch, ask again or give it up.
 
-        What was begun on a node that is gone by now was lost with it: that is no fault of the trial's.
+        What was begun on a node that is gone by now was lost with it: that is no fault of the trial's. Ray may ask
+        twice where an answer is lost on its way: that is one ``attempt``, by a name of the worker's choice.
         """
+        if attempt in self._begun[trial_id]:
+            return TAKE
         living = {each["NodeID"] for each in ray.nodes() if each["Alive"]}
-        left = [each for each in self._begun[trial_id] if each in living]
+        left = [each for each in self._begun[trial_id].values() if each in living]
         own = len(left)
         if own > self._max_failures:
             doubted = self._doubted.setdefault(trial_id, time.monotonic())
@@ -48,7 +51,7 @@ class Desk:
             return NODE_LOST
         if not self._ledger.take(trial_id):
             return LEAVE
-        self._begun[trial_id].append(node)
+        self._begun[trial_id][attempt] = node
         return TAKE
 
     def load(self, trial_id: str) -> bytes | None:

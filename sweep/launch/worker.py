@@ -2,6 +2,7 @@
 
 import pickle
 import time
+import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,10 +76,10 @@ def run_one(config: dict[str, Any], job: Job, dataset: Dataset | StreamedDataset
     Returns:
         "record": how it ended; or "left": why it was not run; or "unstorable": what the store says.
     """
-    trial_id = config["trial"]["id"]
+    trial_id, attempt = config["trial"]["id"], uuid.uuid4().hex
     _begin(job)
     try:
-        while (word := ray.get(job.desk.take.remote(trial_id, _node()))) == WAIT:
+        while (word := ray.get(job.desk.take.remote(trial_id, _node(), attempt))) == WAIT:
             time.sleep(REPORT_SECONDS)
         if word != TAKE:
             return {"left": word}

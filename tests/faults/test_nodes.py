@@ -39,7 +39,7 @@ def test_a_lost_nodes_trials_go_on_elsewhere_and_are_not_charged_for_it(lab: Lab
     launch = lab.start(*arguments)
     lab.wait_for(lab.store.checkpoints, launch)
     made.remove_node(first, allow_graceful=False)  # kill -9 of all that it consists of
-    assert launch.wait(timeout=240) == 0, lab.said(launch)
+    assert launch.wait(timeout=240) == 0, (lab.said(launch), lab.store.trials()["traceback"].to_pylist())
     assert "it starts again" in lab.said(launch)
     assert table(lab.store) == undisturbed
     assert set(lab.store.statuses().values()) == {"completed"}

@@ -1,0 +1,70 @@
+"""The desk: which attempt at a trial counts as the trial's own failure. With nodes lost in a real cluster: tests/faults."""
+
+import pytest
+import ray
+
+from sweep.launch import desk
+from sweep.launch.desk import LEAVE, MACHINES, NODE_LOST, PROCESS_LOST, TAKE, WAIT, Desk
+from sweep.ledger import Ledger
+from sweep.store import Store
+
+TRIAL = "a" * 16
+pytestmark = pytest.mark.filterwarnings("default")  # Ray and what it imports warn of their own affairs
+
+
+@pytest.fixture
+def nodes(monkeypatch) -> dict[str, bool]:
+    """Which are alive, as Ray has noticed so far."""
+    alive = {"one": True, "two": True}
+    monkeypatch.setattr(ray, "nodes", lambda: [{"NodeID": node, "Alive": is_alive} for node, is_alive in alive.items()])
+    return alive
+
+
+@pytest.fixture
+def ledger(tmp_path) -> Ledger:
+    return Ledger.alone(Store(tmp_path / "results"))
+
+
+def test_one_attempt_is_one_however_often_it_asks(nodes, ledger):
+    asked = Desk(ledger, max_failures=0)
+    assert [asked.take(TRIAL, "one", "first") for _ in range(3)] == [TAKE] * 3
+    assert asked.take(TRIAL, "one", "second") == PROCESS_LOST
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_a_process_may_be_lost_as_often_as_a_trial_may_fail(nodes, ledger, most):
+    asked = Desk(ledger, max_failures=most)
+    said = [asked.take(TRIAL, "one", str(attempt)) for attempt in range(most + 2)]
+    assert said == [*[TAKE] * (most + 1), PROCESS_LOST]
+
+
+def test_what_was_lost_with_its_machine_counts_for_nothing_up_to_a_limit(nodes, ledger):
+    asked = Desk(ledger, max_failures=0)
+    for attempt in range(MACHINES + 1):
+        nodes[f"node {attempt}"] = True
+        assert asked.take(TRIAL, f"node {attempt}", str(attempt)) == TAKE
+        nodes[f"node {attempt}"] = False
+    assert asked.take(TRIAL, "one", "the last") == NODE_LOST
+
+
+def test_while_another_machine_may_be_gone_unnoticed_a_worker_waits(nodes, ledger, monkeypatch):
+    asked = Desk(ledger, max_failures=0)
+    assert asked.take(TRIAL, "one", "first") == TAKE
+    assert asked.take(TRIAL, "two", "second") == WAIT
+    nodes["one"] = False
+    assert asked.take(TRIAL, "two", "second") == TAKE
+
+
+def test_it_does_not_wait_for_ever(nodes, ledger, monkeypatch):
+    monkeypatch.setattr(desk, "NOTICE_SECONDS", 0.0)
+    asked = Desk(ledger, max_failures=0)
+    assert asked.take(TRIAL, "one", "first") == TAKE
+    assert asked.take(TRIAL, "two", "second") == PROCESS_LOST
+
+
+def test_what_another_launch_runs_is_left_to_it(nodes, tmp_path):
+    store = Store(tmp_path / "results")
+    mine, others = Ledger.alone(store), Ledger.alone(store)
+    with others._leases.held():
+        assert Desk(others, 0).take(TRIAL, "one", "first") == TAKE
+        assert Desk(mine, 0).take(TRIAL, "one", "first") == LEAVE
