@@ -20,7 +20,6 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:  # short: sockets have long names
         (Path(folder) / "ray").mkdir()
         monkeypatch.setenv("RAY_TMPDIR", folder)
-        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", f"{folder}/token")
         from sweep.launch import environment
 
         environment.prepare(None)  # with a token
