@@ -85,7 +85,12 @@ def _black_hole(port: int) -> Iterator[None]:
     """Something that takes connections on a port and never answers."""
     with socket.socket() as hole:
         hole.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        hole.bind(("127.0.0.1", port))
+        while True:
+            try:
+                hole.bind(("127.0.0.1", port))
+                break
+            except OSError:  # the kernel has not yet noticed that the server is gone
+                time.sleep(0.01)
         hole.listen(128)
         yield
 

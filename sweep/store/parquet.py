@@ -110,9 +110,12 @@ def _layout(folder: str, columns: pa.Schema) -> dict[str, Any]:
         "compression_level": 19,
         "column_encoding": {
             "packed": "DELTA_LENGTH_BYTE_ARRAY",
+            "hash": "DELTA_LENGTH_BYTE_ARRAY",
             "shape.list.element": "BYTE_STREAM_SPLIT",
             **dict.fromkeys(whole_numbers, "BYTE_STREAM_SPLIT"),
             "position": "DELTA_BINARY_PACKED",
+            "start_effective_kept": "DELTA_BINARY_PACKED",
+            "macs_dense": "PLAIN",
         },
     }
 
