@@ -18,7 +18,7 @@ quickstart: setup
 	$(BIN)/sweep report --sweep digits
 
 test: lint types
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 4 --dist worksteal
 
 bench: setup
 	$(BIN)/python -m benchmarks
