@@ -58,7 +58,7 @@ def fold(store: Store, tell: Tell = lambda done, total: None) -> Folded:
         folding = _Folding(store, tell)
         try:
             return folding.run()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: half a fold is nothing to anybody
             folding.undo()
             raise
 

@@ -175,12 +175,17 @@ def every_file(store: Store) -> dict[str, bytes]:
     return files(store, *FOLDERS, "sweeps")
 
 
-def test_every_file_says_its_schema_version(local):
+def fill(store: Store) -> None:
+    """A fold and a file of every kind of record, and a sweep."""
     for name in IDS[:2]:
-        local.write(make_outcome(name))
-    local.write_sweep(SWEEP)
-    fold(local)
-    local.write(make_outcome(IDS[2]))
+        store.write(make_outcome(name))
+    store.write_sweep(SWEEP)
+    fold(store)
+    store.write(make_outcome(IDS[2]))
+
+
+def test_every_file_says_its_schema_version(local):
+    fill(local)
     found = every_file(local)
     assert len(found) == 7  # a fold and a file of three kinds, and a sweep
     for name, data in found.items():
@@ -190,11 +195,7 @@ def test_every_file_says_its_schema_version(local):
 
 
 def test_a_file_of_a_newer_version_is_refused_by_name_in_every_folder(local):
-    for name in IDS[:2]:
-        local.write(make_outcome(name))
-    local.write_sweep(SWEEP)
-    fold(local)
-    local.write(make_outcome(IDS[2]))
+    fill(local)
     for name, data in every_file(local).items():
         rows = pq.ParquetFile(pa.BufferReader(data)).read()
         pq.write_table(rows.replace_schema_metadata({"sweep.schema": "99"}), local.local / name)
