@@ -1,6 +1,8 @@
 """Two launches of one config at the same moment on one store."""
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -38,9 +40,11 @@ def test_status_tells_what_runs_and_what_is_missing_from_the_store_alone(lab: La
     rigl = ["--set", "grid.method={name: rigl, every: 5}"]  # which, once begun, has a checkpoint
     launch = lab.start("launch", "faults.yaml", "--local", *rigl)
     lab.wait_for(lab.store.checkpoints, launch)
+    os.kill(launch.pid, signal.SIGSTOP)  # or the trial would be over before all this is done
     counts = json.loads(lab.run("status", "--json"))["faults"]
     assert counts["running"] == 1 and sum(counts.values()) == 2
     launch.terminate()
+    os.kill(launch.pid, signal.SIGCONT)
     assert launch.wait(timeout=60) == 143, lab.said(launch)
     counts = json.loads(lab.run("status", "--json"))["faults"]
     assert counts["interrupted"] == 1 and "running" not in counts and sum(counts.values()) == 2
