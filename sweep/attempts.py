@@ -1,6 +1,5 @@
 """Attempts: a trial run until it ends well, or often enough."""
 
-import functools
 import gc
 import logging
 import os
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 import pruning
+from sweep import collector
 from sweep.config import TrialConfig
 from sweep.failures import HOST_MEMORY, OUT_OF_MEMORY, kind, may_pass
 from sweep.grid import title
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 def renew() -> bool:
     """Make a process that has run trials before as good as new. Whether that was possible: a broken GPU stays so."""
     gc.collect()  # before it settles: what a failed trial has left, the GPU's memory with it, would stay for good
-    _settle()
+    collector.settle()
     allocator.give_back()
     if torch.cuda.is_initialized():
         try:
@@ -85,12 +85,6 @@ def _was_training(trial: TrialConfig, record: TrialRecord) -> bool:
     """Whether a trial failed between its pruning and its test, both of which take no batches in pieces."""
     method, options = pruning.find(trial.method.name), dict(trial.method.options)
     return record.trained_weights is not None and record.epochs < method.rehearse(options, trial.training.epochs)
-
-
-@functools.cache
-def _settle() -> None:
-    """Once a process: leave what imports have made out of all later collections, which it made last 0.2 s each."""
-    gc.freeze()
 
 
 def _short(message: str | None) -> str:

@@ -21,7 +21,8 @@ INITIALISERS: dict[str, Callable[[Tensor], object] | None] = {
 def initialise(model: nn.Module, name: str) -> None:
     """Draw every Conv and Linear weight anew, in place, from torch's global generator.
 
-    Biases become 0, normalisation layers the identity; "default" leaves everything as it is.
+    Biases become 0, normalisation layers the identity; "default" leaves everything as it is, and so do weights on the
+    meta device, which have no values (there, a draw of torch's would first import its compiler, for a second).
 
     Raises:
         ValueError: for an unknown name, with the nearest known one.
@@ -32,10 +33,10 @@ def initialise(model: nn.Module, name: str) -> None:
     if draw is None:
         return
     for module in model.modules():
-        if isinstance(module, _WEIGHTED):
+        if isinstance(module, _WEIGHTED) and not module.weight.is_meta:
             draw(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, _NORMS) and module.affine:
+        elif isinstance(module, _NORMS) and module.affine and not module.weight.is_meta:
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)

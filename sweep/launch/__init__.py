@@ -1,9 +1,10 @@
 """The engine on Ray: all trials as one Ray Tune experiment, here or on a cluster. The only package that imports ray.
 
+starting.py   from nothing to a Ray that runs trials
 cluster.py    Ray, started or joined, and gone again
+driver.py     what the driver does while trials run
 worker.py     what runs in a worker process
 desk.py       what workers may ask of the driver's machine
-driver.py     what the driver does while they run
 
 Tune decides where and when a trial runs and starts it again when its machine is lost. What a trial is, whether it is
 done and what came out is the store's business alone, so nothing of Tune's outlives the call.
@@ -44,6 +45,6 @@ def run(
     from sweep.launch import environment
 
     environment.prepare(address)  # ray reads it while it is imported
-    from sweep.launch.driver import run_on_ray
+    from sweep.launch.starting import run_on_ray
 
     run_on_ray(sweep, trials, ledger, watch, stop, address)

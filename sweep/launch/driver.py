@@ -4,8 +4,6 @@ import logging
 import pickle
 import socket
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,44 +18,43 @@ from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import StoreError
 from sweep.failures import NODE_LOST, WORKER_LOST
 from sweep.grid import title, trial_id
-from sweep.launch.cluster import check_room, connected
 from sweep.launch.desk import LEAVE, MACHINES, open_desk
 from sweep.launch.desk import NODE_LOST as NODE_GIVEN_UP
 from sweep.launch.worker import Job, run_one
 from sweep.ledger import Ledger
 from sweep.recording import lost
 from sweep.records import EpochRecord, TrialRecord
-from sweep.trial import load_data
+from sweep.trial import AnyDataset
 from sweep.watch import Stop, Watcher
-from training import data
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 2000  # trials an experiment: the driver's work for each grows with their number
 
 
-def run_on_ray(
-    sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch: Watcher, stop: Stop, address: str | None
+def drive(
+    sweep: SweepConfig,
+    trials: Sequence[TrialConfig],
+    dataset: AnyDataset,
+    ledger: Ledger,
+    watch: Watcher,
+    stop: Stop,
+    scratch: Path,
 ) -> None:
-    """``sweep.launch.run``, once the environment is prepared."""
-    with ThreadPoolExecutor(1) as aside:
-        # Ray takes seconds to start, images to read: at the same time
-        images = aside.submit(load_data, replace(sweep, data=_absolute(sweep.data)))
-        with connected(address) as scratch:
-            check_room(sweep.compute, address)
-            job = _job(sweep, ledger)
-            # with_parameters puts the data set into the object store, which hands every machine one copy of it
-            trainable = tune.with_resources(
-                tune.with_parameters(run_one, job=job, dataset=images.result()),
-                {"cpu": sweep.compute.cpus_per_trial, "gpu": sweep.compute.gpus_per_trial},
-            )
-            for start in range(0, len(trials), CHUNK):
-                chunk = {trial_id(trial): trial for trial in trials[start : start + CHUNK]}
-                teller, halting = _Teller(chunk, job, watch, stop), _Halting(stop, job.desk)
-                if not stop.requested:
-                    _fit(trainable, chunk, scratch / "tune", teller, halting, sweep.compute.max_failures)
-                if not stop.requested:
-                    teller.account_for_the_rest()
+    """Run the trials on the Ray that there is, which has room for them."""
+    job = _job(sweep, ledger)
+    # with_parameters puts the data set into the object store, which hands every machine one copy of it
+    trainable = tune.with_resources(
+        tune.with_parameters(run_one, job=job, dataset=dataset),
+        {"cpu": sweep.compute.cpus_per_trial, "gpu": sweep.compute.gpus_per_trial},
+    )
+    for start in range(0, len(trials), CHUNK):
+        chunk = {trial_id(trial): trial for trial in trials[start : start + CHUNK]}
+        teller, halting = _Teller(chunk, job, watch, stop), _Halting(stop, job.desk)
+        if not stop.requested:
+            _fit(trainable, chunk, scratch / "tune", teller, halting, sweep.compute.max_failures)
+        if not stop.requested:
+            teller.account_for_the_rest()
 
 
 def _job(sweep: SweepConfig, ledger: Ledger) -> Job:
@@ -106,11 +103,6 @@ def _fit(
 
 def _name(trial: Trial) -> str:
     return str(trial.config["trial"]["id"])
-
-
-def _absolute(config: data.DataConfig) -> data.DataConfig:
-    """Paths that mean the same in any folder: other machines are in another one."""
-    return config if "://" in config.path else replace(config, path=str(Path(config.path).expanduser().absolute()))
 
 
 def _error(trial: Trial) -> BaseException:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sweep import attempts, science
+from sweep import collector, science
 from sweep.attempts import renew, run_attempts
 from sweep.axes import Choice
 from sweep.errors import InputError
@@ -212,7 +212,7 @@ def test_the_machines_own_memory_is_not_mended_by_pieces(trial, digits, networks
 @pytest.fixture
 def just_begun():
     """As in a process that has not yet settled."""
-    attempts._settle.cache_clear()
+    collector.freeze.cache_clear()
     yield
     gc.unfreeze()
 

@@ -1,0 +1,31 @@
+"""From nothing to a Ray that runs trials: what takes seconds each is done at the same time."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from sweep.config import SweepConfig, TrialConfig
+from sweep.launch.cluster import check_room, connected
+from sweep.ledger import Ledger
+from sweep.trial import load_data
+from sweep.watch import Stop, Watcher
+from training import data
+
+
+def run_on_ray(
+    sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch: Watcher, stop: Stop, address: str | None
+) -> None:
+    """``sweep.launch.run``, once the environment is prepared."""
+    with ThreadPoolExecutor(2) as aside:
+        driver = aside.submit(import_module, "sweep.launch.driver")  # which imports Tune
+        images = aside.submit(load_data, replace(sweep, data=_absolute(sweep.data)))
+        with connected(address) as scratch:
+            check_room(sweep.compute, address)
+            driver.result().drive(sweep, trials, images.result(), ledger, watch, stop, scratch)
+
+
+def _absolute(config: data.DataConfig) -> data.DataConfig:
+    """Paths that mean the same in any folder: other machines are in another one."""
+    return config if "://" in config.path else replace(config, path=str(Path(config.path).expanduser().absolute()))
