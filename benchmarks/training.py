@@ -9,7 +9,8 @@ from torch import Tensor, nn
 import pruning
 from benchmarks import networks, plain
 from benchmarks.measure import Row, Setup, cost, gain
-from pruning.compaction import WIDTH, compact
+from pruning.compaction import compact
+from pruning.narrowing import WIDTH
 from training import loop
 from training.optimizer import make_optimizer
 from training.recipe import TrainConfig

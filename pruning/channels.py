@@ -66,11 +66,14 @@ class Stream:
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or linear layer, or BatchNorm: what it reads, and the labels of what it makes."""
+    """A convolution or linear layer, or BatchNorm: what it reads, the labels of what it makes, and at how many
+    positions.
+    """
 
     module: Any
     source: Stream
     outputs: list[int]
+    positions: int
 
 
 class Channels:
@@ -217,9 +220,9 @@ class Channels:
         kind = type(module) if self._name(node) else None
         if kind in LAYERS and (dims == 2 if kind is nn.Linear else module.groups == 1):
             on = Stream(self._new(on.shape[1]), on.shape)
-            self.layers[name] = Layer(module, source, on.labels)
+            self.layers[name] = Layer(module, source, on.labels, math.prod(on.shape[2:]))
         elif kind in NORMS:
-            self.norms[name] = Layer(module, source, on.labels)
+            self.norms[name] = Layer(module, source, on.labels, math.prod(on.shape[2:]))
         elif kind is nn.Dropout or (kind in DROPOUTS and DROPOUTS.index(kind) + 2 == dims):
             self.dropouts[name] = source
             return on

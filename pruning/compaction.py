@@ -26,23 +26,19 @@ Any channels may stay beside those on a path, as the last one of a layer does, a
 and gradients are the same. Running statistics of such a channel, if it is not read, are of what is left of its inputs.
 """
 
-import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from pruning.channels import WHOLE, Channels, Layer
+from pruning.channels import Channels
 from pruning.diagnostics import positions
+from pruning.liveness import fed_and_read, rounded_up
 from pruning.masks import Masks, apply
-from pruning.places import LAYOUTS, Places, cut_out, narrow_state, put_back, widen_state
-from pruning.tracing import bare_copy, signature, trace
-
-Ways = tuple[Tensor, Tensor, Tensor]  # whether a weight is kept between [targets, sources]; labels of both
-WIDTH = 8  # channels that hardware likes to take at once: what multiple_of is in a trial
-PAYS = 0.8  # of the dense network's multiply-accumulates: above it, odd widths can cost what fewer of them save
+from pruning.narrowing import narrowed, tensors_of
+from pruning.places import Places, cut_out, narrow_state, put_back, widen_state
 
 
 @dataclass(frozen=True)
@@ -72,10 +68,10 @@ class Compaction:
 
         What was dropped keeps the value that it has there.
         """
-        compact = _tensors(self.model)
-        for name, tensor in _tensors(model).items():
+        compact = tensors_of(self.model)
+        for name, tensor in tensors_of(model).items():
             put_back(tensor, self._places.get(name, ()), compact[name])
-        apply(model, {name: mask.to(_tensors(model)[name].device) for name, mask in self._whole_masks.items()})
+        apply(model, {name: mask.to(tensors_of(model)[name].device) for name, mask in self._whole_masks.items()})
 
     def widen(self, state: dict[str, Any], model: nn.Module) -> dict[str, Any]:
         """A training's state as that of the original, by its names and in its shapes; what is not cut is not copied.
@@ -85,7 +81,7 @@ class Compaction:
             model: the original at the start of training. What was dropped has the values that it has there, and zero
                 in the optimizer.
         """
-        return widen_state(state, self._places, _tensors(self.model), _tensors(model))
+        return widen_state(state, self._places, tensors_of(self.model), tensors_of(model))
 
     def narrow(self, state: dict[str, Any]) -> dict[str, Any]:
         """What :meth:`widen` was given, from what it gave.
@@ -95,7 +91,7 @@ class Compaction:
         """
         narrowed = narrow_state(state, self._places, self._shapes)
         # what the original does not have is constant: which channels a dropout has left
-        constant = {n: tensor.detach() for n, tensor in _tensors(self.model).items() if n not in self._shapes}
+        constant = {n: tensor.detach() for n, tensor in tensors_of(self.model).items() if n not in self._shapes}
         return {**narrowed, "model": narrowed["model"] | constant}
 
 
@@ -119,16 +115,17 @@ def compact(model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multi
         channels = Channels(model, input_shape)
     except ValueError:
         return None
-    alive = _alive(channels, masks, multiple_of)[channels.rooted()]
+    fed, read = fed_and_read(channels, masks)
+    alive = rounded_up(channels, fed & read, multiple_of)
     if alive.all():
         return None
-    places = _places(channels, alive)
-    small = _narrowed(model, channels, alive, places)
+    found = narrowed(model, channels, alive)
+    if found is None:
+        return None
+    small, places = found
     small_masks = {name: cut_out(mask, places.get(name, ())) for name, mask in masks.items()}
     apply(small, small_masks)
-    if not _does_the_same(small, channels):
-        return None
-    uses, whole, cut = positions(small, input_shape), _tensors(model), _tensors(small)
+    uses, whole, cut = positions(small, input_shape), tensors_of(model), tensors_of(small)
     return Compaction(
         model=small,
         masks=small_masks,
@@ -140,144 +137,3 @@ def compact(model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multi
         _whole_masks=masks,
         _shapes={name: tensor.shape for name, tensor in whole.items()},
     )
-
-
-def _does_the_same(small: nn.Module, channels: Channels) -> bool:
-    """Whether the model's code does at these widths what it did before: it may ask a layer for them."""
-    try:
-        return signature(trace(bare_copy(small), _NarrowDropout)) == channels.signature
-    except ValueError:
-        return False
-
-
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
-def _alive(channels: Channels, masks: Masks, multiple_of: int) -> Tensor:
-    """Whether to keep each label: fed and read, and more where a layer's outputs are to be a multiple."""
-    layers = [
-        (
-            _kept(layer, masks.get(f"{name}.weight")),
-            channels.rooted(layer.source.labels),
-            channels.rooted(layer.outputs),
-        )
-        for name, layer in channels.layers.items()
-    ]
-    fed, read = _constants(channels, layers), torch.zeros(channels.count, dtype=torch.bool)
-    read[WHOLE] = True
-    _spread(fed, layers)  # in the order of the graph, once is enough
-    back = [(kept.T, outputs, inputs) for kept, inputs, outputs in reversed(layers)]
-    while _spread(read, back):  # for outputs once would do; so what is read early has its statistics later on, too
-        pass
-    alive = fed & read
-    # One channel alone has no memory format, on which the order of a dropout's draws depends
-    least = 2 if any(len(source.shape) > 2 for source in channels.dropouts.values()) else 1
-    return _grown(alive, (outputs for _, _, outputs in layers), least, multiple_of)
-
-
-def _kept(layer: Layer, mask: Tensor | None) -> Tensor:
-    """Whether any weight is kept between two channels [outputs, inputs]."""
-    if mask is None:
-        return torch.ones(layer.module.weight.shape[:2], dtype=torch.bool)
-    return (mask.flatten(2).any(2) if mask.ndim > 2 else mask).cpu()
-
-
-def _constants(channels: Channels, layers: list[Ways]) -> Tensor:
-    """The labels that are fed without a path from the input: by a constant, or by a shift that may move."""
-    fed = torch.zeros(channels.count, dtype=torch.bool)
-    fed[WHOLE] = True
-    for layer, (kept, inputs, outputs) in zip(channels.layers.values(), layers, strict=True):
-        fed[outputs[_nonzero(layer.module.bias, outputs)]] = True
-        fed[inputs[kept.any(0) & layer.source.shifted]] = True
-    for norm in channels.norms.values():
-        labels = channels.rooted(norm.source.labels)
-        fed[labels[_nonzero(norm.module.bias, labels) | _nonzero(norm.module.running_mean, labels)]] = True
-    return fed
-
-
-def _nonzero(values: Tensor | None, labels: Tensor) -> Tensor:
-    return torch.zeros_like(labels, dtype=torch.bool) if values is None else values.detach().cpu() != 0
-
-
-def _spread(marked: Tensor, layers: Iterable[Ways]) -> bool:
-    """Mark the targets of marked sources, layer by layer; whether any is new."""
-    before = marked.clone()
-    for kept, sources, targets in layers:
-        marked[targets[kept[:, marked[sources]].any(1)]] = True
-    return not marked.equal(before)
-
-
-def _grown(alive: Tensor, outputs: Iterable[Tensor], least: int, multiple_of: int) -> Tensor:
-    """More labels, so that every layer has a multiple of them (where it shares some with another, at least that)."""
-    for labels in outputs:
-        count = int(alive[labels].count_nonzero())
-        wanted = -(-max(count, least) // multiple_of) * multiple_of
-        alive[labels[~alive[labels]][: wanted - count]] = True
-    return alive
-
-
-def _places(channels: Channels, alive: Tensor) -> dict[str, tuple[Tensor, ...]]:
-    """Where what stays of each tensor is in the original, as indices into its first dimensions."""
-    places: dict[str, tuple[Tensor, ...]] = {}
-    for name, layer in channels.layers.items():
-        rows, columns = alive[layer.outputs], alive[layer.source.labels]
-        if not (rows.all() and columns.all()):
-            places[f"{name}.weight"] = rows.nonzero(), columns.nonzero().squeeze(1)
-        if not rows.all():
-            places[f"{name}.bias"] = (rows.nonzero().squeeze(1),)
-    for name, norm in channels.norms.items():
-        kept = alive[norm.source.labels]
-        if not kept.all():
-            each = ("weight", "bias", "running_mean", "running_var")
-            places |= {f"{name}.{tensor}": (kept.nonzero().squeeze(1),) for tensor in each}
-    return places
-
-
-def _narrowed(model: nn.Module, channels: Channels, alive: Tensor, places: Places) -> nn.Module:
-    """A deep copy that meets its narrower tensors, and dropout, as if they had been copied already."""
-    copies: dict[int, Any] = {}
-    for name, tensor in _tensors(model).items():
-        if name in places:
-            cut = cut_out(tensor, places[name])
-            copies[id(tensor)] = nn.Parameter(cut, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else cut
-    device = next(model.parameters()).device
-    for name, source in channels.dropouts.items():
-        kept = alive[source.labels]
-        if not kept.all():
-            copies[id(model.get_submodule(name))] = _NarrowDropout(model.get_submodule(name), kept.to(device))
-    small = copy.deepcopy(model, copies)
-    for name, layer in channels.layers.items():
-        kind = "features" if isinstance(layer.module, nn.Linear) else "channels"
-        vars(small.get_submodule(name)).update(
-            {
-                f"out_{kind}": int(alive[layer.outputs].count_nonzero()),
-                f"in_{kind}": int(alive[layer.source.labels].count_nonzero()),
-            }
-        )
-    for name, norm in channels.norms.items():
-        vars(small.get_submodule(name))["num_features"] = int(alive[norm.outputs].count_nonzero())
-    return small
-
-
-class _NarrowDropout(nn.Module):
-    """Dropout that draws for every channel of the original, and so drops the same in those that are left."""
-
-    kept: Tensor
-
-    def __init__(self, whole: nn.Module, kept: Tensor):
-        super().__init__()
-        self.whole = copy.deepcopy(whole)
-        self.training = whole.training
-        self.register_buffer("kept", kept, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, channels left, …] to the same."""
-        if not self.training:
-            return x
-        each = x.shape[2:] if type(self.whole) is nn.Dropout else (1,) * (x.ndim - 2)
-        layout = LAYOUTS.get(x.ndim, torch.contiguous_format)
-        layout = layout if x.is_contiguous(memory_format=layout) and not x.is_contiguous() else torch.contiguous_format
-        shape = (len(x), len(self.kept), *each)
-        drawn = self.whole(torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout).fill_(1))
-        return x.mul_(drawn[:, self.kept]) if getattr(self.whole, "inplace", False) else x * drawn[:, self.kept]

@@ -11,7 +11,8 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _NormBase
 
 from pruning.masks import PRUNABLE_LAYERS, TRANSPOSED, Masks, prunable
-from pruning.problem import LOSSES, Batch, Loss, Problem, force_objective, scoring_mode
+from pruning.modes import scoring_mode
+from pruning.problem import LOSSES, Batch, Loss, Problem, force_objective
 
 
 @dataclass(frozen=True)

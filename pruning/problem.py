@@ -1,12 +1,12 @@
 """Problem: what a method sees of the network it scores."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from pruning.live_part import LivePart, LiveParts
 from pruning.masks import Masks, full, prunable
 
 Batch = tuple[Tensor, Tensor]
@@ -37,7 +37,9 @@ class Problem:
         batches: this round's (inputs, labels); empty for methods without data.
         loss: mean loss of logits and labels.
         generator: CPU generator for whatever a method draws.
-        precision: "fp32", or "bf16" for forward and backward passes under autocast; weights stay what they are.
+        precision: "fp32", or "bf16" for forward and backward passes under autocast; weights stay what they are. In bf16
+            :meth:`gradients` leaves dead channels out; fp32 keeps the order of the authors' sums, on which masks of
+            iterated methods depend.
         passes: forward and backward passes so far, each over one batch.
         work: the same in forward passes of one input: a backward pass counts as two (Evci et al. 2020, appendix H).
         objective: the FORCE objective Σ c_i |θ_i g_i(θ⊙c)| at the last call of :meth:`gradients`, or None.
@@ -71,6 +73,7 @@ class Problem:
         self.objective: float | None = None
         self._inputs = 0
         self._input_shape = input_shape
+        self._live = LiveParts(model) if precision == "bf16" else None
         self._buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
         self.mask(full(self.dense))
 
@@ -78,6 +81,7 @@ class Problem:
         """Move to θ⊙masks."""
         self.masks = masks
         self._parameters: dict[str, Tensor] | None = None  # made when asked for: after the last round nobody does
+        self._given = False  # whether a method has put others in their place
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -90,7 +94,7 @@ class Problem:
 
     @parameters.setter
     def parameters(self, values: dict[str, Tensor]) -> None:
-        self._parameters = values
+        self._parameters, self._given = values, True
 
     @property
     def device(self) -> torch.device:
@@ -141,6 +145,8 @@ class Problem:
 
     def gradients(self, temperature: float = 1.0) -> dict[str, Tensor]:
         """g(θ⊙c): gradient of the mean loss over ``batches`` for every prunable weight, masked ones included."""
+        if self._live and self.batches and not self._given and (part := self._live.at(self.masks, self.input_shape)):
+            return self._gradients_of(part, temperature)
         found: dict[str, Tensor] = {}
         for loss in self.losses(temperature):
             gradients = self.gradient(loss)
@@ -150,6 +156,16 @@ class Problem:
             found = {name: gradient / len(self.batches) for name, gradient in found.items()}
         if temperature == 1.0:
             self.objective = force_objective(self.parameters, found)
+        return found
+
+    def _gradients_of(self, part: LivePart, temperature: float) -> dict[str, Tensor]:
+        """The same, by passes over the part of the network that lives."""
+        inner = Problem(part.model, self.loss, self.generator, self._input_shape, self.precision)
+        inner._live, inner.round, inner.batches = None, self.round, self.batches
+        inner.mask(part.cut(self.masks))
+        found = part.widened(inner.gradients(temperature), self.dense)
+        self.passes, self.work = self.passes + inner.passes, self.work + inner.work
+        self.objective = inner.objective if temperature == 1.0 else self.objective
         return found
 
     def gradient(self, value: Tensor, create_graph: bool = False) -> dict[str, Tensor]:
@@ -169,25 +185,3 @@ def force_objective(masked: Mapping[str, Tensor], gradients: Mapping[str, Tensor
         gradients: g(θ⊙c).
     """
     return float(torch.stack([(masked[name].detach() * g).abs().sum().double() for name, g in gradients.items()]).sum())
-
-
-@contextmanager
-def scoring_mode(model: nn.Module, train: bool, seed: int = 0) -> Iterator[None]:
-    """Put every module in train or eval mode; give each its own flag back, and the random state, at the end.
-
-    Inside, torch's global generator (dropout draws from it) starts at ``seed``.
-    """
-    flags = {module: module.training for module in model.modules()}
-    cuda = range(torch.cuda.device_count())
-    try:
-        with torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(seed)
-            _set_flags(dict.fromkeys(flags, train))
-            yield
-    finally:
-        _set_flags(flags)
-
-
-def _set_flags(flags: Mapping[nn.Module, bool]) -> None:
-    for module, training in flags.items():
-        module.training = training

@@ -10,7 +10,8 @@ from torch import nn
 
 from pruning import registry, scopes
 from pruning.masks import Masks, kept_count
-from pruning.problem import LOSSES, Batch, Loss, Problem, scoring_mode
+from pruning.modes import scoring_mode
+from pruning.problem import LOSSES, Batch, Loss, Problem
 from pruning.rounds import Round, compare
 from pruning.schedules import kept_counts
 

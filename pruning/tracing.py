@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from pruning.problem import scoring_mode
+from pruning.modes import scoring_mode
 
 
 class _Tracer(fx.Tracer):

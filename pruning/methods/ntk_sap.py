@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from pruning.masks import Scores
-from pruning.problem import Problem, scoring_mode
+from pruning.modes import scoring_mode
+from pruning.problem import Problem
 from pruning.registry import register
 
 

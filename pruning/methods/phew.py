@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
 from pruning.masks import PRUNABLE_LAYERS, TRANSPOSED, Scores, prunable
-from pruning.problem import Problem, scoring_mode
+from pruning.modes import scoring_mode
+from pruning.problem import Problem
 from pruning.registry import register
 
 Array = NDArray[Any]

@@ -17,7 +17,8 @@ import torch
 from torch.func import functional_call
 
 from pruning.masks import Scores
-from pruning.problem import Problem, scoring_mode
+from pruning.modes import scoring_mode
+from pruning.problem import Problem
 from pruning.registry import register
 
 

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 import pruning
 from pruning.methods.prospr import prospr
-from pruning.problem import Problem, scoring_mode
+from pruning.modes import scoring_mode
+from pruning.problem import Problem
 
 
 def squared(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
