@@ -6,6 +6,7 @@ makes new ones. So a channel of a residual stream has one label on all its branc
 channels apart, and zeros zero, ties the labels that it meets to :data:`WHOLE`: to know less costs width, never truth.
 """
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -63,6 +64,11 @@ class Stream:
     shape: tuple[int, ...]
     shifted: bool = False
 
+    @functools.cached_property
+    def index(self) -> Tensor:
+        """The labels, to look something up for each."""
+        return torch.tensor(self.labels)
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -74,6 +80,11 @@ class Layer:
     source: Stream
     outputs: list[int]
     positions: int
+
+    @functools.cached_property
+    def index(self) -> Tensor:
+        """The labels of what it makes, to look something up for each."""
+        return torch.tensor(self.outputs)
 
 
 class Channels:
@@ -118,7 +129,7 @@ class Channels:
         """Labels there are."""
         return len(self._roots)
 
-    def rooted(self, labels: list[int] | None = None) -> Tensor:
+    def rooted(self, labels: Tensor | None = None) -> Tensor:
         """Of each label, or of all, the one that stands for all that are one with it."""
         return self._roots if labels is None else self._roots[labels]
 

@@ -24,7 +24,7 @@ from pruning.masks import Masks, count
 from pruning.narrowing import WIDTH, macs, narrowed
 from pruning.places import Places, cut_out, put_back
 
-BELOW = 0.1  # of the weights kept: above it hardly a channel is dead
+BELOW = 0.06  # of the weights kept: above it hardly a channel is dead
 AGAIN = 0.85  # of those kept at the last look: then there may be more
 PAYS = 0.9  # of the multiply-accumulates
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from pruning.channels import WHOLE, Channels, Layer
 from pruning.masks import Masks
 
-Ways = tuple[Tensor, Tensor, Tensor]  # whether a weight is kept between [targets, sources]; labels of both
+Ways = tuple[Tensor, Tensor, Tensor]  # 1 where a weight is kept between [targets, sources], else 0; labels of both
 
 
 def fed_and_read(channels: Channels, masks: Masks) -> tuple[Tensor, Tensor]:
@@ -18,8 +18,8 @@ def fed_and_read(channels: Channels, masks: Masks) -> tuple[Tensor, Tensor]:
     layers = [
         (
             _kept(layer, masks.get(f"{name}.weight")),
-            channels.rooted(layer.source.labels),
-            channels.rooted(layer.outputs),
+            channels.rooted(layer.source.index),
+            channels.rooted(layer.index),
         )
         for name, layer in channels.layers.items()
     ]
@@ -40,7 +40,7 @@ def rounded_up(channels: Channels, alive: Tensor, multiple_of: int) -> Tensor:
     least = 2 if any(len(source.shape) > 2 for source in channels.dropouts.values()) else 1
     alive = alive.clone()
     for layer in channels.layers.values():
-        labels = channels.rooted(layer.outputs)
+        labels = channels.rooted(layer.index)
         count = int(alive[labels].count_nonzero())
         wanted = -(-max(count, least) // multiple_of) * multiple_of
         alive[labels[~alive[labels]][: wanted - count]] = True
@@ -48,11 +48,12 @@ def rounded_up(channels: Channels, alive: Tensor, multiple_of: int) -> Tensor:
 
 
 def _kept(layer: Layer, mask: Tensor | None) -> Tensor:
-    """Whether any weight is kept between two channels [outputs, inputs]."""
+    """1 where any weight is kept between two channels, else 0: [outputs, inputs], which go with a product."""
     if mask is None:
-        return torch.ones(layer.module.weight.shape[:2], dtype=torch.bool)
+        return torch.ones(layer.module.weight.shape[:2])
     # of bytes: for booleans torch has no fast way through a channels-last tensor
-    return (mask.view(torch.uint8).amax(tuple(range(2, mask.ndim))).bool() if mask.ndim > 2 else mask).cpu()
+    found = mask.view(torch.uint8).amax(tuple(range(2, mask.ndim))) if mask.ndim > 2 else mask
+    return found.cpu().float()
 
 
 def _constants(channels: Channels, layers: list[Ways]) -> Tensor:
@@ -63,7 +64,7 @@ def _constants(channels: Channels, layers: list[Ways]) -> Tensor:
         fed[outputs[_nonzero(layer.module.bias, outputs)]] = True
         fed[inputs[kept.any(0) & layer.source.shifted]] = True
     for norm in channels.norms.values():
-        labels = channels.rooted(norm.source.labels)
+        labels = channels.rooted(norm.source.index)
         fed[labels[_nonzero(norm.module.bias, labels) | _nonzero(norm.module.running_mean, labels)]] = True
     return fed
 
@@ -76,5 +77,5 @@ def _spread(marked: Tensor, layers: Iterable[Ways]) -> bool:
     """Mark the targets of marked sources, layer by layer; whether any is new."""
     before = marked.clone()
     for kept, sources, targets in layers:
-        marked[targets[kept[:, marked[sources]].any(1)]] = True
+        marked[targets[kept @ marked[sources].float() > 0]] = True
     return not marked.equal(before)

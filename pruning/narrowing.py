@@ -33,8 +33,8 @@ def macs(channels: Channels, alive: Tensor) -> int:
     return sum(
         layer.positions
         * layer.module.weight[0, 0].numel()
-        * int(alive[layer.outputs].count_nonzero())
-        * int(alive[layer.source.labels].count_nonzero())
+        * int(alive[layer.index].count_nonzero())
+        * int(alive[layer.source.index].count_nonzero())
         for layer in channels.layers.values()
     )
 
@@ -48,13 +48,13 @@ def _places(channels: Channels, alive: Tensor) -> dict[str, tuple[Tensor, ...]]:
     """Where what stays of each tensor is in the original, as indices into its first dimensions."""
     places: dict[str, tuple[Tensor, ...]] = {}
     for name, layer in channels.layers.items():
-        rows, columns = alive[layer.outputs], alive[layer.source.labels]
+        rows, columns = alive[layer.index], alive[layer.source.index]
         if not (rows.all() and columns.all()):
             places[f"{name}.weight"] = rows.nonzero(), columns.nonzero().squeeze(1)
         if not rows.all():
             places[f"{name}.bias"] = (rows.nonzero().squeeze(1),)
     for name, norm in channels.norms.items():
-        kept = alive[norm.source.labels]
+        kept = alive[norm.source.index]
         if not kept.all():
             each = ("weight", "bias", "running_mean", "running_var")
             places |= {f"{name}.{tensor}": (kept.nonzero().squeeze(1),) for tensor in each}
@@ -70,7 +70,7 @@ def _narrowed(model: nn.Module, channels: Channels, alive: Tensor, places: Place
             copies[id(tensor)] = nn.Parameter(cut, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else cut
     device = next(model.parameters()).device
     for name, source in channels.dropouts.items():
-        kept = alive[source.labels]
+        kept = alive[source.index]
         if not kept.all():
             copies[id(model.get_submodule(name))] = _NarrowDropout(model.get_submodule(name), kept.to(device))
     small = copy.deepcopy(model, copies)
@@ -78,12 +78,12 @@ def _narrowed(model: nn.Module, channels: Channels, alive: Tensor, places: Place
         kind = "features" if isinstance(layer.module, nn.Linear) else "channels"
         vars(small.get_submodule(name)).update(
             {
-                f"out_{kind}": int(alive[layer.outputs].count_nonzero()),
-                f"in_{kind}": int(alive[layer.source.labels].count_nonzero()),
+                f"out_{kind}": int(alive[layer.index].count_nonzero()),
+                f"in_{kind}": int(alive[layer.source.index].count_nonzero()),
             }
         )
     for name, norm in channels.norms.items():
-        vars(small.get_submodule(name))["num_features"] = int(alive[norm.outputs].count_nonzero())
+        vars(small.get_submodule(name))["num_features"] = int(alive[norm.index].count_nonzero())
     return small
 
 
