@@ -67,7 +67,7 @@ class Stream:
     @functools.cached_property
     def index(self) -> Tensor:
         """The labels, to look something up for each."""
-        return torch.tensor(self.labels)
+        return torch.tensor(self.labels, dtype=torch.long)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Layer:
     @functools.cached_property
     def index(self) -> Tensor:
         """The labels of what it makes, to look something up for each."""
-        return torch.tensor(self.outputs)
+        return torch.tensor(self.outputs, dtype=torch.long)
 
 
 class Channels:
