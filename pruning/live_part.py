@@ -13,7 +13,7 @@ In floating point the sums have fewer zeros and are rounded in another order.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +31,20 @@ PAYS = 0.9  # of the multiply-accumulates
 
 @dataclass(frozen=True)
 class LivePart:
-    """A model less its dead channels, at the model's own weights, and where its tensors are in the model."""
+    """A model less its dead channels, at the model's own weights.
+
+    Attributes:
+        masks: cut to it.
+        places: where its tensors are in the model.
+    """
 
     model: nn.Module
     places: Places
+    masks: Masks
 
-    def cut(self, masks: Masks) -> Masks:
-        """Masks of the model as masks of this part."""
-        return {name: cut_out(mask, self.places.get(name, ())) for name, mask in masks.items()}
+    def under(self, masks: Masks) -> "LivePart":
+        """The same part under other masks of the model."""
+        return replace(self, masks={name: cut_out(mask, self.places.get(name, ())) for name, mask in masks.items()})
 
     def widened(self, gradients: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Gradients of this part as those of the model with these weights."""
@@ -68,9 +74,13 @@ class LiveParts:
         kept = count(masks)
         if kept > BELOW * sum(mask.numel() for mask in masks.values()):
             return None
-        looked = AGAIN * self._looked < kept <= self._looked
-        if not looked or (self._part and count(self._part.cut(masks)) < kept):  # what was dead is back: scores that tie
-            self._looked, self._part = kept, self._look(masks, input_shape)
+        if AGAIN * self._looked < kept <= self._looked:
+            if self._part is None:
+                return None
+            part = self._part.under(masks)
+            if count(part.masks) == kept:  # else what was dead is back, by scores that tie
+                return part
+        self._looked, self._part = kept, self._look(masks, input_shape)
         return self._part
 
     def _look(self, masks: Masks, input_shape: Sequence[int]) -> LivePart | None:
@@ -83,4 +93,4 @@ class LiveParts:
         if macs(channels, alive) > PAYS * macs(channels, torch.ones_like(alive)):
             return None
         found = narrowed(self._model, channels, alive)
-        return None if found is None else LivePart(*found)
+        return None if found is None else LivePart(*found, masks={}).under(masks)

@@ -162,7 +162,7 @@ class Problem:
         """The same, by passes over the part of the network that lives."""
         inner = Problem(part.model, self.loss, self.generator, self._input_shape, self.precision)
         inner._live, inner.round, inner.batches = None, self.round, self.batches
-        inner.mask(part.cut(self.masks))
+        inner.mask(part.masks)
         found = part.widened(inner.gradients(temperature), self.dense)
         self.passes, self.work = self.passes + inner.passes, self.work + inner.work
         self.objective = inner.objective if temperature == 1.0 else self.objective
