@@ -40,6 +40,8 @@ from pruning.masks import Masks, apply
 from pruning.narrowing import narrowed, tensors_of
 from pruning.places import Places, cut_out, narrow_state, put_back, widen_state
 
+PAYS = 0.8  # of the dense network's multiply-accumulates: above it, odd widths can cost what fewer of them save
+
 
 @dataclass(frozen=True)
 class Compaction:

@@ -11,7 +11,6 @@ from pruning.places import LAYOUTS, Places, cut_out
 from pruning.tracing import bare_copy, signature, trace
 
 WIDTH = 8  # channels that hardware likes to take at once: what widths are rounded up to where time is to be saved
-PAYS = 0.8  # of the dense network's multiply-accumulates: above it, odd widths can cost what fewer of them save
 
 
 def narrowed(model: nn.Module, channels: Channels, alive: Tensor) -> tuple[nn.Module, Places] | None:

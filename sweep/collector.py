@@ -9,13 +9,13 @@ _USUAL = gc.get_threshold()
 
 @functools.cache
 def relax() -> None:
-    """As a command begins: a fifth of what its imports take is saved, and a second at its end."""
+    """As a command begins: its imports are not searched for garbage, and neither is what is left at its end."""
     gc.set_threshold(100_000, *_USUAL[1:])
     atexit.register(gc.freeze)
 
 
 def settle() -> None:
-    """Before work begins: collect as usual again, but not what imports have made, 0.2 s each time."""
+    """Before work begins: collect as usual again, but not what imports have made."""
     gc.set_threshold(*_USUAL)
     freeze()
 

@@ -10,10 +10,10 @@ from torch import nn
 
 import pruning
 from pruning.ablations import INVERT, REINITIALIZE, SHUFFLE, shuffle_layerwise
-from pruning.compaction import Compaction
+from pruning.compaction import PAYS, Compaction
 from pruning.diagnostics import Diagnostics, Layer, diagnose, positions
 from pruning.masks import count, kept_count
-from pruning.narrowing import PAYS, WIDTH
+from pruning.narrowing import WIDTH
 from pruning.problem import Batch
 from sweep import recording
 from sweep.checkpoints import Keeper, State, facts_of, plain
