@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -24,10 +25,8 @@ def run(setup: Setup) -> Iterator[Row]:
     if setup.device != "cpu":
         return
     cores = 2
-    with tempfile.TemporaryDirectory() as folder:
-        ours, compute = sweep(Path(folder))
-    with tempfile.TemporaryDirectory() as folder:
-        pool, of_pool = sweep(Path(folder), "--local", "--jobs", str(cores))
+    ours, compute = sweep(FORTY)
+    pool, of_pool = sweep(FORTY, "--local", "--jobs", str(cores))
     trials = len(METHODS) * len(SPARSITIES) * len(SEEDS)
     yield _one(
         "sweep of 40 small trials, beside Σ compute / 2 cores",
@@ -64,30 +63,29 @@ def _one(name: str, value: float, **more: float) -> Row:
     return Row("sweeps", name, value, value, value, **more)
 
 
-def sweep(folder: Path, *options: str) -> tuple[float, float]:
-    """Wall seconds of ``sweep launch`` for the forty trials, and the seconds of all trials together."""
-    config = {
-        "name": "forty",
-        "data": {"name": "digits"},
-        "grid": {
-            "architecture": "vgg_digits",
-            "method": ["random", "snip", {"name": "iter_snip", "rounds": ROUNDS}, {"name": "force", "rounds": ROUNDS}],
-            "sparsity": list(SPARSITIES),
-            "seed": list(SEEDS),
-        },
-        "training": {"epochs": EPOCHS, "batch_size": 64, "schedule": "cosine"},
-        "tracking": {"enabled": False},
-        "store": str(folder / "store"),
-    }
-    (folder / "forty.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    start = time.perf_counter()
-    subprocess.run(
-        [Path(sys.executable).with_name("sweep"), "launch", folder / "forty.yaml", *options],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    wall = time.perf_counter() - start
-    rows = Store(folder / "store").trials().to_pylist()
+FORTY = {
+    "name": "forty",
+    "data": {"name": "digits"},
+    "grid": {
+        "architecture": "vgg_digits",
+        "method": ["random", "snip", {"name": "iter_snip", "rounds": ROUNDS}, {"name": "force", "rounds": ROUNDS}],
+        "sparsity": list(SPARSITIES),
+        "seed": list(SEEDS),
+    },
+    "training": {"epochs": EPOCHS, "batch_size": 64, "schedule": "cosine"},
+}
+
+
+def sweep(config: dict[str, Any], *options: str) -> tuple[float, float]:
+    """Wall seconds of ``sweep launch`` for a config, in a folder of its own, and the seconds of all trials together."""
+    with tempfile.TemporaryDirectory() as name:
+        path, store = Path(name) / "sweep.yaml", Path(name) / "store"
+        path.write_text(yaml.safe_dump({**config, "tracking": {"enabled": False}, "store": str(store)}), "utf-8")
+        start = time.perf_counter()
+        command = [Path(sys.executable).with_name("sweep"), "launch", path, *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        wall = time.perf_counter() - start
+        rows = Store(store).trials().to_pylist()
     assert {row["status"] for row in rows} == {"completed"}
     return wall, sum(row["seconds"] for row in rows)
 
