@@ -148,11 +148,16 @@ class Mirror:
             self._client.set_tag(own.run_id, runs.CONFIG, mark)
 
     def _own_run(self) -> Shown:
-        """The run of the sweep itself, made if there is none: the first, where two launches made one each."""
+        """The run of the sweep itself, made if there is none: the first, where two launches made one each.
+
+        Ended before it is looked for: so of several launches the last to look sees nothing but runs that have ended,
+        and leaves one of them.
+        """
         found = self._own_runs()
         if not found:
             tags = {runs.KIND: "sweep", "sweep.name": self.name, **self._writer()}
-            self._client.create_run(self._experiment, tags=tags, run_name=f"sweep {self.name}")
+            made = self._client.create_run(self._experiment, tags=tags, run_name=f"sweep {self.name}")
+            self._client.set_terminated(made.info.run_id)
             found = self._own_runs()
         self._delete(found[1:])
         if found[0].is_half_written:

@@ -236,6 +236,22 @@ def test_two_that_sync_at_once_leave_one_run_a_trial(filled: Store, database: Pa
     assert once_each(database) == undisturbed(filled)
 
 
+def test_two_that_make_the_sweeps_own_run_at_once_leave_one_however_they_take_turns(
+    filled: Store, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (Mirror("away", {}, filled, Client(f"sqlite:///{database}")) for _ in range(2))
+    for each in (one, other):
+        each._open()
+    look, create, end = other._own_runs, other._client.create_run, one._client.set_terminated
+    looks = iter([list, look])  # the other's first was before there was a run, and it began to make its own first
+    with monkeypatch.context() as patch:
+        patch.setattr(other, "_own_runs", lambda: next(looks)())
+        patch.setattr(other._client, "create_run", lambda *a, **named: create(*a, start_time=1, **named))
+        patch.setattr(one._client, "set_terminated", lambda *a: (other._own_run(), end(*a)))
+        kept = one._own_run()
+    assert [run["run"] for run in shown(database)["the sweep"]] == [kept.run_id]
+
+
 def test_a_trial_is_shown_by_every_sweep_that_asks_for_it(
     filled: Store, trials: list[TrialConfig], database: Path
 ) -> None:
