@@ -65,7 +65,7 @@ def run(
     if not trials:
         return
     device = check_device(sweep, jobs)
-    context = _context(device)
+    context = _context()
     job = _Job(
         sweep=sweep.name,
         cluster=sweep.compute.cluster,
@@ -81,7 +81,7 @@ def run(
         pool.run(jobs)
 
 
-def _context(device: str) -> ForkServerContext | SpawnContext:
+def _context() -> ForkServerContext | SpawnContext:
     """How processes are started: forked off one that has imported torch and done nothing with it, where there are such.
 
     It begins to import at once, and ends with this process.
@@ -89,9 +89,7 @@ def _context(device: str) -> ForkServerContext | SpawnContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    # torch imports the latter, a second's work, with its first optimizer. Whether that touches CUDA, which no fork
-    # survives, is up to the build of torch
-    context.set_forkserver_preload([__name__, *(["torch._dynamo"] if device == "cpu" else [])])
+    context.set_forkserver_preload([__name__])
     forkserver.ensure_running()
     return context
 

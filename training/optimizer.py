@@ -1,6 +1,10 @@
 """The optimizer of a recipe, and its learning rate as a pure function of the step."""
 
+import functools
+import inspect
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +19,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.optimizer == "sgd":
-        return torch.optim.SGD(
+        return _plain(torch.optim.SGD)(
             parameters,
             lr=config.learning_rate,
             momentum=config.momentum,
@@ -24,7 +28,21 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
             fused=True,
         )
     adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-    return adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    return _plain(adam)(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+
+
+@functools.cache
+def _plain(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """The same optimizer less what torch has put around its methods for the sake of its compiler.
+
+    Who calls these imports the compiler, for two seconds in every process, and nobody here compiles an optimizer.
+    """
+    methods: dict[str, Callable[..., Any]] = {
+        name: inspect.unwrap(getattr(kind, name))
+        for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    }
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), methods | {"step": step})
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:

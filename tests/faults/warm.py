@@ -11,7 +11,6 @@ from pathlib import Path
 
 STARTER = """
 import json, os, select, sys
-import sklearn.datasets
 import sweep.local, sweep.pool, sweep.run, sweep.show.launches, sweep.show.states, sweep.store.verify
 from sweep.cli import main
 

@@ -1,6 +1,8 @@
 """A trial from seed to records, on real images."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +46,23 @@ def test_every_method_completes_with_all_records(outcomes, trials):
         assert outcome.trial.trial_id == trial_id(trials[name])
         assert [e.epoch for e in outcome.epochs] == [1, 2]
         assert {r.trial_id for r in (*outcome.epochs, *outcome.masks)} == {outcome.trial.trial_id}
+
+
+@pytest.mark.slow
+def test_a_trial_imports_neither_torchs_compiler_nor_scikit_learn_nor_torchvision():
+    code = f"""
+import sys
+from sweep.config import read_sweep
+from sweep.grid import expand
+from sweep.trial import run_trial
+for trial in expand(read_sweep({str(CONFIGS / "digits.yaml")!r}, sys.argv[1:])):
+    record = run_trial(trial).trial
+    assert (record.status, record.trained_macs < record.macs_dense) == ("completed", trial.method.name == "force")
+print(*{{"torch._dynamo", "sklearn", "torchvision"}} & {{*sys.modules}})
+"""
+    settings = ["grid.method=[{name: force, rounds: 3}, imp]", "grid.sparsity=0.99", "grid.seed=0", "training.epochs=1"]
+    done = subprocess.run([sys.executable, "-c", code, *settings], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
 
 
 def test_a_trial_run_twice_has_the_same_mask_metrics_and_weights_to_the_bit(outcomes, trials):

@@ -8,9 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
 from training import augment, data, seeding, splits
 from training.data import DataConfig, DataError, resolve
+from training.sources import builtin
 from training.vision import torchvision
 
 
@@ -125,6 +127,16 @@ def test_digits_have_a_fixed_test_set_with_36_of_each():
     assert np.bincount(dataset.test_labels).tolist() == [36] * 10
     assert dataset.train_images.max() == 255
     assert dataset.encoding == "exact"
+
+
+def test_digits_are_scikit_learns_wherever_it_keeps_them(monkeypatch):
+    expected = load_digits()
+    for elsewhere in (False, True):
+        if elsewhere:
+            monkeypatch.setattr(builtin.Path, "is_file", lambda path: False)
+        images, labels = builtin._read()
+        assert np.array_equal(images, expected.images)
+        assert np.array_equal(labels, expected.target)
 
 
 def test_the_tables_mean_and_deviation_are_those_of_the_digits():

@@ -195,11 +195,33 @@ def test_each_optimizer_trains_and_decays_every_parameter(make_splits, name, kin
     config = replace(QUICK, optimizer=name, learning_rate=0.01)
     model = network()
     optimizer = make_optimizer(model, config)
-    assert type(optimizer) is kind
+    assert isinstance(optimizer, kind)
     assert [group["weight_decay"] for group in optimizer.param_groups] == [5e-4]
     assert len(optimizer.param_groups[0]["params"]) == len(list(model.parameters()))
     results = run(model, make_splits(), config, optimizer=optimizer)
     assert results[1].train_loss < results[0].train_loss
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+)
+def test_each_optimizer_steps_as_torchs_does_to_the_bit_and_trades_states_with_it(name, kind):
+    config = replace(QUICK, optimizer=name, learning_rate=0.01)
+    ours, theirs = network(), network()
+    usual = {"momentum": config.momentum, "nesterov": config.nesterov} if name == "sgd" else {}
+    plain = kind(theirs.parameters(), lr=0.01, weight_decay=config.weight_decay, fused=True, **usual)
+    optimizer, inputs = make_optimizer(ours, config), torch.randn(8, 1, 8, 8)
+    for step in range(4):
+        for model, each in ((ours, optimizer), (theirs, plain)):
+            each.zero_grad()
+            model(inputs).square().sum().backward()
+            each.step()
+        if step == 1:
+            states = optimizer.state_dict(), plain.state_dict()
+            optimizer.load_state_dict(states[1])
+            plain.load_state_dict(states[0])
+    assert same(state(ours), state(theirs))
+    assert not any(parameter.grad_fn for parameter in ours.parameters())
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -1,5 +1,8 @@
 """The digits that come with scikit-learn: nothing to fetch, so a first sweep needs no network."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 
 from training.data_config import DataConfig
@@ -21,11 +24,8 @@ def check(config: DataConfig) -> None:
 
 def load(config: DataConfig) -> tuple[Images, Images]:
     """1,437 training and 360 test images; the split is fixed, whatever the seed of a trial."""
-    from sklearn.datasets import load_digits  # here, because it takes seconds to import
-
-    digits = load_digits()
-    pixels = np.round(digits.images * (255 / _BRIGHTEST)).astype(np.uint8)[..., None]
-    labels = digits.target.astype(np.int64)
+    images, labels = _read()
+    pixels = np.round(images * (255 / _BRIGHTEST)).astype(np.uint8)[..., None]
     # numpy promises that RandomState's stream never changes, which its newer generators do not
     order = np.random.RandomState(0).permutation(len(labels))
     is_test = np.zeros(len(labels), bool)
@@ -37,3 +37,21 @@ def load(config: DataConfig) -> tuple[Images, Images]:
         return Images(resize(pixels[rows], config.side), labels[rows], lambda row: f"scikit-learn's digit {rows[row]}")
 
     return part(~is_test), part(is_test)
+
+
+def _read() -> tuple[np.ndarray, np.ndarray]:
+    """What scikit-learn's load_digits returns, [1797, 8, 8] and [1797], out of the file that it reads.
+
+    Its own import takes longer than torch's, and every launch would wait for it.
+    """
+    package = importlib.util.find_spec("sklearn")
+    folders = package.submodule_search_locations if package else None
+    file = Path(folders[0] if folders else "", "datasets", "data", "digits.csv.gz")
+    if not file.is_file():  # another version may keep it elsewhere
+        from sklearn.datasets import load_digits
+
+        images, labels = load_digits(return_X_y=True)
+    else:
+        rows = np.loadtxt(file, delimiter=",")
+        images, labels = rows[:, :-1], rows[:, -1]
+    return images.reshape(-1, 8, 8), labels.astype(np.int64)
