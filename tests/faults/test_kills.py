@@ -64,7 +64,7 @@ def test_after_a_killed_raylet_the_relaunch_runs_what_is_missing(lab: Lab, undis
     assert launch.wait(timeout=120) == 1, lab.said(launch)
     assert "raylet on this machine has died" in lab.said(launch) and "launching again" in lab.said(launch)
     before = lab.store.outcomes()
-    lab.run("launch", "faults.yaml")
+    lab.run("launch", "faults.yaml", "--local")  # test_after_a_killed_driver_… relaunches on Ray
     assert table(lab.store) == undisturbed
     assert before.items() <= lab.store.outcomes().items()
 
