@@ -60,7 +60,12 @@ for trial in expand(read_sweep({str(CONFIGS / "digits.yaml")!r}, sys.argv[1:])):
     assert (record.status, record.trained_macs < record.macs_dense) == ("completed", trial.method.name == "force")
 print(*{{"torch._dynamo", "sklearn", "torchvision"}} & {{*sys.modules}})
 """
-    settings = ["grid.method=[{name: force, rounds: 3}, imp]", "grid.sparsity=0.99", "grid.seed=0", "training.epochs=1"]
+    settings = [
+        "grid.method=[{name: force, rounds: 3}, rigl]",
+        "grid.sparsity=0.99",
+        "grid.seed=0",
+        "training.epochs=1",
+    ]
     done = subprocess.run([sys.executable, "-c", code, *settings], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
 
