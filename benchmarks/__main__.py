@@ -41,7 +41,7 @@ def main(device: str, only: tuple[str, ...], full: bool, data: str | None, path:
             rows.append(row)
             times = "" if row.ours is None else f"   ({row.ours:.3g} s, {row.reference:.3g} s)"
             click.echo(f"{row.value:8.3g} {row.unit:4} {row.target:>7} {row.verdict:3}  {row.name}{times}")
-    measure.write(rows, device, path)
+            measure.write(rows, device, path)  # row by row: a run that is cut off has what it measured
     click.echo(f"\n{measure.markdown(rows)}\n\n{measure.machine(device)}\nwritten: {path}")
 
 
