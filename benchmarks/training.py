@@ -97,7 +97,7 @@ def epochs(device: str) -> Iterator[Row]:
 
     def ours(images: Split) -> Callable[[], object]:
         splits = Splits(images, None, images)
-        # one network for both: where in memory its weights lie makes more of a difference than data do
+        # one network for both: so nothing but the data differs, not even where its weights lie in memory
         return lambda: list(loop.train(model, splits, config, 0, masking=pruning.FixedMask(masks), device=device))
 
     yield cost(
