@@ -5,12 +5,13 @@ from pathlib import Path
 import click
 import torch
 
-from benchmarks import gpu, masks, measure, mirror, pruning, roofline, store, streamed, sweeps, training
+from benchmarks import compiled, gpu, masks, measure, mirror, pruning, roofline, store, streamed, sweeps, training
 from training.allocator import keep_freed_memory
 
 GROUPS = {
     "pruning": pruning.run,
     "training": training.run,
+    "compiled": compiled.run,
     "gpu": gpu.run,
     "streamed": streamed.run,
     "sweeps": sweeps.run,
