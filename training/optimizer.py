@@ -35,7 +35,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
 def _plain(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
     """The same optimizer less what torch has put around its methods for the sake of its compiler.
 
-    Who calls these imports the compiler, for two seconds in every process, and nobody here compiles an optimizer.
+    Who calls these imports the compiler, once in every process, and nobody here compiles an optimizer.
     """
     methods: dict[str, Callable[..., Any]] = {
         name: inspect.unwrap(getattr(kind, name))

@@ -42,7 +42,7 @@ def load(config: DataConfig) -> tuple[Images, Images]:
 def _read() -> tuple[np.ndarray, np.ndarray]:
     """What scikit-learn's load_digits returns, [1797, 8, 8] and [1797], out of the file that it reads.
 
-    Its own import takes longer than torch's, and every launch would wait for it.
+    To import scikit-learn for it would take every launch longer than all else that it does with the images.
     """
     package = importlib.util.find_spec("sklearn")
     folders = package.submodule_search_locations if package else None
