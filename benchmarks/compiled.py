@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import torch
 
@@ -14,8 +15,7 @@ from benchmarks.training import LABEL, stepper
 def run(setup: Setup) -> Iterator[Row]:
     """Two rows a network: a compacted trial's network is one of its own, so that every trial would compile."""
     precision, mode = ("fp32", "default") if setup.device == "cpu" else ("bf16", "reduce-overhead")  # CUDA graphs
-    with tempfile.TemporaryDirectory() as nothing_yet:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = nothing_yet
+    with tempfile.TemporaryDirectory() as nothing_yet, patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=nothing_yet):
         yield from _rows(precision, mode, setup)
 
 

@@ -221,7 +221,6 @@ def test_each_optimizer_steps_as_torchs_does_to_the_bit_and_trades_states_with_i
             optimizer.load_state_dict(states[1])
             plain.load_state_dict(states[0])
     assert same(state(ours), state(theirs))
-    assert not any(parameter.grad_fn for parameter in ours.parameters())
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
