@@ -57,14 +57,16 @@ def select(scores: Scores, kept: int, among: Masks | None, scope: str, floor: fl
 def reserved(available: Mapping[str, Tensor], kept: int, floor: float) -> dict[str, int]:
     """Weights that a floor reserves in each tensor for its own highest scores, before layers compete.
 
-    The share ``floor`` of what the scope "layerwise" would keep of the tensor, to the nearest weight: nothing at 0,
-    all at 1, where the masks are those of "layerwise". But one weight at least in every tensor that has any left, if
-    ``kept`` allows that many; where all reserves together would then pass ``kept``, the largest give way.
+    The share ``floor`` of what the scope "layerwise" would keep of the whole tensor, to the nearest weight: nothing at
+    0, all at 1, where the masks are those of "layerwise". Never of what earlier rounds have left of it, which would
+    shrink the share with every round; but no more than they have left. One weight at least in every tensor that has
+    any left, if ``kept`` allows that many; where all reserves together would then pass ``kept``, the largest give way.
     """
-    even = layer_counts(available, kept, "layerwise")
-    alive = [name for name, mask in available.items() if mask.any()]
-    least = dict.fromkeys(alive, 1) if floor and len(alive) <= kept else {}
-    counts = {name: max(least.get(name, 0), round(floor * share)) for name, share in even.items()}
+    sizes = {name: mask.numel() for name, mask in available.items()}
+    room = {name: int(mask.count_nonzero()) for name, mask in available.items()}
+    even = _whole(_capped(dict.fromkeys(sizes, 1.0), sizes, kept), sizes, kept)
+    least = 1 if floor and sum(left > 0 for left in room.values()) <= kept else 0
+    counts = {name: min(max(least, round(floor * share)), room[name]) for name, share in even.items()}
     for _ in range(sum(counts.values()) - kept):
         counts[max(counts, key=lambda name: counts[name])] -= 1
     return counts

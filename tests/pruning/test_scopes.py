@@ -4,10 +4,14 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks import batch, convolutional
+from networks import batch, convolutional, residual
 
 import pruning
+from pruning.masking import Course
 from pruning.masks import count, full, keep_highest, keep_highest_per_layer
+from pruning.methods.lottery import Lottery
+from pruning.methods.magnitude_after import MagnitudeAfter
+from pruning.schedules import kept_counts
 from pruning.scopes import check, layer_counts, reserved, select
 
 SHAPES = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=1, max_size=6)
@@ -154,12 +158,15 @@ def test_a_floor_of_one_is_the_layerwise_scope_to_the_bit_unless_that_empties_a_
     scores, among = layers(shapes, seed)
     kept = data.draw(st.integers(0, count(among)))
     even = layer_counts(among, kept, "layerwise")
+    whole = layer_counts(full(among), kept, "layerwise")
     found = select(scores, kept, among, "global", 1.0)
-    if all(even[name] for name, mask in among.items() if mask.any()):
+    if all(0 < whole[name] <= int(mask.sum()) for name, mask in among.items()):
         plain = keep_highest_per_layer(scores, even, among)
         assert all(torch.equal(found[name], plain[name]) for name in plain)
     else:
-        assert all(abs(n - even[name]) <= len(even) for name, n in counts(found).items())
+        short = sum(max(0, whole[name] - int(mask.sum())) for name, mask in among.items())
+        assert all(min(whole[n], int(among[n].sum())) - len(whole) <= k for n, k in counts(found).items())
+        assert all(k <= whole[n] + short + len(whole) for n, k in counts(found).items())
 
 
 @settings(deadline=None)
@@ -203,21 +210,68 @@ def test_a_higher_floor_reserves_no_less_of_any_layer(shapes, seed, one, other, 
     assert all(low[name] <= high[name] for name in low)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.sampled_from(["iter_snip", "force", "synflow"]), FLOORS, st.floats(0.5, 0.99))
-def test_a_floor_holds_in_every_round_of_a_progressive_method(method, floor, sparsity):
+def test_a_floor_is_a_share_of_the_networks_density_in_every_round_not_of_what_is_left():
+    generator = torch.Generator().manual_seed(0)
+    scores = {"a": torch.rand(1000, generator=generator) + 1, "b": torch.rand(1000, generator=generator)}
+    masks = full(scores)
+    for step, least in enumerate([126, 80, 50, 32, 20], start=1):
+        masks = select(scores, round(2000 * 0.1 ** (step / 5)), masks, "global", 0.2)
+        assert counts(masks)["b"] >= least
+    assert counts(masks) == {"a": 180, "b": 20}
+
+
+def holds(masks: dict[str, torch.Tensor], floor: float) -> bool:
+    """Whether every layer has its share of the network's density, to the weight that rounding may take."""
+    density = count(masks) / sum(mask.numel() for mask in masks.values())
+    return all(int(mask.sum()) >= int(floor * density * mask.numel()) - 1 for mask in masks.values())
+
+
+@settings(deadline=None)
+@given(SHAPES, SEEDS, FLOORS, st.floats(0.01, 0.99), st.integers(1, 30), st.booleans())
+def test_a_floor_holds_after_every_round_whatever_the_scores_of_each(shapes, seed, floor, density, rounds, recover):
+    generator = torch.Generator().manual_seed(seed)
+    sizes = {str(i): torch.Size(shape) for i, shape in enumerate(shapes)}
+    total = sum(size.numel() for size in sizes.values())
+    masks = full({name: torch.empty(size) for name, size in sizes.items()})
+    for kept in kept_counts(total, max(len(sizes), round(density * total)), rounds, "exponential"):
+        scales = torch.randn(len(sizes), generator=generator).mul(9).exp()  # other layers come last in every round
+        scores = {
+            name: scale * torch.rand(size, generator=generator)
+            for scale, (name, size) in zip(scales, sizes.items(), strict=True)
+        }
+        masks = select(scores, kept, None if recover else masks, "global", floor)
+        assert count(masks) == kept
+        assert holds(masks, floor)
+        assert not floor or all(mask.any() for mask in masks.values())
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(["iter_snip", "iter_grasp", "force", "synflow"]),
+    st.sampled_from([convolutional, residual]),
+    st.integers(1, 12),
+    FLOORS,
+    st.floats(0.5, 0.99),
+)
+def test_a_floor_holds_at_the_end_of_any_number_of_rounds_in_every_progressive_method(
+    method, network, rounds, floor, sparsity
+):
+    pruned = pruning.prune(network(), method, sparsity, lambda step: [batch(step)], rounds=rounds, floor=floor)
+    assert holds(pruned.masks, floor)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from([Lottery, MagnitudeAfter]), st.integers(2, 12), st.floats(0.1, 1))
+def test_a_floor_holds_over_the_rounds_after_training(kind, rounds, floor):
     model = convolutional()
-    seen: list[dict[str, torch.Tensor]] = []
-
-    def supply(step: int):
-        return [batch(step)]
-
-    for rounds in (1, 2, 3):  # what three rounds keep after one and two is what the schedule of the same rate leaves
-        part = 1 - (1 - sparsity) ** (rounds / 3)
-        seen.append(pruning.prune(model, method, part, supply, rounds=rounds, floor=floor).masks)
-    for masks in seen:
-        least = reserved(full(masks), count(masks), floor)
-        assert all(int(mask.sum()) >= least[name] for name, mask in masks.items())
+    model[4].weight.data.mul_(1e-3)  # the first to go in every round
+    masking = kind(full(pruning.prunable(model)), Course(0.95, 3, 1, torch.Generator()), rounds=rounds, floor=floor)
+    if kind is Lottery:
+        masking.before_training(model, torch.optim.SGD(model.parameters(), 0.1))
+    for _ in range(rounds):
+        masking.after_training(model)
+        assert holds(masking.masks, floor)
+    assert len(masking.rounds) == rounds
 
 
 @pytest.mark.parametrize("floor", [-0.1, 1.1, float("nan")])
