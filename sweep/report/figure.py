@@ -22,14 +22,12 @@ def accuracy_figure(panel: Panel, published: Sequence[Point] = ()) -> "Figure":
     Artists carry a ``gid`` by which they are found again, in the SVG too: ``mean/force``, ``std/force``,
     ``runs/force``, ``collapsed/force``, ``published/force``, ``chance``.
     """
-    from matplotlib.figure import Figure
-
     found = told_apart([cell for cell in cells(panel) if cell.completed])
     lines = by_label(found)
     axis = SparsityAxis(all_sparsities(found, published), len(lines))
     offsets = {label: axis.offset(place) for place, label in enumerate(lines)}
     with style.styled():
-        figure = Figure(figsize=size(axis.methods), layout="constrained")
+        figure = style.new_figure(size(axis.methods))
         axes = figure.add_subplot()
         axis.apply(axes)
         dense = [cell for cell in found if cell.method == "dense"]

@@ -114,8 +114,6 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | N
 
     Artists carry a ``gid``: ``runs/force``, ``empty/force``, ``start/rigl``.
     """
-    from matplotlib.figure import Figure
-
     found = told_apart(_of_their_own(at(cells(panel), sparsity)))
     shown = [(cell, its) for cell in found if (its := layers(cell, masks))]
     if not shown:
@@ -128,7 +126,7 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | N
     low = _floor([its for _, its in shown])
     with style.styled():
         height = 0.7 + 1.45 * rows + 0.055 * max(map(len, names))
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = style.new_figure((width, height))
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         places = list(grid.flat)
         _scale(places[0], low)  # all share it: to scale each would scale all of them as often as there are methods

@@ -30,8 +30,6 @@ def price_figure(panel: Panel) -> "Figure | None":
     Artists carry a ``gid``: ``mean/force`` (the line), ``marks/force``, ``std/force``, ``runs/force``,
     ``collapsed/force``, ``sparsity/force``, ``chance``.
     """
-    from matplotlib.figure import Figure
-
     dense = [cell for cell in cells(panel) if cell.method == "dense" and cell.completed]
     known = [_priced(cell) for cell in cells(panel) if cell.method != "dense"]
     found = told_apart([cell for cell in known if cell.completed])
@@ -39,7 +37,7 @@ def price_figure(panel: Panel) -> "Figure | None":
         return None
     lines = by_label(found)
     with style.styled():
-        figure = Figure(figsize=size(len(lines)), layout="constrained")
+        figure = style.new_figure(size(len(lines)))
         axes = figure.add_subplot()
         _scale(axes, found)
         draw_dense(axes, dense)

@@ -53,13 +53,11 @@ def rounds_figure(panel: Panel) -> "Figure | None":
 
     Artists carry a ``gid``: ``density/force``, ``force_objective/force``, ``lost/force``, ``revived/force``.
     """
-    from matplotlib.figure import Figure
-
     found = progressive(panel)
     if not found:
         return None
     with style.styled():
-        figure = Figure(figsize=(7.4, 5.0 + 0.2 * ((len(found) - 1) // 4)), layout="constrained")
+        figure = style.new_figure((7.4, 5.0 + 0.2 * ((len(found) - 1) // 4)))
         grid = figure.subplots(2, 2, sharex=True)
         for axes, (field, title) in zip(grid.flat, _FACTS.items(), strict=True):
             _draw(axes, field, found)

@@ -32,8 +32,6 @@ def sanity_figure(panel: Panel) -> "Figure | None":
     Artists carry a ``gid``: ``mean/snip``, ``mean/snip ablation=invert``, ``runs/snip``,
     ``collapsed/snip``.
     """
-    from matplotlib.figure import Figure
-
     found = [cell for cell in cells(panel) if cell.completed and cell.method != "dense"]
     families = grouped(found, lambda cell: cell.own_label)
     methods = [label for label in labels(found) if any(cell.control for cell in families.get(label, ()))]
@@ -43,7 +41,7 @@ def sanity_figure(panel: Panel) -> "Figure | None":
     rows = math.ceil(len(methods) / columns)
     axis = SparsityAxis(tuple(sparsities(found)), 1 + len(CONTROLS), _ROOM)
     with style.styled():
-        figure = Figure(figsize=(max(4.6, 1.0 + 2.4 * columns), 1.2 + 2.0 * rows), layout="constrained")
+        figure = style.new_figure((max(4.6, 1.0 + 2.4 * columns), 1.2 + 2.0 * rows))
         grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
         for axes, method in zip(grid.flat, methods, strict=False):
             _draw(axes, families[method], axis)

@@ -1,10 +1,12 @@
 """How figures look: one colour and marker a method in every figure, equal bytes for equal figures."""
 
 import hashlib
+import os
 import re
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +100,7 @@ def dashes(variant: int) -> Any:
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw inside: matplotlib's settings are as before afterwards."""
-    import matplotlib.style
-
+    matplotlib = _matplotlib()
     settings = {
         "font.family": "DejaVu Sans",  # ships with matplotlib: the same file everywhere
         "font.size": 9.5,
@@ -127,6 +128,30 @@ def styled() -> Iterator[None]:
     }
     with matplotlib.style.context(["default", settings]):  # whatever the user's own matplotlibrc says
         yield
+
+
+def _matplotlib() -> Any:
+    """matplotlib with its styles, whatever MPLBACKEND names: figures are drawn by their canvases, without a backend.
+
+    A notebook names one to its child processes too, and matplotlib refuses to be imported where that is not installed.
+    """
+    if "matplotlib" not in sys.modules and (backend := os.environ.pop("MPLBACKEND", None)) is not None:
+        try:
+            import matplotlib
+        finally:
+            os.environ["MPLBACKEND"] = backend
+        with suppress(ValueError):  # not installed; else as matplotlib would have set it
+            matplotlib.rcParams["backend"] = backend
+    import matplotlib.style
+
+    return matplotlib
+
+
+def new_figure(size: tuple[float, float]) -> "Figure":
+    """An empty figure of ``size``, width and height in inches, with a layout that leaves room for its labels."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="constrained")
 
 
 def save(figure: "Figure", stem: Path) -> list[Path]:

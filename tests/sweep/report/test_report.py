@@ -1,4 +1,5 @@
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -148,3 +149,26 @@ def test_importing_the_report_loads_neither_matplotlib_nor_the_engines() -> None
     code = "import sys, sweep.report; print(*{'matplotlib', 'torch', 'ray', 'mlflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+BACKENDS = {  # that are named, and what matplotlib is left with; none of the first two is installed
+    "module://matplotlib_inline.backend_inline": "agg",
+    "nowhere": "agg",
+    "svg": "svg",
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_figures_need_no_backend_whatever_mplbackend_names(backend: str, sweep_store: Store, tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from sweep.report import write_report; from sweep.store import Store;"
+        "files = write_report([Store(sys.argv[1])], Path('out')); print(len(files.figures), os.environ['MPLBACKEND']);"
+        "assert 'matplotlib.pyplot' not in sys.modules; import matplotlib; print(matplotlib.rcParams['backend'])"
+    )
+    command = [sys.executable, "-c", code, sweep_store.uri]
+    environment = os.environ | {"MPLBACKEND": backend}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    figures, named, left_with = done.stdout.split()
+    assert int(figures) == len(list((tmp_path / "out").glob("*.[ps][nv]g"))) > 0
+    assert (named, left_with) == (backend, BACKENDS[backend])
