@@ -232,7 +232,7 @@ _ARROW = {
     float: pa.float64(),
     bool: pa.bool_(),
     bytes: pa.binary(),
-    datetime: pa.timestamp("us", tz="UTC"),
+    datetime: pa.timestamp("us", tz="+00:00"),  # in files "UTC", which needs a time-zone database to be read
 }
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, fields
 from itertools import count
 from pathlib import Path
 
-import pyarrow.csv
-
 from sweep.errors import InputError
 from sweep.records import TrialRecord
 from sweep.report import style
@@ -15,7 +13,7 @@ from sweep.report.figure import accuracy_figure
 from sweep.report.layers import StoredMasks
 from sweep.report.price import price_figure
 from sweep.report.rounds import rounds_figure, with_rounds
-from sweep.report.rows import panel_rows, to_csv
+from sweep.report.rows import panel_rows, to_csv, write_trials
 from sweep.report.sanity import sanity_figure
 from sweep.report.statistics import cells
 from sweep.report.summary import summary
@@ -82,7 +80,7 @@ def write_report(
     cell_rows = [row for panel in found for row in panel_rows(panel)]
     files.summary_csv.write_text(to_csv(cell_rows), encoding="utf-8")
     trials = [trial for panel in found for trial in panel.trials]
-    pyarrow.csv.write_csv(rows.of(trials, _IN_CSV), files.trials_csv)
+    write_trials(rows.of(trials, _IN_CSV), files.trials_csv)
     return files
 
 

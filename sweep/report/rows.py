@@ -3,9 +3,12 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 
 from sweep.records import TrialRecord, numbers
 from sweep.report.statistics import Cell, accuracies, cells, leaders, mean
@@ -79,6 +82,15 @@ def to_csv(rows: Sequence[Row]) -> str:
     for row in rows:
         writer.writerow(map(_plain, row.values()))
     return text.getvalue()
+
+
+def write_trials(rows: pa.Table, path: Path) -> None:
+    """Rows of a store's table of trials as CSV, times as text in UTC: pyarrow formats them by a time-zone database."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            text = rows.column(place).cast(pa.timestamp(field.type.unit)).cast(pa.string())
+            rows = rows.set_column(place, field.name, pc.binary_join_element_wise(text, "Z", ""))
+    pyarrow.csv.write_csv(rows, path)
 
 
 def _plain(value: Any) -> Any:

@@ -84,12 +84,21 @@ def _columns_of(folder: str, names: tuple[str, ...] | None) -> pa.Schema:
 
 
 def _encode(rows: pa.Table, layout: dict[str, Any], **write: Any) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
+    sink, rows = pa.BufferOutputStream(), _in_utc(rows)
     layout = {"compression": "zstd", "compression_level": 3, "write_page_checksum": True, **layout}
     with pq.ParquetWriter(sink, rows.schema, **layout) as writer:
         writer.write_table(rows, **write)
         writer.add_key_value_metadata(rows.schema.metadata)  # which store_schema=False leaves out
     return sink.getvalue()
+
+
+def _in_utc(rows: pa.Table) -> pa.Table:
+    """Times of the zone "+00:00" as times of "UTC", the name that other readers expect of a file."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            times = rows.column(place).cast(pa.timestamp(field.type.unit, tz="UTC"))
+            rows = rows.set_column(place, field.with_type(times.type), times)
+    return rows
 
 
 def _layout(folder: str, columns: pa.Schema) -> dict[str, Any]:

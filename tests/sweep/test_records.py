@@ -17,7 +17,7 @@ def test_types_and_nullability_follow_the_annotations():
     found = schema(TrialRecord)
     assert found.field("trial_id") == pa.field("trial_id", pa.string(), nullable=False)
     assert found.field("test_accuracy") == pa.field("test_accuracy", pa.float64(), nullable=True)
-    assert found.field("started").type == pa.timestamp("us", tz="UTC")
+    assert found.field("started").type == pa.timestamp("us", tz="+00:00")
     assert schema(MaskRecord).field("shape").type == pa.list_(pa.int64())
     assert schema(MaskRecord).field("packed").type == pa.binary()
     assert [f.name for f in found.field("rounds").type.value_type] == [f.name for f in fields(RoundRecord)]
