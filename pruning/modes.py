@@ -3,21 +3,20 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import torch
 from torch import nn
+
+from pruning.draws import seeded_draws
 
 
 @contextmanager
 def scoring_mode(model: nn.Module, train: bool, seed: int = 0) -> Iterator[None]:
     """Put every module in train or eval mode; give each its own flag back, and the random state, at the end.
 
-    Inside, torch's global generator (dropout draws from it) starts at ``seed``.
+    Inside, the global generators that networks draw from (dropout, from torch's) start at ``seed``.
     """
     flags = {module: module.training for module in model.modules()}
-    cuda = range(torch.cuda.device_count())
     try:
-        with torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(seed)
+        with seeded_draws(seed):
             _set_flags(dict.fromkeys(flags, train))
             yield
     finally:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from pruning.draws import seed_draws
 from pruning.live_part import LivePart, LiveParts
 from pruning.masks import Masks, full, prunable
 
@@ -140,7 +141,7 @@ class Problem:
         if not self.batches:
             raise ValueError("this method scores weights on data: pass batches=[(inputs, labels), …]")
         for number, (inputs, labels) in enumerate(self.batches):
-            torch.manual_seed((self.generator.initial_seed() + 7919 * self.round + number + 1) % 2**63)
+            seed_draws((self.generator.initial_seed() + 7919 * self.round + number + 1) % 2**63)
             yield self.loss(self.logits(inputs) / temperature, labels)
 
     def gradients(self, temperature: float = 1.0) -> dict[str, Tensor]:

@@ -311,7 +311,10 @@ class Science:
             self.facts |= recording.of_rounds(masking.rounds)
         self.facts |= recording.at_end(found)
         self.note(masks, found.layers, {mask.tensor: mask for mask in self.masks})
-        accuracy, loss = loop.evaluate(model, self.splits.test, device=self.device, precision=trial.training.precision)
+        with seeding.seeded(trial.seed, "test"):  # some networks draw in evaluation, too
+            accuracy, loss = loop.evaluate(
+                model, self.splits.test, device=self.device, precision=trial.training.precision
+            )
         self.facts |= {
             "test_accuracy": accuracy,
             "test_loss": loss,

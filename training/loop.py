@@ -212,13 +212,14 @@ class Training:
             self._masking.after_epoch(self._epoch)
         validation_accuracy = validation_loss = None
         if self._splits.validation is not None:
-            validation_accuracy, validation_loss = evaluate(
-                self._model,
-                self._splits.validation,
-                device=self._device,
-                precision=self._config.precision,
-                batch_size=self._config.batch_size,
-            )
+            with seeding.seeded(self._seed, "validation", self._epoch):  # some networks draw in evaluation, too
+                validation_accuracy, validation_loss = evaluate(
+                    self._model,
+                    self._splits.validation,
+                    device=self._device,
+                    precision=self._config.precision,
+                    batch_size=self._config.batch_size,
+                )
         result = EpochResult(
             epoch=self._epoch,
             train_loss=loss,

@@ -1,7 +1,9 @@
 """What a training's state is made of: tensors by name, as they were, on whichever device training goes on."""
 
+import random
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -51,17 +53,40 @@ def _laid_out(value: Any, parameter: Tensor) -> Any:
     return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
-def random_state(device: torch.device) -> dict[str, Tensor]:
-    """Of torch's global generators: the CPU's, and the device's if that is a GPU."""
+def random_state(device: torch.device) -> dict[str, Any]:
+    """Of the global generators: torch's on the CPU and, if it is a GPU, the device, `random` and `numpy.random`."""
     on_gpu = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
-    return {"cpu": torch.get_rng_state(), **on_gpu}
+    _, words, of_gauss = random.getstate()
+    return {
+        "cpu": torch.get_rng_state(),
+        **on_gpu,
+        "python": {"words": torch.tensor(words, dtype=torch.int64), "gauss": of_gauss},
+        "numpy": _numpy_state(),
+    }
 
 
-def load_random(device: torch.device, loaded: dict[str, Tensor]) -> None:
-    """Set torch's global generators."""
+def _numpy_state() -> dict[str, Any]:
+    _, words, position, has_gauss, gauss = np.random.get_state()
+    return {
+        "words": torch.from_numpy(words.astype(np.int64)),
+        "position": int(position),
+        "has_gauss": int(has_gauss),
+        "gauss": float(gauss),
+    }
+
+
+def load_random(device: torch.device, loaded: dict[str, Any]) -> None:
+    """Set the global generators. Older states are of torch's alone; then the others are left."""
     torch.set_rng_state(loaded["cpu"])
     if device.type == "cuda" and "cuda" in loaded:
         torch.cuda.set_rng_state(loaded["cuda"], device)
+    if "python" in loaded:
+        version = random.getstate()[0]
+        random.setstate((version, tuple(loaded["python"]["words"].tolist()), loaded["python"]["gauss"]))
+    if "numpy" in loaded:
+        state = loaded["numpy"]
+        words = state["words"].numpy().astype(np.uint32)
+        np.random.set_state(("MT19937", words, state["position"], state["has_gauss"], state["gauss"]))
 
 
 def check(state: State, model: nn.Module, steps: int) -> None:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import torch
 
+from pruning.draws import seeded_draws
+
 
 def derive(seed: int, purpose: str, step: int = 0) -> int:
     """A 63-bit seed of its own for each (seed, purpose, step), the same on every platform and release."""
@@ -20,10 +22,10 @@ def generator(seed: int, purpose: str, step: int = 0) -> torch.Generator:
 
 @contextmanager
 def seeded(seed: int, purpose: str, step: int = 0) -> Iterator[None]:
-    """Seed torch's global generators (CPU and every GPU) inside, and leave them outside as they were.
+    """Seed the global generators of torch (CPU and every GPU), `random` and `numpy.random` inside.
 
-    For code that takes no generator: initialisers, dropout, other people's models.
+    Outside, all of them are as they were. For code that takes no generator: initialisers, dropout, other people's
+    networks.
     """
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(derive(seed, purpose, step))
+    with seeded_draws(derive(seed, purpose, step)):
         yield

@@ -27,6 +27,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from pruning.draws import seed_draws
 from pruning.masks import Scores
 from pruning.problem import Problem
 from pruning.registry import register
@@ -81,7 +82,7 @@ def _loss(problem: Problem, step: int, weights: Vector) -> Tensor:
     if not problem.batches:
         raise ValueError("this method scores weights on data: pass batches=[(inputs, labels), …]")
     inputs, labels = problem.batches[step % len(problem.batches)]
-    torch.manual_seed((problem.generator.initial_seed() + step + 1) % 2**63)
+    seed_draws((problem.generator.initial_seed() + step + 1) % 2**63)
     return problem.loss(problem.logits(inputs, weights), labels)
 
 

@@ -203,10 +203,12 @@ class Paired:
     Attributes:
         differences: one a seed where both trained, as fractions, in order of seed.
         at_chance: one a seed where one of the two collapsed: whether the first did, and the second.
+        unlike: seeds where the two started from other initial weights, so that they are no pair.
     """
 
     differences: tuple[float, ...]
     at_chance: tuple[tuple[bool, bool], ...] = ()
+    unlike: int = 0
 
     @property
     def left_out(self) -> int:
@@ -225,14 +227,21 @@ class Paired:
 
 
 def paired(cell: Cell, reference: Cell) -> Paired:
-    """``cell`` minus ``reference``, over the seeds that both completed."""
+    """``cell`` minus ``reference``, over the seeds that both completed, from the same initial weights."""
     ours, theirs = ({t.seed: t for t in c.completed} for c in (cell, reference))
-    differences, at_chance = [], []
+    differences, at_chance, unlike = [], [], 0
     for seed in sorted(ours.keys() & theirs.keys()):
         pair = (ours[seed], theirs[seed])
-        if any(is_collapsed(trial) for trial in pair):
+        if not same_start(pair[0].initial_weights_hash, pair[1].initial_weights_hash):
+            unlike += 1
+        elif any(is_collapsed(trial) for trial in pair):
             at_chance.append((is_collapsed(pair[0]), is_collapsed(pair[1])))
         else:
             first, second = accuracies(pair)
             differences.append(first - second)
-    return Paired(tuple(differences), tuple(at_chance))
+    return Paired(tuple(differences), tuple(at_chance), unlike)
+
+
+def same_start(one: str | None, other: str | None) -> bool:
+    """Whether two hashes of initial weights are one; true where a record has none."""
+    return one is None or other is None or one == other

@@ -16,7 +16,7 @@ CAPTION = (
 )
 PAIRED_CAPTION = (
     "Difference of final-epoch test accuracy in percentage points, seed by seed: mean ± sample standard "
-    "deviation (n seeds where both trained)."
+    "deviation (n seeds where both trained). Runs of one seed are a pair only if they started from the same weights."
 )
 SANITY_CAPTION = (
     "Each control minus the method that it is made of, seed by seed as above. Shuffled within layers: as many "
@@ -119,13 +119,19 @@ def accuracy_text(cell: Cell) -> str:
 
 
 def difference_text(difference: Paired) -> str:
-    """``+1.20 ± 0.30 (3)``; else which of the two is at chance; en dash where no seed has both."""
+    """``+1.20 ± 0.30 (3)``; else which of the two is at chance; en dash where no seed has both.
+
+    Seeds where the two started from other weights are counted beside it.
+    """
+    asides = [f"{difference.unlike} of other initial weights"] if difference.unlike else []
     if difference.mean is None:
         which = {(True, False): "at chance", (False, True): "other at chance", (True, True): "both at chance"}
         kinds = set(difference.at_chance)
-        return which[kinds.pop()] if len(kinds) == 1 else "one at chance" if kinds else "–"
+        if kinds:
+            asides.insert(0, which[kinds.pop()] if len(kinds) == 1 else "one at chance")
+        return ", ".join(asides) or "–"
     spread = f" ± {100 * difference.std:.2f}" if difference.std is not None else ""
-    return f"{100 * difference.mean:+.2f}{spread} ({len(difference.differences)})"
+    return ", ".join([f"{100 * difference.mean:+.2f}{spread} ({len(difference.differences)})", *asides])
 
 
 def _lines(found: Iterable[Cell]) -> dict[str, Line]:

@@ -17,11 +17,13 @@ class Sample:
     Attributes:
         at_chance: seeds whose run did not train.
         lost: how many of the grid's runs have no accuracy, by what became of them.
+        starts: hashes of the initial weights by seed, where they are known.
     """
 
     accuracies: Mapping[int, float] = field(default_factory=dict)
     at_chance: frozenset[int] = frozenset()
     lost: Mapping[str, int] = field(default_factory=dict)
+    starts: Mapping[int, str | None] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -66,6 +68,7 @@ def sample(cell: Cell | None, asked: int) -> Sample:
         {trial.seed: 100 * trial.test_accuracy for trial in cell.completed if trial.test_accuracy is not None},
         frozenset(trial.seed for trial in cell.collapsed),
         {**known, "missing": missing},
+        {trial.seed: trial.initial_weights_hash for trial in cell.completed},
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sweep.grid import expand, trial_id
 from sweep.report.names import architecture_name, data_name
-from sweep.report.statistics import cells
+from sweep.report.statistics import cells, same_start
 from sweep.report.trials import Panel, among, from_table, panels
 from sweep.reproduce.interval import Interval, t_interval
 from sweep.reproduce.published import ABOVE, FAIL, PASS, Claim, Number
@@ -28,7 +28,7 @@ class Row:
         ours: our runs of that cell.
         reference: of a claim: our runs of the method that it is compared with.
         difference: ours − published; of a claim the mean of method − reference, seed by seed, with its interval.
-        remark: why nothing could be decided.
+        remark: why nothing could be decided, or which runs were left out.
     """
 
     published: Number | Claim
@@ -119,14 +119,17 @@ def claim_row(claim: Claim, ours: Sample, reference: Sample) -> Row:
     """A claim: decided where the whole 95 % t-interval of the paired difference lies on one side of zero."""
     if not ours.n or not reference.n:
         return Row(claim, ours, MISSING, reference)
-    seeds = sorted(ours.accuracies.keys() & reference.accuracies.keys())
+    common = sorted(ours.accuracies.keys() & reference.accuracies.keys())
+    seeds = [seed for seed in common if same_start(ours.starts.get(seed), reference.starts.get(seed))]
+    unlike = f"seeds of other initial weights left out: {len(common) - len(seeds)}" if len(seeds) < len(common) else ""
     if len(seeds) < 2:
-        return Row(claim, ours, UNDECIDED, reference, remark="fewer than two seeds in common")
+        remark = f"fewer than two seeds in common{', ' * bool(unlike)}{unlike}"
+        return Row(claim, ours, UNDECIDED, reference, remark=remark)
     differences = [ours.accuracies[seed] - reference.accuracies[seed] for seed in seeds]
     interval = t_interval(differences)
-    verdict, remark = _side(claim.relation, interval), ""
+    verdict, remark = _side(claim.relation, interval), unlike
     if ours.at_chance.issuperset(seeds) and reference.at_chance.issuperset(seeds):
-        verdict, remark = UNDECIDED, "both at chance"
+        verdict, remark = UNDECIDED, f"both at chance{', ' * bool(unlike)}{unlike}"
     return Row(claim, ours, verdict, reference, interval.mean, interval, remark)
 
 

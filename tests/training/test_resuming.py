@@ -1,8 +1,10 @@
 """A training that is stopped between any two steps and goes on elsewhere is, to the bit, one that was left alone."""
 
+import random
 from dataclasses import replace
 from itertools import count
 
+import numpy as np
 import pytest
 import torch
 from stopping import RECIPE, Made, Stopped, assert_stops_anywhere, bits, live
@@ -24,6 +26,15 @@ class Counting(nn.Module):
         if self.training:
             self.calls += 1
         return x * (1 + 1 / (2 + self.calls))
+
+
+class Drawing(nn.Module):
+    """Draws from `random` and `numpy.random`, as stochastic depth often does."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            x = x * (random.random() + random.gauss(0, 0.1) + np.random.rand() + np.random.randn() / 9)
+        return x
 
 
 def network(dropout: float = 0.0, *, channels: int = 1, positions: int = 36, width: int = 4) -> nn.Module:
@@ -83,6 +94,18 @@ def test_a_training_can_be_stopped_after_every_step_and_epoch(splits, config):
 
 def test_dropout_goes_on_drawing_where_it_was_stopped(splits):
     assert_stops_anywhere(lambda: Made(network(0.5)), splits)
+
+
+def test_a_network_that_draws_from_random_and_numpy_goes_on_drawing_where_it_was_stopped(splits):
+    assert_stops_anywhere(lambda: Made(nn.Sequential(Drawing(), network())), splits)
+
+
+def test_a_state_from_before_random_and_numpy_were_in_it_is_loaded(splits):
+    state = stopped_after(4, splits).state()
+    del state["random"]["python"], state["random"]["numpy"]
+    training = start(splits)
+    training.load(state)
+    assert [result.epoch for result in training.run()] == [2, 3]
 
 
 def test_images_are_shuffled_cropped_and_flipped_as_if_there_had_been_no_stop(make_splits):

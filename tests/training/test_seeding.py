@@ -1,3 +1,7 @@
+import random
+
+import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,3 +45,25 @@ def test_seeded_draws_the_same_again_and_leaves_the_outside_alone():
     assert torch.equal(first, second)
     assert torch.equal(outside, expected_outside)
     assert not torch.equal(first, outside)
+
+
+def test_seeded_makes_random_and_numpy_draw_the_same_and_leaves_them_outside_alone():
+    def draw() -> list[float]:
+        return [random.random(), random.gauss(0, 1), np.random.rand(), float(np.random.randn())]
+
+    random.seed(5)
+    np.random.seed(5)
+    expected_outside = [draw(), draw()]
+    random.seed(5)
+    np.random.seed(5)
+    outside = [draw()]
+    with seeding.seeded(1, "weights"):
+        first = draw()
+    with seeding.seeded(1, "weights"):
+        second = draw()
+    with pytest.raises(RuntimeError), seeding.seeded(1, "weights"):
+        raise RuntimeError(draw())
+    assert [*outside, draw()] == expected_outside
+    assert first == second
+    with seeding.seeded(2, "weights"):
+        assert all(one != other for one, other in zip(first, draw(), strict=True))

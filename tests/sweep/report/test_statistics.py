@@ -109,3 +109,12 @@ def test_cells_come_dense_and_controls_first_and_unknown_methods_last() -> None:
     names = ("my_method", "force", "snip", "random", "dense")
     found = cells(panel(trial(name, 0.9, 0, 0.5) for name in names))
     assert [cell.method for cell in found] == ["dense", "random", "snip", "force", "my_method"]
+
+
+def test_runs_of_one_seed_are_paired_only_if_they_started_from_the_same_weights() -> None:
+    ours = [trial("force", 0.9, seed, 0.9, initial_weights_hash=h) for seed, h in enumerate(("a", "b", "c", None))]
+    theirs = [trial("snip", 0.9, seed, 0.8, initial_weights_hash=h) for seed, h in enumerate(("a", "x", "c", "d"))]
+    snip, force = cells(panel([*ours, *theirs]))
+    difference = paired(force, snip)
+    assert len(difference.differences) == 3  # of seed 3 one record is of before there were hashes
+    assert (difference.unlike, difference.left_out) == (1, 0)

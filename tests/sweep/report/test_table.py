@@ -100,3 +100,13 @@ def test_where_no_pair_trained_the_difference_says_which_is_at_chance() -> None:
     runs += [trial("snip", s, 0, a) for s, a in ((0.9, 0.1), (0.95, 0.8), (0.98, 0.1), (0.99, 0.8))]
     (row,) = paired_table(panel(runs), "random").rows
     assert [entry.text for entry in row[1:]] == ["at chance", "other at chance", "both at chance", "–"]
+
+
+def test_seeds_that_started_from_other_weights_are_counted_beside_the_difference() -> None:
+    def runs(method: str, accuracy: float, *hashes: str) -> list[TrialRecord]:
+        return [trial(method, 0.9, seed, accuracy, initial_weights_hash=h) for seed, h in enumerate(hashes)]
+
+    two = paired_table(panel([*runs("random", 0.8, "a", "b", "c"), *runs("snip", 0.9, "a", "b", "x")]), "random")
+    assert two.rows[0][1].text == "+10.00 ± 0.00 (2), 1 of other initial weights"
+    none = paired_table(panel([*runs("random", 0.8, "a"), *runs("snip", 0.9, "x")]), "random")
+    assert none.rows[0][1].text == "1 of other initial weights"

@@ -1,7 +1,10 @@
 """Hand-made runs, through the real store, and what is to be said of them."""
 
+from dataclasses import replace
+
 import pytest
 
+from sweep.records import Outcome
 from sweep.reproduce.verdict import Row
 
 from .conftest import Experiment
@@ -132,6 +135,19 @@ def test_one_seed_decides_nothing(experiment: Experiment) -> None:
     experiment.claims(BELOW)
     experiment.run({("snip", 0.99): [20.0], ("random", 0.99): [90.0, 90.0, 90.0]})
     assert verdict(experiment.row()) == ("undecided", "fewer than two seeds in common")
+
+
+def test_seeds_that_started_from_other_weights_are_no_pair_and_the_verdict_says_so(experiment: Experiment) -> None:
+    experiment.claims(BELOW)
+    experiment.run({("snip", 0.99): [20.0, 20.0, 20.5], ("random", 0.99): [90.0, 91.0]}, initial_weights_hash="a")
+    experiment.run({("random", 0.99): [90.0, 91.0, 1.0]}, initial_weights_hash="a")
+    assert verdict(experiment.row()) == ("undecided", "")  # −70, −71 and +19.5
+    record = experiment.store.trial(next(t for t in experiment.store.trials()["trial_id"].to_pylist()
+                                         if (r := experiment.store.trial(t)).method == "random" and r.seed == 2))  # fmt: skip
+    assert record is not None
+    experiment.store.files.delete(*(old.name for old in experiment.store.loose("trials", {record.trial_id})))
+    experiment.store.write(Outcome(replace(record, initial_weights_hash="b")))
+    assert verdict(experiment.row()) == ("pass", "seeds of other initial weights left out: 1")
 
 
 def test_two_methods_at_chance_decide_nothing_however_they_differ(experiment: Experiment) -> None:
