@@ -191,6 +191,7 @@ class SweepRecord:
     launched: datetime  # UTC
     host: str | None = None
     versions: str | None = None  # JSON
+    earlier: tuple[str, ...] | None = None  # ids of other trials, which earlier launches under this name asked for
 
 
 @dataclass(frozen=True)

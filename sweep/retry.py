@@ -104,8 +104,7 @@ def _plan(
 ) -> Plan:
     sweep = _sweep(store, name, list(stored.values()), launched, settings)
     trials = {each: replace(trial, data=replace(trial.data, path=sweep.data.path)) for each, trial in stored.items()}
-    grid = launched.trials if launched else tuple(trials)
-    return Plan(sweep, trials, dict(trials), outcomes, grid=grid, is_whole=False)
+    return Plan(sweep, trials, dict(trials), outcomes, is_whole=False)
 
 
 def _sweep(

@@ -25,6 +25,7 @@ from sweep.records import COMPLETED, STATUSES, EpochRecord, SweepRecord, TrialRe
 from sweep.report import write_report
 from sweep.store import Store
 from sweep.store.leases import Launch, Leases
+from sweep.store.sweeps import trials_of
 from sweep.text import one_line
 from sweep.tracking import Exporter
 from sweep.watch import Engine, Stop, Watcher, Watchers
@@ -39,7 +40,6 @@ class Plan:
 
     Attributes:
         outcomes: which outcome of each trial the store had, as :meth:`Store.outcomes` names them.
-        grid: ids of all trials of the sweep, where ``trials`` are but some of them.
         is_whole: whether ``trials`` are all that the sweep asks for.
         anew: whether they begin anew where they have checkpoints.
     """
@@ -48,7 +48,6 @@ class Plan:
     trials: dict[str, TrialConfig]
     todo: dict[str, TrialConfig]
     outcomes: dict[str, str]
-    grid: tuple[str, ...] = ()
     is_whole: bool = True
     anew: bool = False
 
@@ -124,8 +123,10 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
                 _run_all(planned, store, leases, engine, Watchers(watchers), progress, account, stop)
         if stop.error is not None:
             raise stop.error
-        if exporter is not None and not stop.requested:  # with nothing new to show, it still exports what MLflow lacks
-            exporter.add_artifacts(_report(planned, store) if planned.todo else [])
+        if not stop.requested:
+            figures = _report(planned, store, console)
+            if exporter is not None:  # with nothing new to show, it still exports what MLflow lacks
+                exporter.add_artifacts(figures)
     return Summary(len(account.ended), count(planned.trials, store), stop.signal)
 
 
@@ -207,9 +208,12 @@ def write_down(planned: Plan, store: Store) -> None:
     if not planned.is_whole or not trials:
         return
     config = canonical(sweep.as_dict())
-    if not any((old.name, old.config, old.trials) == (sweep.name, config, trials) for old in store.sweeps()):
+    old = next((each for each in store.sweeps() if each.name == sweep.name), None)
+    if old is None or (old.config, old.trials) != (config, trials):
+        before = dict.fromkeys([*old.trials, *(old.earlier or ())]) if old else {}
+        earlier = tuple(name for name in before if name not in planned.trials)
         now, versions = datetime.now(UTC), provenance.code()["versions"]
-        store.write_sweep(SweepRecord(sweep.name, config, trials, now, socket.gethostname(), versions))
+        store.write_sweep(SweepRecord(sweep.name, config, trials, now, socket.gethostname(), versions, earlier))
 
 
 def check_data(sweep: SweepConfig) -> None:
@@ -281,11 +285,15 @@ def report_folder(store: Store, name: str) -> Path:
     return (store.local or Path.cwd() / "results") / "reports" / name
 
 
-def _report(planned: Plan, store: Store) -> Sequence[Path]:
-    """Figures and tables of the whole grid, as far as there is anything to show."""
+def _report(planned: Plan, store: Store, console: Console) -> Sequence[Path]:
+    """Draw the report of the whole sweep, unless nothing ran and there is one. Its files; a failure only prints why."""
+    name = planned.sweep.name
+    folder = report_folder(store, name)
+    trials = {*trials_of(store, name), *planned.trials}
+    if not store.completed(trials) or (not planned.todo and (folder / "summary.md").exists()):
+        return []
     try:
-        return write_report(
-            [store], report_folder(store, planned.sweep.name), only=planned.grid or planned.trials.keys()
-        ).all
-    except InputError:
+        return write_report([store], folder, sweep=name, only=trials).all
+    except (InputError, OSError) as error:
+        console.print(f"no report was drawn: {one_line(str(error))}", markup=False)
         return []

@@ -2,12 +2,15 @@
 
 import dataclasses
 import importlib
+import json
 import re
 import shlex
 import sys
 import textwrap
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -23,6 +26,7 @@ from sweep.cli import main
 from sweep.config import sweep_from
 from sweep.errors import InputError
 from sweep.grid import expand
+from sweep.records import SweepRecord
 from sweep.source import read_yaml
 from sweep.store import Store
 
@@ -55,13 +59,37 @@ def test_the_readmes_yaml_is_a_valid_sweep(tmp_path, monkeypatch):
     assert len(expand(sweep_from(read_yaml("mine.yaml")))) == 3 * 3 * (1 + 6 * 5)
 
 
-def test_the_readmes_query_runs_on_a_store(tmp_path, monkeypatch, outcome):
+def test_the_readmes_query_averages_within_one_sweep_network_and_recipe(tmp_path, monkeypatch, outcome):
     [query] = blocks("README.md", "sql")
-    store = Store(tmp_path / "results")
+    store, asked = Store(tmp_path / "results"), []
+
+    def add(accuracy: float, sweep: str = "mine", epochs: int = 1, **facts: Any) -> None:
+        config = json.dumps({"training": {"epochs": epochs}, "pruning": {"batches": 1}})
+        trial = f"{len(asked):016x}"
+        asked.append(trial if sweep == "mine" else "")
+        store.write(outcome(trial, test_accuracy=accuracy, config=config, **facts))
+
+    add(0.5, sweep="another")
     for seed in (0, 1):
-        store.write(outcome(f"{seed:016x}", seed=seed, test_accuracy=0.5 + seed / 4))
+        add(0.5 + seed / 4, seed=seed)
+    add(0.9, architecture_label="vgg19")
+    add(0.8, epochs=2)
+    add(0.7, method_label="snip batches=2")
+    store.write_sweep(SweepRecord("mine", "{}", tuple(filter(None, asked)), datetime.now(UTC)))
+    for folder in ("trials",):  # the files of a trial that was run again, before the earlier outcome goes
+        [path] = (tmp_path / "results" / folder).glob(f"{1:016x}-*.parquet")
+        held = path.read_bytes()
+        store.write(outcome(f"{1:016x}", test_accuracy=0.5, config='{"training":{"epochs":1},"pruning":{"batches":1}}'))
+        path.write_bytes(held)
     monkeypatch.chdir(tmp_path)
-    assert duckdb.sql(query).fetchall() == [("snip", 0.5, 0.625, 2)]
+    rows = [(architecture, method, json.loads(training)["epochs"], accuracy, n)
+            for _, architecture, method, _, training, _, accuracy, n in duckdb.sql(query).fetchall()]  # fmt: skip
+    assert sorted(rows) == [
+        ("vgg19", "snip", 1, 0.9, 1),
+        ("vgg_digits", "snip", 1, 0.625, 2),
+        ("vgg_digits", "snip", 2, 0.8, 1),
+        ("vgg_digits", "snip batches=2", 1, 0.7, 1),
+    ]
 
 
 def test_every_command_that_the_readme_shows_exists():

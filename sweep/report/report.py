@@ -11,6 +11,7 @@ from sweep.records import TrialRecord
 from sweep.report import style
 from sweep.report.figure import accuracy_figure
 from sweep.report.layers import StoredMasks
+from sweep.report.manifest import keep_only
 from sweep.report.price import price_figure
 from sweep.report.rounds import rounds_figure, with_rounds
 from sweep.report.rows import panel_rows, to_csv, write_trials
@@ -50,9 +51,10 @@ def write_report(
 
     Args:
         stores: where the trials are.
-        out: a folder, made if need be; files of the same name are replaced.
-        sweep: only trials first run under this name.
-        only: only these trial ids (a sweep's whole grid, whoever ran it first).
+        out: a folder, made if need be; files of the same name are replaced, and figures of an earlier report that
+            are no longer drawn are removed.
+        sweep: only the trials of this sweep (:mod:`sweep.store.sweeps`); the summary is headed by its name.
+        only: only these trial ids, instead.
 
     Raises:
         InputError: no completed trial, or ``out`` is a file; nothing is written.
@@ -76,11 +78,12 @@ def write_report(
         trials_csv=out / "trials.csv",
         tables=tuple(accuracy_table(panel) for panel in found),
     )
-    files.summary.write_text(summary(found, images), encoding="utf-8")
+    files.summary.write_text(summary(found, images, sweep), encoding="utf-8")
     cell_rows = [row for panel in found for row in panel_rows(panel)]
     files.summary_csv.write_text(to_csv(cell_rows), encoding="utf-8")
     trials = [trial for panel in found for trial in panel.trials]
     write_trials(rows.of(trials, _IN_CSV), files.trials_csv)
+    keep_only(out, "report", files.all)
     return files
 
 

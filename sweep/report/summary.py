@@ -42,16 +42,17 @@ _ROUNDS_CAPTION = (
 _REFERENCES = ("random", "snip")  # what methods are paired with: the first of them that was run
 
 
-def summary(panels: Sequence[Panel], figures: Sequence[Mapping[str, str]]) -> str:
+def summary(panels: Sequence[Panel], figures: Sequence[Mapping[str, str]], sweep: str | None = None) -> str:
     """The report as Markdown.
 
     Args:
         panels: what there is to tell.
         figures: for each panel the file names of its PNGs by kind, relative to the summary.
+        sweep: the heading; by default the names of the sweeps that ran the trials first.
     """
     trials = [trial for panel in panels for trial in panel.trials]
-    sweeps = ", ".join(sorted({trial.sweep for trial in trials if trial.sweep}))
-    parts = [f"# {sweeps or 'Sweep'}", f"Trials: {_tally(trials)}."]
+    heading = sweep or ", ".join(sorted({trial.sweep for trial in trials if trial.sweep})) or "Sweep"
+    parts = [f"# {heading}", f"Trials: {_tally(trials)}."]
     for panel, images in zip(panels, figures, strict=True):
         parts += _panel(panel, images)
     return "\n\n".join(part for part in [*parts, *_losses(trials)] if part) + "\n"

@@ -15,6 +15,7 @@ from sweep.records import COMPLETED, TrialRecord, trial_record
 from sweep.report.names import architecture_name, data_name, file_name
 from sweep.report.statistics import Cell, in_cells
 from sweep.store import Store
+from sweep.store.sweeps import COLUMNS, trials_by_sweep
 from training.data_config import DataConfig
 
 _AXES = ("architecture", "method", "sparsity", "seed", "ablation")
@@ -77,20 +78,23 @@ def read(
     the one where it was started last.
 
     Args:
-        sweep: only trials first run under this name. A sweep that found some of its trials in the store
-            already has those under another name: to have all of them, name them by ``only``.
-        only: trial ids.
+        sweep: only the trials of this sweep, as :mod:`sweep.store.sweeps` defines them.
+        only: trial ids, instead.
         tables: the stores' trials, where they have been read already.
 
     Raises:
         InputError: no completed trial among them, saying what to run.
     """
     rows = [store.trials() for store in stores] if tables is None else tables
+    known: dict[str, tuple[str, ...]] = {}
+    if sweep is not None and only is None and rows:
+        records = [record for store in stores for record in store.sweeps()]
+        known = trials_by_sweep(records, pa.concat_tables(table.select(COLUMNS) for table in rows))
+        only = known.get(sweep, ())
     chosen = merge(rows if only is None else [among(table, only) for table in rows])
-    asked = [entry for _, entry in sorted(chosen.items())]
-    kept = [(index, record) for index, record in asked if sweep is None or record.sweep == sweep]
+    kept = [entry for _, entry in sorted(chosen.items())]
     if not any(record.status == COMPLETED for _, record in kept):
-        raise InputError(_nothing_to_report(stores, sweep, [r for _, r in asked], [r for _, r in kept]))
+        raise InputError(_nothing_to_report(stores, sweep, list(known), [record for _, record in kept]))
     return [(store, [record for index, record in kept if index == at]) for at, store in enumerate(stores)]
 
 
@@ -197,14 +201,13 @@ def leaves(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
 
 
 def _nothing_to_report(
-    stores: Sequence[Store], sweep: str | None, records: Sequence[TrialRecord], kept: Sequence[TrialRecord]
+    stores: Sequence[Store], sweep: str | None, known: Sequence[str], kept: Sequence[TrialRecord]
 ) -> str:
-    where = ", ".join(store.uri for store in stores) or "no store"
+    where = ", ".join(store.name for store in stores) or "no store"
     if kept:
         counts = {status: sum(r.status == status for r in kept) for status in sorted({r.status for r in kept})}
         states = ", ".join(f"{count} {status}" for status, count in counts.items())
         return f"{where}: no completed trial to report ({states}); see why with: sweep status"
-    if sweep is not None and records:
-        known = ", ".join(sorted({record.sweep for record in records}))
-        return f"{where}: no trial of a sweep named {sweep!r}; it holds: {known}"
+    if sweep is not None and known and sweep not in known:
+        return f"{where}: no trial of a sweep named {sweep!r}; it holds: {', '.join(sorted(known))}"
     return f"{where}: no trial to report; run some first: sweep launch CONFIG"

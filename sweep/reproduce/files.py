@@ -7,6 +7,7 @@ from pathlib import Path
 from sweep.errors import InputError
 from sweep.report import style
 from sweep.report.figure import accuracy_figure
+from sweep.report.manifest import keep_only
 from sweep.report.overlay import Point
 from sweep.report.rows import to_csv
 from sweep.report.statistics import cells
@@ -33,6 +34,8 @@ class VerdictFiles:
 def write(reproduction: Reproduction, verdicts: Sequence[Verdict], out: Path) -> VerdictFiles:
     """Write the verdict and its figures into ``out``, made if need be; files of the same name are replaced.
 
+    Figures of an earlier verdict that are no longer drawn are removed.
+
     Raises:
         InputError: ``out`` cannot be written to.
     """
@@ -47,6 +50,7 @@ def write(reproduction: Reproduction, verdicts: Sequence[Verdict], out: Path) ->
     )
     files.table.write_text(to_csv(flat(verdicts, epochs)), encoding="utf-8")
     files.page.write_text(_page(reproduction, verdicts, files.figures), encoding="utf-8")
+    keep_only(out, "verdict", files.all)
     return files
 
 

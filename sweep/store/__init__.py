@@ -4,7 +4,7 @@
     epochs/<trial id>-<outcome>.parquet    one row an epoch
     masks/<trial id>-<outcome>.parquet     one row a masked tensor
     {trials,epochs,masks}/fold-….parquet   the same of many trials, made by ``sweep compact``
-    sweeps/<name>.parquet                  one row: what was asked for when it was last launched
+    sweeps/<name>.parquet                  one row: what its last launch asked for, and earlier ones
     checkpoints/<trial id>.pt              how far a trial is that has not ended
     leases/                                which launches run, and which trials they have taken
     damaged/                               files that could not be read, set aside by a launch
@@ -33,6 +33,7 @@ layout.py     what files are called, and what each may hold
 reading.py    their rows, while others write, replace and fold them
 store.py      Store: outcomes of trials, sweeps, checkpoints
 folding.py    many small files made one, with readers and writers running
+sweeps.py     which trials a sweep has
 leases.py     who runs what
 verify.py     everything checked against everything
 """

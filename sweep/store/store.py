@@ -117,7 +117,8 @@ class Store:
     def sweeps(self) -> list[SweepRecord]:
         """What was last launched, by name."""
         rows = self.reader.every("sweeps").drop_columns([OUTCOME]).to_pylist()
-        return [SweepRecord(**{**row, "trials": tuple(row["trials"])}) for row in rows]
+        ids = ("trials", "earlier")
+        return [SweepRecord(**row | {name: tuple(row[name]) for name in ids if row[name] is not None}) for row in rows]
 
     def checkpoints(self) -> set[str]:
         """Trials that can go on from where they were stopped."""

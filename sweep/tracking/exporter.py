@@ -147,7 +147,7 @@ class Exporter:
     def _make_mirror(self) -> Mirror:
         """Of the sweep's trials, and of those that earlier launches of the sweep had."""
         mine = {name: json.loads(trial.to_json()) for name, trial in self._trials.items()}
-        trials = stored.configs(stored.of_sweep(self._sweep.name, self._store)) | mine
+        trials = stored.configs(stored.rows_of(self._sweep.name, self._store)) | mine
         return Mirror(self._sweep.name, trials, self._store, self._client, self._sweep.as_dict())
 
     def _fail(self, error: Exception) -> None:

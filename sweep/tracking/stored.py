@@ -7,6 +7,7 @@ from typing import Any
 
 from sweep.records import SweepRecord
 from sweep.store import Store
+from sweep.store.sweeps import trials_by_sweep
 
 COLUMNS = ["trial_id", "sweep", "status", "written", "config"]
 
@@ -15,7 +16,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Stored:
-    """A sweep: the trials of its last launch, and of earlier ones under its name, that the store has.
+    """A sweep, and those of its trials that the store has.
 
     Attributes:
         rows: the columns :data:`COLUMNS` of its trials.
@@ -34,22 +35,19 @@ class Stored:
 
 def sweeps(store: Store) -> list[Stored]:
     """All sweeps of a store. A trial that two of them ask for is in both."""
-    rows = store.trials(columns=COLUMNS).to_pylist()
-    records = {record.name: record for record in store.sweeps()}
-    names = dict.fromkeys([*records, *(row["sweep"] for row in rows)])
-    return [_stored(name, rows, records.get(name)) for name in names]
+    rows, records = store.trials(columns=COLUMNS), {record.name: record for record in store.sweeps()}
+    by_id = {row["trial_id"]: row for row in rows.to_pylist()}
+    return [
+        Stored(name, [by_id[trial] for trial in trials if trial in by_id], records.get(name))
+        for name, trials in trials_by_sweep(records.values(), rows).items()
+    ]
 
 
-def of_sweep(name: str, store: Store) -> list[Row]:
-    """The rows of the trials that ran in a sweep of this name."""
-    return [row for row in store.trials(columns=COLUMNS).to_pylist() if row["sweep"] == name]
+def rows_of(name: str, store: Store) -> list[Row]:
+    """The rows of the trials of one sweep."""
+    return next((sweep.rows for sweep in sweeps(store) if sweep.name == name), [])
 
 
 def configs(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
     """Configs by trial id."""
     return {row["trial_id"]: json.loads(row["config"]) for row in rows}
-
-
-def _stored(name: str, rows: list[Row], record: SweepRecord | None) -> Stored:
-    asked = set(record.trials) if record else set()
-    return Stored(name, [row for row in rows if row["sweep"] == name or row["trial_id"] in asked], record)

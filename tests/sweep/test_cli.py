@@ -30,6 +30,11 @@ QUICK = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def no_figures() -> None:
+    """Figures are drawn here."""
+
+
 def sweep(*arguments: str, cwd: Path) -> SimpleNamespace:
     """The command in this process: the same code as in its own, without loading torch each time."""
     with contextlib.chdir(cwd):
@@ -149,7 +154,7 @@ def test_the_report_is_written_and_printed(launched, tmp_path):
     folder, _ = launched
     result = sweep("report", "--out", str(tmp_path / "figures"), cwd=folder)
     assert result.returncode == 0, result.stderr
-    kinds = {path.suffix for path in (tmp_path / "figures").iterdir()}
+    kinds = {path.suffix for path in (tmp_path / "figures").glob("[!.]*")}
     assert kinds == {".png", ".svg", ".csv", ".md"}
     assert "SNIP" in result.stdout
 

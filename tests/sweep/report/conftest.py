@@ -20,6 +20,11 @@ from sweep.store import Store
 MakeStore = Callable[..., Store]
 
 
+@pytest.fixture(autouse=True)
+def no_figures() -> None:
+    """Figures are drawn here."""
+
+
 def named(text: str) -> str:
     """The id of the trial that a test calls so."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

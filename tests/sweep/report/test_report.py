@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from .conftest import MakeStore, mask, trial
 
 def test_a_report_is_figures_csv_and_markdown(sweep_store: Store, tmp_path: Path) -> None:
     files = write_report([sweep_store], tmp_path / "new" / "report")
-    assert sorted(path.name for path in (tmp_path / "new" / "report").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "new" / "report").glob("[!.]*")) == [
         "accuracy-cifar10-resnet20.png",
         "accuracy-cifar10-resnet20.svg",
         "layers-cifar10-resnet20-99.png",
@@ -172,3 +173,31 @@ def test_figures_need_no_backend_whatever_mplbackend_names(backend: str, sweep_s
     figures, named, left_with = done.stdout.split()
     assert int(figures) == len(list((tmp_path / "out").glob("*.[ps][nv]g"))) > 0
     assert (named, left_with) == (backend, BACKENDS[backend])
+
+
+def test_figures_of_an_earlier_report_that_are_no_longer_drawn_are_removed(
+    sweep_store: Store, store: MakeStore, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    old = write_report([sweep_store], out)
+    kept = next(path for path in old.figures if path.name == "layers-cifar10-resnet20-99.svg")
+    kept.write_text("changed by its reader")
+    (out / "own.png").write_bytes(b"somebody's own")
+    manifest = out / ".written.json"
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(b"")
+    manifest.write_text(manifest.read_text().replace("{", '{"x": 1,', 1).replace(
+        '"summary.md"', f'"../outside.png": "{hashlib.sha256(b"").hexdigest()}", "summary.md"'))  # fmt: skip
+    new = write_report([store("b", [trial("snip", 0.9, 0, 0.8, architecture_label="resnet32")])], out)
+    there = {path.name for path in out.glob("[!.]*")}
+    assert there == {path.name for path in new.all} | {"own.png", kept.name}
+    assert outside.exists()
+
+
+def test_a_manifest_that_cannot_be_read_removes_nothing(sweep_store: Store, store: MakeStore, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for text in ("", "[1]", '{"report": 3}', '{"report": {"a": 1}}'):
+        before = {path.name for path in write_report([sweep_store], out).all}
+        (out / ".written.json").write_text(text)
+        write_report([store("b", [trial("snip", 0.9, 0, 0.8)])], out)
+        assert before <= {path.name for path in out.iterdir()}

@@ -26,6 +26,11 @@ NUMBERS = "architecture,method,sparsity,value,std,n,reading,split,epochs,toleran
 CLAIMS = "architecture,method,relation,reference,sparsity,expected,reason,source"
 
 
+@pytest.fixture(autouse=True)
+def no_figures() -> None:
+    """Figures are drawn here."""
+
+
 class Experiment:
     """The files and the store. Accuracies in per cent, one a seed; None for a run that diverged."""
 

@@ -94,7 +94,7 @@ def test_it_leaves_a_table_a_page_and_a_figure_beside_the_reports(small: Experim
 
 def test_the_files_go_where_they_are_told_to(small: Experiment) -> None:
     judge(small, "--out", "elsewhere")
-    assert {path.suffix for path in (small.folder / "elsewhere").iterdir()} == {".csv", ".md", ".png", ".svg"}
+    assert {path.suffix for path in (small.folder / "elsewhere").glob("[!.]*")} == {".csv", ".md", ".png", ".svg"}
 
 
 def test_json_has_every_row_and_nothing_else_on_stdout(small: Experiment) -> None:
@@ -170,3 +170,17 @@ def test_the_configs_of_the_working_directory_come_before_those_of_the_checkout(
     (small.folder / "published/small.claims.csv").rename(configs / "published/force_figure1.claims.csv")
     result = sweep("reproduce", "force_figure1", "--no-run", cwd=small.folder / "here")
     assert (result.returncode, "small: 1 pass" in result.stdout) == (0, True), result.stdout + result.stderr
+
+
+def test_a_figure_of_an_earlier_verdict_that_is_no_longer_drawn_is_removed(small: Experiment) -> None:
+    judge(small)
+    folder = small.folder / "results/reports/small"
+    (folder / "own.png").write_bytes(b"somebody's own")
+    assert len(list(folder.glob("reproduce-*"))) == 2
+    small.run({("snip", 0.9): [81.0]}, data_encoding="exact")
+    judge(small)
+    assert len(list(folder.glob("reproduce-*"))) == 4
+    for file in (small.folder / "results/trials").glob("*.parquet"):
+        file.unlink()
+    judge(small)
+    assert not list(folder.glob("reproduce-*")) and (folder / "own.png").exists()

@@ -18,6 +18,11 @@ from .helpers import CONFIG, LAUNCH, launched, outcome, synced
 from .mlflows import copy, once_each
 
 
+@pytest.fixture(autouse=True)
+def no_figures() -> None:
+    """Figures are drawn here."""
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     file = tmp_path / "away.yaml"

@@ -1,0 +1,42 @@
+"""The trials of a sweep: the one definition, for status, reports, MLflow, launches and retries.
+
+A sweep's trials are all that its last launch asked for and, of those that earlier launches under its name asked for
+or ran, the ones that the store holds or that are running. Which sweep ran a trial first does not matter: several
+sweeps may share it. In stores of earlier versions, which do not say what was asked for, they are the trials that ran
+under the name.
+"""
+
+from collections.abc import Collection, Iterable
+
+import pyarrow as pa
+
+from sweep.records import SweepRecord
+from sweep.store.store import Store
+
+COLUMNS = ["trial_id", "sweep"]
+
+
+def trials_by_sweep(
+    records: Iterable[SweepRecord], rows: pa.Table, running: Collection[str] = ()
+) -> dict[str, tuple[str, ...]]:
+    """Ids of the trials of each sweep, by its name; those of its last launch first, in their order.
+
+    Args:
+        records: of the sweeps of one store or of several.
+        rows: the trials that are stored, with the columns :data:`COLUMNS`.
+        running: trials that run now.
+    """
+    names = rows["trial_id"].to_pylist()
+    present = {*names, *running}
+    trials: dict[str, dict[str, None]] = {}
+    for record in records:
+        earlier = [trial for trial in record.earlier or () if trial in present]
+        trials.setdefault(record.name, {}).update(dict.fromkeys([*record.trials, *earlier]))
+    for trial, sweep in zip(names, rows["sweep"].to_pylist(), strict=True):
+        trials.setdefault(sweep, {})[trial] = None
+    return {name: tuple(ids) for name, ids in trials.items()}
+
+
+def trials_of(store: Store, sweep: str) -> tuple[str, ...]:
+    """Ids of the trials of one sweep of a store; none where there is no such sweep."""
+    return trials_by_sweep(store.sweeps(), store.trials(columns=COLUMNS)).get(sweep, ())
