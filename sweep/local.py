@@ -1,10 +1,10 @@
 """The same trials in this process, one after another: for debugging, a borrowed GPU, and unit tests."""
 
-import os
 from collections.abc import Sequence
 
 import torch
 
+from sweep import machine
 from sweep.attempts import renew, run_attempts
 from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import GpuError, InputError
@@ -67,12 +67,12 @@ def check_device(sweep: SweepConfig, jobs: int = 1) -> str:
                 "compute.gpus_per_trial: this machine has no GPU; --set compute.gpus_per_trial=0 trains on the CPU"
             )
         return "cuda"
-    each, cores = sweep.compute.cpus_per_trial, os.cpu_count() or 1
+    each, cores = sweep.compute.cpus_per_trial, machine.cores()
     if each > cores:
-        raise InputError(f"compute.cpus_per_trial: {each} of {cores} cores; set it lower")
+        raise InputError(f"compute.cpus_per_trial: {each} of the {cores} cores that this process may use; set it lower")
     if jobs * each > cores:
         raise InputError(
-            f"--jobs {jobs}: so many trials at once take {jobs * each} of {cores} cores, by"
-            f" compute.cpus_per_trial={each}; --jobs {cores // each} fits"
+            f"--jobs {jobs}: so many trials at once take {jobs * each} of the {cores} cores that this process may use,"
+            f" by compute.cpus_per_trial={each}; --jobs {cores // each} fits"
         )
     return "cpu"

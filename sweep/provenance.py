@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import platform
 import resource
 import socket
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from sweep import machine
 
 
 def facts(device: str) -> dict[str, Any]:
@@ -61,10 +62,10 @@ def peak_memory(device: str) -> int:
 
 
 def device_memory(device: str) -> int:
-    """Bytes that the GPU has, or this machine on a CPU."""
+    """Bytes that the GPU has, or that this process may use of the machine's on a CPU."""
     if device.startswith("cuda"):
         return int(torch.cuda.get_device_properties(device).total_memory)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return machine.memory()
 
 
 def reset_peak_memory(device: str) -> None:
