@@ -29,6 +29,7 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
+from sweep import imports
 from sweep.attempts import renew_or_end, run_attempts
 from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import InputError, StoreError
@@ -67,6 +68,7 @@ def run(
     device = check_device(sweep, jobs)
     context = _context()
     job = _Job(
+        environment=imports.variables(),
         sweep=sweep.name,
         cluster=sweep.compute.cluster,
         compact=sweep.compute.compact,
@@ -86,18 +88,21 @@ def _context() -> ForkServerContext | SpawnContext:
 
     It begins to import at once, and ends with this process.
     """
+    imports.put_root_first()
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    forkserver.ensure_running()
+    with imports.for_new_processes():
+        forkserver.ensure_running()
     return context
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What all trials of a sweep have in common."""
+    """What all trials of a sweep have in common, and the environment variables that a worker is to set."""
 
+    environment: dict[str, str | None]
     sweep: str
     cluster: str | None
     compact: bool
@@ -161,11 +166,12 @@ def _started(make: Callable[[], BaseProcess]) -> BaseProcess:
     for pause in (0.1, 0.5, 2.0, None):
         process = make()
         try:
-            process.start()
+            with imports.for_new_processes():  # it may be the forking one that starts
+                process.start()
             return process
         except _CUT_OFF:
             if pause is None:
-                raise
+                raise InputError("--jobs: no worker process can be started; what it said is above") from None
             time.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
 
@@ -260,13 +266,14 @@ class _Pool:
         """Account for a worker that is gone, and put another in its place if it went too early."""
         self._workers.remove(worker)
         code = worker.close(CLOSE_SECONDS)
-        how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
         if worker.trial is not None:
-            self._lose(worker.trial, f"its process died ({how}): often memory (fewer --jobs, smaller batches)")
+            memory = ": often memory (fewer --jobs, smaller batches)" if code == -signal.SIGKILL else ""
+            self._lose(worker.trial, f"its process {_end(code)}{memory}")
         elif not worker.ended:
             self._failures[""] += 1
             if self._failures[""] > self._job.max_failures:
-                raise InputError(f"--jobs: processes die as they start ({how}): often memory; set it lower")
+                memory = ": often memory; set it lower" if code == -signal.SIGKILL else "; what they said is above"
+                raise InputError(f"--jobs: each process {_end(code)} as it started{memory}")
         if self._more and not worker.ended:
             self._start(worker.slot)
 
@@ -289,6 +296,11 @@ class _Pool:
                 self._stop.fail(error)
             if len(self._unwritten) <= at_most:
                 return
+
+
+def _end(code: int) -> str:
+    """How a process with this exit code ended."""
+    return f"exited with code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
 
 
 def _work(pipe: Connection, slot: int) -> None:
@@ -317,6 +329,7 @@ def _prepare(job: _Job, slot: int) -> str:
     """Set up a new process. Returns the device that its trials run on."""
     # or it would start children of its own, which decode images, the way it was started itself: slow, and left behind
     multiprocessing.set_start_method(None, force=True)
+    imports.restore(job.environment)
     torch.set_num_threads(job.threads)
     allocator.keep_freed_memory()
     if not job.cuda:

@@ -42,7 +42,7 @@ def describe(trial: TrialConfig) -> Facts:
     }
 
 
-def failure(error: Exception) -> Facts:
+def failure(error: BaseException) -> Facts:
     """What is to be said of an error that ended a trial. No secret in an address is."""
     trace = "".join(traceback.format_exception(error))
     return {
@@ -52,7 +52,9 @@ def failure(error: Exception) -> Facts:
     }
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"a method or network called sys.exit({'' if error.code is None else repr(error.code)})"
     try:
         return str(error)
     except Exception as another:  # one of your own may not know what to say

@@ -268,7 +268,7 @@ def check_networks(sweep: SweepConfig) -> None:
 def _naming(architecture: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # a network of the user's may raise anything
+    except (Exception, SystemExit) as error:  # a network of the user's may raise anything
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         raise InputError(f"grid.architecture: {one_line(f'{architecture}: {kind}{error}')}") from error
 

@@ -75,7 +75,7 @@ def run_trial(
         raise
     except (Interrupted, KeyboardInterrupt):
         facts["status"] = INTERRUPTED
-    except Exception as error:  # the one place where a failure becomes a record
+    except BaseException as error:  # the one place where a failure becomes a record, and be it that of sys.exit()
         facts |= {"status": DIVERGED if isinstance(error, loop.Diverged) else FAILED, **recording.failure(error)}
     so_far = history(science.saved)
     facts |= {

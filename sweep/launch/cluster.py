@@ -7,7 +7,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from typing import Any
 import ray
 import yaml
 from ray.autoscaler.v2.utils import is_autoscaler_v2
+from ray.job_config import JobConfig
 
+from sweep import imports, machine
 from sweep.config import Compute
 from sweep.errors import InputError
 from sweep.launch.environment import FOR_TRIALS
@@ -44,9 +46,11 @@ def connected(address: str | None) -> Iterator[Path]:
 
 
 def _connect(address: str | None, scratch: Path) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False}
+    quiet: dict[str, Any] = {
+        "log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False, "job_config": _job_config(),
+    }  # fmt: skip
     if address is None:
-        ray.init(address="local", _temp_dir=str(scratch / "ray"), **quiet)
+        ray.init(address="local", num_cpus=machine.cores(), _temp_dir=str(scratch / "ray"), **quiet)
         return
     del quiet["include_dashboard"]
     try:
@@ -58,6 +62,20 @@ def _connect(address: str | None, scratch: Path) -> None:
             f"--address {address}: no Ray cluster answers there ({reason}); start one with 'ray up cluster.yaml', "
             "or leave --address out to use this machine"
         ) from None
+
+
+class _Fixed(list[str]):
+    """A list that Ray does not extend."""
+
+    def extend(self, entries: Iterable[str]) -> None:
+        """Leave it as it is."""
+
+
+def _job_config() -> JobConfig:
+    """Have workers import our packages first: Ray would have them look in the driver's working folder before that."""
+    config = JobConfig()
+    config._py_driver_sys_path = _Fixed([] if imports.INSTALLED else [imports.ROOT])
+    return config
 
 
 def _knock(address: str) -> None:

@@ -1,7 +1,9 @@
 """What the driver does: hands the trials to Tune, tells the watcher, and stops it all when asked to."""
 
 import logging
+import os
 import pickle
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 
+from sweep import imports
 from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import StoreError
 from sweep.failures import NODE_LOST, WORKER_LOST
@@ -29,6 +32,8 @@ from sweep.watch import Stop, Watcher
 
 logger = logging.getLogger(__name__)
 
+# Ray's words, a traceback, and the line that ends it
+_CANNOT_IMPORT = re.compile(r"failed to import on the worker.*?\n([A-Za-z][\w.]*): ([^\n]*)", re.DOTALL)
 CHUNK = 2000  # trials an experiment: the driver's work for each grows with their number
 
 
@@ -69,6 +74,8 @@ def _job(sweep: SweepConfig, ledger: Ledger) -> Job:
         max_failures=sweep.compute.max_failures,
         ledger=ledger,
         home=home,
+        folder=os.getcwd(),
+        path=imports.path(),
         desk=open_desk(ledger, sweep.compute.max_failures, home),
     )
 
@@ -116,8 +123,17 @@ def _error(trial: Trial) -> BaseException:
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, RayActorError):
-        return "its process died, or its machine: often memory (fewer trials at once, smaller batches)"
+        unimportable = _import_error(error)
+        if unimportable:
+            return f"a worker cannot import what this launch runs: {': '.join(unimportable)}"
+        return "its process died or exited, or its machine: often memory (fewer trials at once, smaller batches)"
     return " ".join(str(error).split())[:1000]
+
+
+def _import_error(error: BaseException) -> tuple[str, str] | None:
+    """Type and message of the error by which a worker could not import our code, if that is what ended it."""
+    found = _CANNOT_IMPORT.search(str(error)) if isinstance(error, RayActorError) else None
+    return (found[1], found[2].strip()) if found else None
 
 
 class _NotRestored:
@@ -164,6 +180,8 @@ class _Teller(_NotRestored, TrialProgressCallback):
         """A trial was lost and is going to start again."""
         name = _name(trial)
         self._errors[name] = _error(trial)
+        if _import_error(self._errors[name]):
+            trial.max_failures = 0  # another worker will do no better
         logger.warning(f"{title(self._trials[name])}: {_describe(self._errors[name])}; it starts again")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -181,7 +199,9 @@ class _Teller(_NotRestored, TrialProgressCallback):
 
     def _lost(self, name: str, error: BaseException, kind: str | None = None) -> None:
         """Store what there is to say of a trial that could not speak for itself."""
+        unimportable = _import_error(error)
         usual = WORKER_LOST if isinstance(error, RayActorError) else type(error).__name__
+        kind = unimportable[0] if unimportable else kind
         outcome = lost(
             self._trials[name],
             sweep=self._job.sweep,

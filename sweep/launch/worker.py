@@ -1,8 +1,10 @@
 """What runs in a worker process: one trial after another."""
 
+import os
 import pickle
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 from ray import tune
 from ray.exceptions import RayTaskError
 
+from sweep import imports
 from sweep.attempts import renew_or_end, run_attempts
 from sweep.errors import StoreError
 from sweep.launch.desk import TAKE, WAIT
@@ -34,6 +37,8 @@ class Job:
     max_failures: int
     ledger: Ledger
     home: str  # node id of the driver
+    folder: str  # that the driver works in
+    path: tuple[str, ...]  # where the driver looks for modules
     desk: Any
 
     def reachable_ledger(self) -> "Ledger | _ByDesk":
@@ -113,7 +118,10 @@ def _node() -> str:
 
 
 def _begin(job: Job) -> None:
-    """Make a process that has run trials before as good as new."""
+    """Make a process that has run trials before as good as new, and look for modules where the driver does."""
+    imports.take_over(job.path, same_machine=_node() == job.home)
+    with suppress(OSError):  # there may be no such folder on another machine
+        os.chdir(job.folder)
     torch.set_num_threads(job.threads)  # counts for this thread only, and each trial has its own
     renew_or_end()
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sweep import launch
+from sweep import imports, launch
 from sweep.config import SweepConfig, TrialConfig, read_sweep
 from sweep.errors import InputError
 from sweep.grid import expand, trial_id
@@ -45,6 +45,12 @@ def note(name):
     with open(HERE / "notes", "a") as notes:
         notes.write(json.dumps(facts) + chr(10))
 
+class Leaves(nn.Identity):
+    def forward(self, images):
+        if self.training:
+            raise SystemExit(0)
+        return images
+
 def plain(classes):
     note("plain")
     return network(classes)
@@ -63,6 +69,10 @@ def lost_once(classes):
 def lost_always(classes):
     note("lost_always")
     os.kill(os.getpid(), signal.SIGKILL)
+
+def leaves(classes):
+    note("leaves")
+    return nn.Sequential(Leaves(), network(classes))
 
 def broken(classes):
     note("broken")
@@ -139,7 +149,10 @@ def parent_of(entry: Path) -> int | None:
 
 
 def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
-    spies = "[spies:plain,spies:lost_once,spies:lost_always,spies:broken]"
+    (folder / "pruning").mkdir()  # names that people of this trade give their own: workers import ours all the same
+    for name in ("sweep.py", "training.py"):
+        (folder / name).write_text("raise SystemError('of the working folder')")
+    spies = "[spies:plain,spies:lost_once,spies:lost_always,spies:broken,spies:leaves]"
     sweep = read(folder, f"grid.architecture={spies}")
     trials, store, heard = expand(sweep), Store(sweep.store), Heard()
     before, handler = set(os.listdir(folder)), signal.getsignal(signal.SIGTERM)
@@ -156,10 +169,13 @@ def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
         "spies:lost_once": {("completed", None)},  # killed, and started again
         "spies:lost_always": {("failed", "WorkerLost")},
         "spies:broken": {("failed", "RuntimeError")},
+        "spies:leaves": {("failed", "SystemExit")},
     }
     notes = [json.loads(line) for line in (folder / "notes").read_text().splitlines()]
     # lost workers and a trial's own mistakes both get max_failures=1 more attempt
-    assert Counter(note["name"] for note in notes) == {"plain": 1, "lost_once": 1, "lost_always": 2, "broken": 2}
+    assert Counter(note["name"] for note in notes) == {
+        "plain": 1, "lost_once": 1, "lost_always": 2, "broken": 2, "leaves": 2,
+    }  # fmt: skip
     assert all(note["shared"] for note in notes), "the data set is to lie in shared memory"
     assert len({note["pid"] for note in notes}) < len(notes), "workers are to be reused"
     assert {epoch.trial_id for epoch in heard.epochs} == set(store.completed())
@@ -176,6 +192,20 @@ def test_more_gpu_than_there_is_is_bad_input_and_leaves_nothing(folder: Path) ->
     with pytest.raises(InputError, match=r"0\.5 GPU .* --set compute\.gpus_per_trial=0"):
         launch.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), heard, Stop())
     assert not heard.begun and not (folder / "results").exists() and not ray_processes()
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_import_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "elsewhere/sweep").mkdir(parents=True)
+    (folder / "elsewhere/sweep/__init__.py").write_text("import a_package_that_is_missing")
+    monkeypatch.setattr(imports, "ROOT", str(folder / "elsewhere"))
+    sweep, heard = read(folder), Heard()
+    launch.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), heard, Stop())
+    [record] = heard.ended
+    assert (record.status, record.error_type) == ("failed", "ModuleNotFoundError")
+    assert record.error_message == (
+        "a worker cannot import what this launch runs: ModuleNotFoundError: No module named 'a_package_that_is_missing'"
+    )
 
 
 DRIVER = """
@@ -275,7 +305,8 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Pa
     with connected(cluster.address):
         home = ray.get_runtime_context().get_node_id()
         ledgers = [Ledger.alone(store) for store in (here, there)]
-        job = Job("", "", "cpu", 1, True, 10, 0, ledger=ledgers[1], home=home, desk=open_desk(ledgers[0], 0, home))
+        desk = open_desk(ledgers[0], 0, home)
+        job = Job("", "", "cpu", 1, True, 10, 0, ledger=ledgers[1], home=home, folder="", path=(), desk=desk)
         (away,) = {node["NodeID"] for node in ray.nodes()} - {home}
         keep = ray.remote(lambda job, outcome: job.reachable_ledger().write(outcome))
         for node, disk in ((away, here), (home, there)):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sweep import local, pool
+from sweep import local, machine, pool
 from sweep.config import SweepConfig, TrialConfig, read_sweep
 from sweep.errors import InputError
 from sweep.grid import expand, trial_id
@@ -213,15 +213,15 @@ def test_workers_that_cannot_start_end_the_sweep(folder: Path, monkeypatch: pyte
     sweep, trials, store = read()
     monkeypatch.setattr(pool, "_work", os._exit)  # of two arguments: it raises as the worker starts
     heard = Heard()
-    with pytest.raises(InputError, match=r"--jobs: processes die as they start \(exit code 1\)"):
+    with pytest.raises(InputError, match=r"--jobs: each process exited with code 1 as it started"):
         pool.run(sweep, trials, Ledger.alone(store), heard, Stop(), jobs=2)
     assert heard.begun == [] and store.statuses() == {}
 
 
 def test_more_than_the_machine_has_is_bad_input(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(machine, "cores", lambda: 8)
     sweep, trials, store = read("compute.cpus_per_trial=3")
-    with pytest.raises(InputError, match=r"--jobs 3: .* 9 of 8 cores.*; --jobs 2 fits"):
+    with pytest.raises(InputError, match=r"--jobs 3: .* 9 of the 8 cores.*; --jobs 2 fits"):
         pool.run(sweep, trials, Ledger.alone(store), Heard(), Stop(), jobs=3)
     sweep, trials, store = read("compute.gpus_per_trial=1")
     with pytest.raises(InputError, match=r"--set compute\.gpus_per_trial=0"):
