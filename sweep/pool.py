@@ -29,7 +29,7 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
-from sweep import imports
+from sweep import imports, streams
 from sweep.attempts import renew_or_end, run_attempts
 from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import InputError, StoreError
@@ -308,7 +308,7 @@ def _work(pipe: Connection, slot: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # which terminals and job managers send to the whole group:
         signal.signal(number, signal.SIG_IGN)  # what is to happen then is the parent's to say
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    with suppress(*_CUT_OFF):
+    with streams.lasting(), suppress(*_CUT_OFF):
         job: _Job = pipe.recv()
         device = _prepare(job, slot)
         pipe.send(None)

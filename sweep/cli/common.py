@@ -2,10 +2,12 @@
 
 import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from sweep import streams
 from sweep.errors import GpuError, InputError, StoreError
 from sweep.text import redacted
 
@@ -22,8 +24,23 @@ class Group(click.Group):
     """Commands in the order of use; errors that are the user's to mend as one message and exit code 2."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """In :data:`ORDER`."""
-        return sorted(self.commands, key=ORDER.index)
+        """In :data:`ORDER`; those that it lacks follow, by name."""
+        places = {name: place for place, name in enumerate(ORDER)}
+        return sorted(self.commands, key=lambda name: (places.get(name, len(ORDER)), name))
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line; what it prints may meet a closed pipe or a full disk, and the command goes on."""
+        with streams.lasting() as errors:
+            result, code = None, None
+            try:
+                result = super().main(*args, **options)
+            except SystemExit as ended:
+                code = ended.code
+        if errors:
+            with suppress(OSError):
+                click.echo(f"error: cannot write the output: {errors[0].strerror}", err=True)
+            code = code or 1
+        return result if code is None else sys.exit(code)
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""

@@ -103,7 +103,7 @@ def methods(as_json: bool, markdown: bool) -> None:
     if as_json and markdown:
         raise InputError("--json and --markdown are two ways to print: give one of the two")
     if markdown:
-        click.echo(handbook.page(), nl=False)
+        click.echo(handbook.page().encode(), nl=False)  # a file, whatever a terminal can show
         return
     rows, left_out = catalogue.method_rows()
     for reason in left_out:
