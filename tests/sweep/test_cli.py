@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from sweep.cli import main
+from sweep.cli.common import ORDER, Group
 from sweep.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +78,12 @@ def test_a_launch_side_by_side_stores_what_one_by_one_does(launched, tmp_path):
         assert all(
             by_one[key] == by_many[key] for key in ("mask_hash", "final_weights_hash", "test_accuracy", "threads")
         )
+
+
+def test_a_command_that_the_order_of_the_help_lacks_is_listed_after_the_others():
+    group = Group("sweep", commands={name: click.Command(name) for name in ("zeta", "status", "alpha", "launch")})
+    assert group.list_commands(click.Context(group)) == ["launch", "status", "alpha", "zeta"]
+    assert set(main.commands) == set(ORDER)
 
 
 def test_the_same_launch_again_runs_nothing_and_says_so(launched):

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import re
 import threading
 
 import numpy as np
@@ -164,6 +165,24 @@ def test_tiny_imagenet_is_read_as_it_comes_out_of_its_archive(tmp_path, write_im
     (root / "val" / "val_annotations.txt").write_text("0.png\tn99\t0\t0\t62\t62\n")
     with pytest.raises(DataError, match="class n99, which train does not have"):
         loaded(DataConfig("tiny_imagenet", path=str(root), classes=3))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"1.png", "val_annotations.txt:2: '1.png' is not a file name, a tab and a class name"),
+        (b"1.png\t", "val_annotations.txt:2: '1.png\\t' is not"),
+        (b"\tn01", "val_annotations.txt:2: '\\tn01' is not"),
+        (b"", "val_annotations.txt:2: '' is not"),
+        (b"\xff.png\tn01", "val_annotations.txt cannot be read: 'utf-8' codec can't decode"),
+    ],
+)
+def test_a_line_that_is_no_annotation_is_a_data_error_that_names_it(line, message, tmp_path, write_images):
+    for folder in ("train/n01", "train/n02", "val/images"):
+        write_images(tmp_path / folder, random_images(2, size=64))
+    (tmp_path / "val" / "val_annotations.txt").write_bytes(b"0.png\tn01\t0\t0\t62\t62\n" + line + b"\n")
+    with pytest.raises(DataError, match=f"^path: .*{re.escape(message)}"):
+        loaded(DataConfig("tiny_imagenet", path=str(tmp_path), classes=2))
 
 
 def test_tiny_imagenet_with_its_validation_images_sorted_into_folders_is_read_too(tmp_path, write_images):

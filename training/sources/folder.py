@@ -100,8 +100,18 @@ def _annotated(annotations: Path, classes: list[str]) -> Listing:
     """Tiny-ImageNet's list: one line an image, tab-separated, file name and class name first."""
     number = {name: place for place, name in enumerate(classes)}
     files, labels = [], []
-    for line in annotations.read_text().splitlines():
-        file, name = line.split("\t")[:2]
+    try:
+        lines = annotations.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"path: {annotations} cannot be read: {error}; fetch the archive again") from None
+    for place, line in enumerate(lines, start=1):
+        file, tab, rest = line.partition("\t")
+        name = rest.partition("\t")[0]
+        if not (file and tab and name):
+            raise DataError(
+                f"path: {annotations}:{place}: {line[:80]!r} is not a file name, a tab and a class name; it may be"
+                " cut off: fetch the archive again"
+            )
         if name not in number:
             raise DataError(f"path: {annotations} gives {file} the class {name}, which train does not have")
         files.append(annotations.parent / "images" / file)
