@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.batchnorm import _NormBase
 
+from pruning.functional import call
 from pruning.masks import PRUNABLE_LAYERS, TRANSPOSED, Masks, prunable
 from pruning.modes import scoring_mode
 from pruning.problem import LOSSES, Batch, Loss, Problem, force_objective
@@ -128,7 +128,7 @@ def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Mas
         state[name] = (mask.double() / max(1, mask[0].numel())).requires_grad_()
     ones = torch.ones(1, *input_shape, dtype=torch.float64, device=next(iter(masks.values())).device)
     with scoring_mode(model, train=False), torch.enable_grad(), _open_paths(model):
-        output = functional_call(model, state, (ones,)).sum()
+        output = call(model, state, ones).sum()
     gradients = torch.autograd.grad(output, [state[name] for name in masks], allow_unused=True, materialize_grads=True)
     return {name: mask & (gradient > 0) for (name, mask), gradient in zip(masks.items(), gradients, strict=True)}
 

@@ -1,32 +1,53 @@
-"""The global generators that a network may draw from: torch's, that of `random` and that of `numpy.random`."""
+"""The global generators that a network may draw from: torch's, that of `random` and that of `numpy.random`.
+
+Of torch's, those of the CPU and of the GPUs in use. A process that uses no GPU starts none, and the state of a GPU
+that is somebody else's stays as it is.
+"""
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 
-def seed_draws(seed: int) -> None:
+def gpus_of(model: nn.Module) -> list[torch.device]:
+    """The GPUs that hold a parameter or a buffer of the model."""
+    devices = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
+    return sorted((device for device in devices if device.type == "cuda"), key=str)
+
+
+def seed_draws(seed: int, gpus: Iterable[torch.device] = ()) -> None:
     """Seed all of them; numpy's only if something has imported numpy, since otherwise nothing draws from it.
 
     Args:
         seed: at least 0, below 2**63.
+        gpus: those in use.
     """
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed those of all GPUs
+    for gpu in gpus:
+        with torch.cuda.device(gpu):
+            torch.cuda.manual_seed(seed)
     random.seed(seed)
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed(seed % 2**32)
 
 
 @contextmanager
-def seeded_draws(seed: int) -> Iterator[None]:
-    """Seed all of them inside, those of every GPU too; outside they are as they were."""
+def seeded_draws(seed: int, gpus: Iterable[torch.device] = ()) -> Iterator[None]:
+    """Seed all of them inside; outside they are as they were.
+
+    Args:
+        seed: at least 0, below 2**63.
+        gpus: those in use.
+    """
+    gpus = list(gpus)
     numpy = sys.modules.get("numpy")
     of_python, of_numpy = random.getstate(), numpy.random.get_state() if numpy else None
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        seed_draws(seed)
+    with torch.random.fork_rng(devices=gpus):
+        seed_draws(seed, gpus)
         try:
             yield
         finally:

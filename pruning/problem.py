@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from pruning.draws import seed_draws
+from pruning.draws import gpus_of, seed_draws
+from pruning.functional import call
 from pruning.live_part import LivePart, LiveParts
 from pruning.masks import Masks, full, prunable
 
@@ -73,6 +73,7 @@ class Problem:
         self.work = 0
         self.objective: float | None = None
         self._inputs = 0
+        self._gpus = gpus_of(model)
         self._input_shape = input_shape
         self._live = LiveParts(model) if precision == "bf16" else None
         self._buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
@@ -124,7 +125,7 @@ class Problem:
         self.count(forward=1)
         weights = self.parameters if parameters is None else parameters
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            output: Tensor = functional_call(self.model, {**weights, **self._buffers}, (inputs,))
+            output: Tensor = call(self.model, {**weights, **self._buffers}, inputs)
         return output.float() if output.dtype == torch.bfloat16 else output
 
     def count(self, forward: int = 0, backward: int = 0, inputs: int | None = None) -> None:
@@ -141,8 +142,12 @@ class Problem:
         if not self.batches:
             raise ValueError("this method scores weights on data: pass batches=[(inputs, labels), …]")
         for number, (inputs, labels) in enumerate(self.batches):
-            seed_draws((self.generator.initial_seed() + 7919 * self.round + number + 1) % 2**63)
+            self.seed(7919 * self.round + number + 1)
             yield self.loss(self.logits(inputs) / temperature, labels)
+
+    def seed(self, number: int) -> None:
+        """Seed the global generators, from which dropout draws, by a number and the seed of :attr:`generator`."""
+        seed_draws((self.generator.initial_seed() + number) % 2**63, self._gpus)
 
     def gradients(self, temperature: float = 1.0) -> dict[str, Tensor]:
         """g(θ⊙c): gradient of the mean loss over ``batches`` for every prunable weight, masked ones included."""

@@ -114,7 +114,7 @@ class Science:
 
     def build(self, purpose: str) -> nn.Module:
         """The network at its initial weights: the same for every method at one seed."""
-        with seeding.seeded(self.trial.seed, purpose):
+        with seeding.seeded(self.trial.seed, purpose, device=self.device):
             model = build_network(self.trial.architecture, self.trial.data).to(self.device)
         # pruning, too, takes its gradients in the layout that training does
         return model.to(memory_format=torch.channels_last) if self.trial.training.channels_last else model  # type: ignore[call-overload]
@@ -311,7 +311,7 @@ class Science:
             self.facts |= recording.of_rounds(masking.rounds)
         self.facts |= recording.at_end(found)
         self.note(masks, found.layers, {mask.tensor: mask for mask in self.masks})
-        with seeding.seeded(trial.seed, "test"):  # some networks draw in evaluation, too
+        with seeding.seeded(trial.seed, "test", device=self.device):  # some networks draw in evaluation, too
             accuracy, loss = loop.evaluate(
                 model, self.splits.test, device=self.device, precision=trial.training.precision
             )

@@ -212,7 +212,8 @@ class Training:
             self._masking.after_epoch(self._epoch)
         validation_accuracy = validation_loss = None
         if self._splits.validation is not None:
-            with seeding.seeded(self._seed, "validation", self._epoch):  # some networks draw in evaluation, too
+            # some networks draw in evaluation, too
+            with seeding.seeded(self._seed, "validation", self._epoch, self._device):
                 validation_accuracy, validation_loss = evaluate(
                     self._model,
                     self._splits.validation,
@@ -239,7 +240,7 @@ class Training:
         precision, draws = self._config.precision, seeding.generator(self._seed, "training", self._epoch)
         self._scaler = torch.amp.GradScaler(self._device.type, init_scale=_FP16_SCALE, enabled=precision == "fp16")
         self._model.train()
-        with seeding.seeded(self._seed, "dropout", self._epoch):
+        with seeding.seeded(self._seed, "dropout", self._epoch, self._device):
             self._go_on()
             batches = self._splits.train.batches(
                 self._config.batch_size, generator=draws, augment=True, first=self._step

@@ -21,11 +21,12 @@ def generator(seed: int, purpose: str, step: int = 0) -> torch.Generator:
 
 
 @contextmanager
-def seeded(seed: int, purpose: str, step: int = 0) -> Iterator[None]:
-    """Seed the global generators of torch (CPU and every GPU), `random` and `numpy.random` inside.
+def seeded(seed: int, purpose: str, step: int = 0, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Seed the global generators of torch (the CPU's and that of `device`), `random` and `numpy.random` inside.
 
     Outside, all of them are as they were. For code that takes no generator: initialisers, dropout, other people's
     networks.
     """
-    with seeded_draws(derive(seed, purpose, step)):
+    device = torch.device(device)
+    with seeded_draws(derive(seed, purpose, step), [device] if device.type == "cuda" else []):
         yield

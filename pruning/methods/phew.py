@@ -23,7 +23,6 @@ mask removes the biases of units that no walk met. None of our options reproduce
 ``kernel_conserved``.
 """
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,12 +125,11 @@ class _Network(fx.Interpreter):
         self._at = dict[fx.Node, tuple[int, torch.Size]]()  # the place of a tensor, and its shape
         dtype = next(iter(problem.dense.values())).dtype
         with scoring_mode(problem.model, train=False), torch.no_grad():
-            model = copy.copy(problem.model)  # tracing hangs the constants that it meets on it
             try:
-                graph = _Tracer().trace(model)
+                graph = _Tracer().trace(problem.model)  # the constants that it hangs on the model go with the mode
             except Exception as error:  # it runs the model's own code
                 raise ValueError(f"phew: torch.fx cannot trace this network: {error}") from error
-            super().__init__(model, graph=graph)
+            super().__init__(problem.model, graph=graph)
             self.extra_traceback = False
             self.run(torch.zeros(1, *problem.input_shape, device=problem.device, dtype=dtype))
         problem.count(forward=1, inputs=1)

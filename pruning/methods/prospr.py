@@ -27,7 +27,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pruning.draws import seed_draws
 from pruning.masks import Scores
 from pruning.problem import Problem
 from pruning.registry import register
@@ -82,7 +81,7 @@ def _loss(problem: Problem, step: int, weights: Vector) -> Tensor:
     if not problem.batches:
         raise ValueError("this method scores weights on data: pass batches=[(inputs, labels), …]")
     inputs, labels = problem.batches[step % len(problem.batches)]
-    seed_draws((problem.generator.initial_seed() + step + 1) % 2**63)
+    problem.seed(step + 1)
     return problem.loss(problem.logits(inputs, weights), labels)
 
 

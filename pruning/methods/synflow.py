@@ -14,8 +14,8 @@ told otherwise, while the paper takes 100.
 """
 
 import torch
-from torch.func import functional_call
 
+from pruning.functional import call
 from pruning.masks import Scores
 from pruning.modes import scoring_mode
 from pruning.problem import Problem
@@ -32,7 +32,7 @@ def synflow(problem: Problem) -> Scores:
     weights = [positive[name].requires_grad_() for name in problem.dense]
     ones = torch.ones(1, *problem.input_shape, dtype=torch.float64, device=problem.device)
     with scoring_mode(problem.model, train=False):
-        flow = functional_call(problem.model, positive, (ones,)).sum()
+        flow = call(problem.model, positive, ones).sum()
     problem.count(forward=1, backward=1, inputs=1)
     gradients = torch.autograd.grad(flow, weights, allow_unused=True, materialize_grads=True)
     return {

@@ -99,3 +99,112 @@ def problem(
 def score(name: str, made: Problem, **options: Any) -> Scores:
     """The scores of a registered method."""
     return pruning.find(name).score(made, **options)
+
+
+class TwoNames(nn.Module):
+    """A convolution and its BatchNorm that are attributes and parts of a Sequential: two names each."""
+
+    def __init__(self, width: int = 8, classes: int = 4):
+        super().__init__()
+        self.first = nn.Conv2d(3, width, 3, padding=1)
+        self.norm = nn.BatchNorm2d(width)
+        self.body = nn.Sequential(self.first, self.norm, nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU())
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(self.body(images).mean((2, 3)))
+
+
+class Repeated(nn.Module):
+    """One block that stands three times in a list: a recurrent network in depth."""
+
+    def __init__(self, width: int = 8, classes: int = 4):
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 3, padding=1)
+        block = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.blocks = nn.ModuleList([block] * 3)
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.stem(images)
+        for block in self.blocks:
+            x = block(x)
+        return self.classifier(x.mean((2, 3)))
+
+
+class Tied(nn.Module):
+    """Two linear layers, each with a bias of its own, that share one weight; BatchNorm between them."""
+
+    def __init__(self, width: int = 12, classes: int = 4):
+        super().__init__()
+        self.stem = nn.Linear(192, width)
+        self.first, self.norm, self.second = nn.Linear(width, width), nn.BatchNorm1d(width), nn.Linear(width, width)
+        self.second.weight = self.first.weight
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = torch.relu(self.stem(images.flatten(1)))
+        x = torch.relu(self.norm(self.first(x)))
+        return self.classifier(torch.relu(self.second(x)))
+
+
+SHARING: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (TwoNames, Repeated, Tied)}
+
+
+def sharing(kind: str, seed: int = 0) -> nn.Module:
+    """A network of :data:`SHARING`."""
+    torch.manual_seed(seed)
+    return SHARING[kind]()
+
+
+class Caching(nn.Module):
+    """Keeps tensors as plain attributes: a table by the type of its inputs, its last activation, all it has seen."""
+
+    def __init__(self, width: int = 8, classes: int = 4):
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width)
+        self.second, self.classifier = nn.Conv2d(width, width, 3, padding=1), nn.Linear(width, classes)
+        self.table: Tensor | None = None
+        self.last: Tensor | None = None
+        self.seen: list[Tensor] = []
+        self.by_shape: dict[Any, Tensor] = {}
+        self.sums = torch.zeros(width)
+        self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("later", None)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = torch.relu(self.norm(self.first(images)))
+        if self.table is None:
+            self.table = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        x = torch.einsum("bchw,cd->bdhw", x, self.table)
+        self.last = torch.relu(self.second(x))
+        self.seen.append(self.last)
+        self.by_shape[x.shape] = x
+        self.sums += self.last.detach().sum((0, 2, 3)).to(self.sums)
+        self.calls += 1
+        self.later = self.last.detach()
+        return self.classifier(self.last.mean((2, 3)))
+
+
+def whole_state(model: nn.Module) -> list[Any]:
+    """Everything that a model has, to be compared by ``==``: which objects, and the bits of every tensor."""
+    found: list[Any] = []
+
+    def note(value: Any) -> None:
+        if isinstance(value, Tensor):
+            bits = value.detach().clone().contiguous().reshape(-1).view(torch.uint8).tolist()
+            found.append((id(value), type(value), value.dtype, value.requires_grad, value.stride(), bits))
+        elif isinstance(value, dict):
+            found.append((id(value), list(map(str, value))))
+            for part in value.values():
+                note(part)
+        elif isinstance(value, (list, tuple)):
+            found.append((id(value), len(value)))
+            for part in value:
+                note(part)
+        else:
+            found.append((id(value), str(value)))
+
+    for _, module in model.named_modules(remove_duplicate=False):
+        note(vars(module))
+    return found
