@@ -18,7 +18,8 @@ from torch import nn
 
 import pruning
 from benchmarks.measure import Row, Setup
-from pruning.diagnostics import Layer, effective, positions
+from pruning.diagnostics import Layer, effective
+from pruning.macs import positions, tensor_macs
 from pruning.packing import entropy_bytes, pack, unpack
 from sweep.recording import mask_records
 from sweep.records import Outcome, TrialRecord
@@ -99,9 +100,14 @@ def _read(store: Store) -> pruning.Masks:
 def _layers(model: nn.Module, masks: pruning.Masks) -> dict[str, Layer]:
     alive, uses = effective(model, masks, IMAGE), positions(model, IMAGE)
     return {
-        name: Layer(mask.numel(), kept, int(alive[name].count_nonzero()), uses[name] * mask.numel(), uses[name] * kept)
+        name: Layer(
+            total=mask.numel(),
+            kept=int(mask.count_nonzero()),
+            effective_kept=int(alive[name].count_nonzero()),
+            macs_dense=tensor_macs(name, mask, uses[name], torch.numel),
+            macs_kept=tensor_macs(name, mask, uses[name], torch.count_nonzero),
+        )
         for name, mask in masks.items()
-        for kept in [int(mask.count_nonzero())]
     }
 
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from benchmarks import networks
 from benchmarks.measure import Row, Setup, seconds
-from pruning.diagnostics import positions
+from pruning.macs import macs, positions
 from pruning.masks import prunable
 
 SIDE, FLOATS = 3072, 50_000_000
@@ -35,7 +35,7 @@ def _passes(name: str, label: str, precision: str, setup: Setup) -> Row:
     """Two operations a multiply-accumulate, a backward pass being two forward ones; of convolutions and classifier."""
     model, (images, labels) = networks.build(name, setup.device), networks.batch(networks.BATCH[name], setup.device)
     uses = positions(model, images.shape[1:])
-    work = 2 * 3 * len(images) * sum(uses[n] * weight.numel() for n, weight in prunable(model).items())
+    work = 2 * 3 * len(images) * macs(prunable(model), uses, torch.numel)
 
     def both() -> None:
         model.zero_grad()

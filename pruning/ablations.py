@@ -14,7 +14,7 @@ first ones.
 
 import torch
 
-from pruning.masks import Masks
+from pruning.masks import Masks, joined, split
 
 ABLATIONS = NONE, SHUFFLE, REINITIALIZE, INVERT = ("none", "shuffle_layerwise", "reinitialize", "invert")
 
@@ -27,7 +27,7 @@ def shuffle_layerwise(masks: Masks, generator: torch.Generator) -> Masks:
         generator: a CPU generator, so that every device gets the same permutations.
     """
     shuffled: Masks = {}
-    for name, mask in masks.items():
+    for name, mask in split(masks).items():
         places = torch.randperm(mask.numel(), generator=generator).to(mask.device)
         shuffled[name] = mask.reshape(-1)[places].reshape(mask.shape)
-    return shuffled
+    return joined(shuffled, masks)

@@ -34,8 +34,8 @@ import torch
 from torch import nn
 
 from pruning.channels import Channels
-from pruning.diagnostics import positions
 from pruning.liveness import fed_and_read, rounded_up
+from pruning.macs import macs, positions
 from pruning.masks import Masks, apply
 from pruning.narrowing import narrowed, tensors_of
 from pruning.places import Places, cut_out, narrow_state, put_back, widen_state
@@ -133,8 +133,8 @@ def compact(model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multi
         masks=small_masks,
         weights=sum(cut[name].numel() for name in uses),
         weights_dense=sum(whole[name].numel() for name in uses),
-        macs=sum(count * cut[name].numel() for name, count in uses.items()),
-        macs_dense=sum(count * whole[name].numel() for name, count in uses.items()),
+        macs=macs({name: cut[name] for name in uses}, uses, torch.numel),
+        macs_dense=macs({name: whole[name] for name in uses}, uses, torch.numel),
         _places=places,
         _whole_masks=masks,
         _shapes={name: tensor.shape for name, tensor in whole.items()},

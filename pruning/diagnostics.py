@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from pruning.functional import call
-from pruning.masks import PRUNABLE_LAYERS, TRANSPOSED, Masks, prunable
+from pruning.macs import Uses, positions, tensor_macs
+from pruning.masks import Masks
 from pruning.modes import scoring_mode
 from pruning.problem import LOSSES, Batch, Loss, Problem, force_objective
 
@@ -100,15 +101,20 @@ def diagnose(
     alive = effective(model, masks, problem.input_shape)
     uses = positions(model, problem.input_shape)
     return Diagnostics(
-        layers={name: _layer(mask, alive[name], uses[name]) for name, mask in masks.items()},
+        layers={name: _layer(name, mask, alive[name], uses[name]) for name, mask in masks.items()},
         gradient_norm=float(sum((g * masks[name]).double().square().sum() for name, g in gradients.items())),
         force_objective=force_objective(problem.parameters, gradients),
     )
 
 
-def _layer(mask: Tensor, alive: Tensor, uses: int) -> Layer:
-    kept = int(mask.count_nonzero())
-    return Layer(mask.numel(), kept, int(alive.count_nonzero()), uses * mask.numel(), uses * kept)
+def _layer(name: str, mask: Tensor, alive: Tensor, uses: Uses) -> Layer:
+    return Layer(
+        total=mask.numel(),
+        kept=int(mask.count_nonzero()),
+        effective_kept=int(alive.count_nonzero()),
+        macs_dense=tensor_macs(name, mask, uses, torch.numel),
+        macs_kept=tensor_macs(name, mask, uses, torch.count_nonzero),
+    )
 
 
 def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Masks:
@@ -157,24 +163,3 @@ def _open_paths(model: nn.Module) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def positions(model: nn.Module, input_shape: Sequence[int]) -> dict[str, int]:
-    """Multiply-accumulates that one weight takes part in for one input, by parameter name (1 in a linear layer)."""
-    names = {id(parameter): name for name, parameter in prunable(model).items()}
-    found = dict.fromkeys(names.values(), 0)
-
-    def record(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        # a weight of a convolution is used once an output position, of a transposed one once an input position
-        side = inputs[0] if isinstance(module, TRANSPOSED) else output
-        found[names[id(module.weight)]] += side.numel() // cast(Tensor, module.weight).shape[0]
-
-    handles = [m.register_forward_hook(record) for m in model.modules() if isinstance(m, PRUNABLE_LAYERS)]
-    like = next(model.parameters())
-    try:
-        with scoring_mode(model, train=False), torch.no_grad():
-            model(torch.zeros(1, *input_shape, device=like.device, dtype=like.dtype))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found

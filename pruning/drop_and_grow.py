@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pruning.masking import Course, Masking
-from pruning.masks import Masks, Scores, keep_highest_per_layer
+from pruning.masks import Masks, Scores, joined, keep_highest_per_layer, split
 
 
 class DropAndGrow(Masking):
@@ -58,17 +58,18 @@ class DropAndGrow(Masking):
 
     def _move(self, share: float, growth: Scores) -> None:
         """Drop ``share`` of each layer's active weights and grow those with the highest of the growth scores."""
-        before, active, dropped = self.masks, {}, {}
+        before, active, dropped = split(self.masks), {}, {}
         for name, mask in before.items():
             active[name] = int(mask.count_nonzero())
             dropped[name] = round(share * active[name])
-        sizes = {name: magnitude(weight) for name, weight in zip(before, self._weights, strict=True)}
+        sizes = split({name: magnitude(weight) for name, weight in zip(self.masks, self._weights, strict=True)})
         left = keep_highest_per_layer(sizes, {name: active[name] - dropped[name] for name in active}, before)
-        grown = keep_highest_per_layer(growth, dropped, {name: ~mask for name, mask in left.items()})
-        self._change({name: mask | grown[name] for name, mask in left.items()})
+        grown = keep_highest_per_layer(split(growth), dropped, {name: ~mask for name, mask in left.items()})
+        new = joined({name: mask & ~before[name] for name, mask in grown.items()}, self.masks)
+        self._change(joined({name: mask | grown[name] for name, mask in left.items()}, self.masks))
         self._zero()
         for name, parameter in self._parameters.items():
-            self._forget(parameter, grown[name] & ~before[name])
+            self._forget(parameter, new[name])
 
     def _forget(self, parameter: nn.Parameter, new: Tensor) -> None:
         for remembered in self._optimizer.state.get(parameter, {}).values():

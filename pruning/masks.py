@@ -20,10 +20,16 @@ TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 PRUNABLE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
 
 
+PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")  # of nn.MultiheadAttention
+
+
 def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that pruning may remove: of every convolution and linear layer, classifier and shortcuts included.
 
-    Biases and normalisation layers are never pruned. A weight shared by two layers appears once.
+    And the projections of ``nn.MultiheadAttention``: query, key and value are three matrices in one parameter,
+    ``in_proj_weight`` (see :func:`matrices`), or three parameters where their inputs differ in width. Biases and
+    normalisation layers are never pruned, nor are recurrent layers, embeddings and ``nn.Bilinear``: see
+    :func:`pruning.share.not_prunable`. A weight shared by two layers appears once.
 
     Raises:
         ValueError: a layer whose weight is computed from others (``weight_norm``, parametrizations).
@@ -31,14 +37,46 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     names = {id(parameter): name for name, parameter in reversed(list(model.named_parameters()))}
     found: dict[str, nn.Parameter] = {}
     for prefix, module in model.named_modules():
-        if isinstance(module, PRUNABLE_LAYERS):
-            weight = module.weight
+        for weight in _weights(module):
             if id(weight) not in names or not isinstance(weight, nn.Parameter):
                 raise ValueError(
                     f"the weight of {prefix or 'the model'} is not a parameter of its own; unwrap it first"
                 )
             found.setdefault(names[id(weight)], weight)
     return found
+
+
+def _weights(module: nn.Module) -> list[Tensor]:
+    if isinstance(module, PRUNABLE_LAYERS):
+        return [module.weight]
+    if isinstance(module, nn.MultiheadAttention):
+        return [weight for name in PROJECTIONS if (weight := getattr(module, name, None)) is not None]
+    return []
+
+
+def matrices(name: str, tensor: Tensor) -> tuple[Tensor, ...]:
+    """What a rule by layer sees of a parameter, its mask or its scores: mostly the tensor.
+
+    Of attention's ``in_proj_weight`` the three matrices in it, of query, key and value: views along dimension 0.
+    """
+    return tensor.chunk(3) if name.rpartition(".")[2] == PROJECTIONS[0] else (tensor,)
+
+
+def split(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors with every matrix by a name of its own; undone by :func:`joined`."""
+    return {
+        f"{name}[{number}]" if len(parts) > 1 else name: part
+        for name, tensor in tensors.items()
+        for parts in [matrices(name, tensor)]
+        for number, part in enumerate(parts)
+    }
+
+
+def joined(masks: Masks, like: Mapping[str, Tensor]) -> Masks:
+    """Masks of the matrices that :func:`split` makes of ``like``, as masks of its tensors."""
+    parts = iter(masks.values())
+    found = {name: [next(parts) for _ in matrices(name, tensor)] for name, tensor in like.items()}
+    return {name: torch.cat(masks) if len(masks) > 1 else masks[0] for name, masks in found.items()}
 
 
 def kept_count(total: int, sparsity: float) -> int:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pruning.draws import gpus_of, seeded_draws
 from pruning.functional import unchanged
@@ -19,3 +21,18 @@ def scoring_mode(model: nn.Module, train: bool, seed: int = 0) -> Iterator[None]
         for module in model.modules():
             module.training = train
         yield
+
+
+@contextmanager
+def slow_attention() -> Iterator[None]:
+    """Run attention by the operations that it is made of, not by one fast operation that none of them is seen in.
+
+    PyTorch's encoder layers skip ``nn.MultiheadAttention`` in evaluation; here they call it.
+    """
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

@@ -8,15 +8,15 @@
                   all others: the rule of Gale, Elsen & Hooker (2019, "The State of Sparsity in Deep Neural
                   Networks"), which others call uniform+.
 
-Layers come in the order of the model's modules. Whatever the scope, the weights kept are as many as asked for, over
-all layers together.
+Layers come in the order of the model's modules; query, key and value of attention are three layers. Whatever the scope,
+the weights kept are as many as asked for, over all layers together.
 """
 
 from collections.abc import Mapping
 
 from torch import Tensor
 
-from pruning.masks import Masks, Scores, count, full, keep_highest, keep_highest_per_layer
+from pruning.masks import Masks, Scores, count, full, joined, keep_highest, keep_highest_per_layer, split
 
 SCOPES = ("global", "layerwise", "erk", "uniform_plus")
 CLASSIFIER_DENSITY = 0.2  # the least of uniform+
@@ -47,6 +47,10 @@ def select(scores: Scores, kept: int, among: Masks | None, scope: str, floor: fl
     if scope == "global" and not floor:
         return keep_highest(scores, kept, among)
     among = full(scores) if among is None else among
+    return joined(_by_layer(split(scores), kept, split({name: among[name] for name in scores}), scope, floor), scores)
+
+
+def _by_layer(scores: Scores, kept: int, among: Masks, scope: str, floor: float) -> Masks:
     if scope != "global":
         return keep_highest_per_layer(scores, layer_counts(among, kept, scope), among)
     safe = keep_highest_per_layer(scores, reserved(among, kept, floor), among)

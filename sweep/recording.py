@@ -195,11 +195,6 @@ class Cost:
         }
 
 
-def macs(masks: pruning.Masks, uses: Mapping[str, int]) -> int:
-    """Multiply-accumulates of the kept weights, each being used ``uses`` times for one image."""
-    return sum(uses[name] * int(mask.count_nonzero()) for name, mask in masks.items())
-
-
 def weights_hash(model: nn.Module) -> str:
     """sha256 (hex) of all parameters and buffers by name."""
     return sha256(name.encode() + tensor_bytes(tensor) for name, tensor in model.state_dict().items())

@@ -11,7 +11,8 @@ from torch import nn
 import pruning
 from pruning.ablations import INVERT, REINITIALIZE, SHUFFLE, shuffle_layerwise
 from pruning.compaction import PAYS, Compaction
-from pruning.diagnostics import Diagnostics, Layer, diagnose, positions
+from pruning.diagnostics import Diagnostics, Layer, diagnose
+from pruning.macs import macs, positions
 from pruning.masks import count, kept_count
 from pruning.narrowing import WIDTH
 from pruning.problem import Batch
@@ -100,7 +101,7 @@ class Science:
         model = self.build("weights")
         self.first = self.batches(1, trial.pruning.batches)
         self.uses = positions(model, self.input_shape)
-        self.cost = recording.Cost(sum(self.uses[n] * w.numel() for n, w in pruning.prunable(model).items()))
+        self.cost = recording.Cost(macs(pruning.prunable(model), self.uses, torch.numel))
         order = self.splits.train.order(seeding.generator(trial.seed, "training", 1))
         self.facts |= {
             "data_encoding": dataset.encoding,
@@ -288,9 +289,9 @@ class Science:
     def count_epoch(self, masking: pruning.Masking, dense_gradients: int) -> None:
         """Note what an epoch has cost; ``dense_gradients`` had been taken before it."""
         images, size = len(self.splits.train), self.trial.training.batch_size
-        macs = recording.macs(masking.masks, self.uses)
-        self.cost.add_epoch(images, steps_per_epoch(images, size), macs)
-        self.cost.add_dense_gradients((masking.dense_gradients - dense_gradients) * size, macs)
+        kept = macs(masking.masks, self.uses, torch.count_nonzero)
+        self.cost.add_epoch(images, steps_per_epoch(images, size), kept)
+        self.cost.add_dense_gradients((masking.dense_gradients - dense_gradients) * size, kept)
         self.facts |= self.cost.facts(images, self.trial.training.epochs)
 
     def compaction(self, model: nn.Module, masking: pruning.Masking) -> Compaction | None:

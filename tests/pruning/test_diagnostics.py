@@ -10,7 +10,8 @@ from networks import batch, convolutional, linear, perceptron
 from torch import nn
 
 import pruning
-from pruning.diagnostics import diagnose, effective, positions
+from pruning.diagnostics import diagnose, effective
+from pruning.macs import positions
 from pruning.masks import count, full
 
 Edges = dict[tuple, list[tuple]]  # unit -> (weight that leads on or None, next unit)

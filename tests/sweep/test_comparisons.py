@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import pruning
-from pruning.diagnostics import positions
+from pruning.macs import positions
 from pruning.packing import unpack
 from sweep.config import read_sweep
 from sweep.grid import expand

@@ -1,0 +1,121 @@
+"""Multiply-accumulates of the prunable weights: how often a network uses each of them for one input."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pruning.masks import PRUNABLE_LAYERS, TRANSPOSED, matrices, prunable
+from pruning.modes import scoring_mode, slow_attention
+
+Uses = int | tuple[int, ...]  # of each weight for one input; where these differ, of each of the tensor's matrices
+
+
+def positions(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Uses]:
+    """Multiply-accumulates that one weight takes part in for one input, by parameter name (1 in a linear layer).
+
+    Counted where the tensor itself enters a product, whoever calls it: a layer, a function given the layer's weight,
+    attention. Query, key and value of attention may see sequences of different lengths: then three numbers. A layer
+    that computes with something made of its weight counts as its type does. What attention multiplies besides weights,
+    queries with keys and their softmax with values, is no weight's and not counted.
+    """
+    weights = prunable(model)
+    products, called = _Products(weights), Counter[str]()
+    names = {id(parameter): name for name, parameter in weights.items()}
+
+    def record(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        # a weight of a convolution is used once an output position, of a transposed one once an input position
+        side = inputs[0] if isinstance(module, TRANSPOSED) else output
+        called[names[id(module.weight)]] += side.numel() // cast(Tensor, module.weight).shape[0]
+
+    handles = [m.register_forward_hook(record) for m in model.modules() if isinstance(m, PRUNABLE_LAYERS)]
+    like = next(model.parameters())
+    try:
+        with scoring_mode(model, train=False), torch.no_grad(), slow_attention(), products:
+            model(torch.zeros(1, *input_shape, device=like.device, dtype=like.dtype))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: products.uses(name, weight) or called[name] for name, weight in weights.items()}
+
+
+def macs(tensors: Mapping[str, Tensor], uses: Mapping[str, Uses], number: Callable[[Tensor], int | Tensor]) -> int:
+    """Multiply-accumulates of all tensors for one input.
+
+    Args:
+        tensors: weights or masks by name.
+        uses: from :func:`positions`.
+        number: of the weights to count in a tensor: ``torch.numel``, or ``torch.count_nonzero`` of a mask.
+    """
+    return sum(tensor_macs(name, tensor, uses[name], number) for name, tensor in tensors.items())
+
+
+def tensor_macs(name: str, tensor: Tensor, uses: Uses, number: Callable[[Tensor], int | Tensor]) -> int:
+    """The same of one tensor."""
+    if isinstance(uses, int):
+        return uses * int(number(tensor))
+    return sum(each * int(number(part)) for each, part in zip(uses, matrices(name, tensor), strict=True))
+
+
+class _Products(TorchDispatchMode):
+    """Counts the multiply-accumulates of every product that a weight, or a view of it, enters."""
+
+    def __init__(self, weights: Mapping[str, Tensor]):
+        super().__init__()
+        self._macs = Counter[tuple[str, int]]()  # by the tensor's name and the number of the matrix in it
+        self._weights: dict[int, list[tuple[str, Tensor]]] = {}  # by storage: several tensors may share one
+        for name, weight in weights.items():
+            self._weights.setdefault(_storage(weight), []).append((name, weight))
+
+    def uses(self, name: str, weight: Tensor) -> Uses:
+        """How often each weight of a tensor was used."""
+        parts = matrices(name, weight)
+        found = tuple(self._macs[name, number] // max(1, part.numel()) for number, part in enumerate(parts))
+        return found if len(set(found)) > 1 else found[0]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        work = _WORK.get(func.overloadpacket.__name__)
+        if work and isinstance(output, Tensor):
+            for operand in args:
+                if isinstance(operand, Tensor) and (found := self._find(operand)):
+                    self._note(*found, operand, work(args, output))
+        return output
+
+    def _find(self, operand: Tensor) -> tuple[str, Tensor] | None:
+        for name, weight in self._weights.get(_storage(operand), ()):
+            if 0 <= operand.storage_offset() - weight.storage_offset() < weight.numel():
+                return name, weight
+        return None
+
+    def _note(self, name: str, weight: Tensor, operand: Tensor, work: int) -> None:
+        each = weight.numel() // len(matrices(name, weight))
+        first = (operand.storage_offset() - weight.storage_offset()) // each
+        distinct = math.prod(size for size, stride in zip(operand.shape, operand.stride(), strict=True) if stride)
+        for number in range(first, first + max(1, distinct // each)):
+            self._macs[name, number] += work // max(1, distinct // each)
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def _product(first: int) -> Callable[[Any, Tensor], int]:
+    """Of a matrix product whose operands begin at argument ``first``."""
+    return lambda args, output: output.numel() * args[first].shape[-1]
+
+
+def _convolution(args: Any, output: Tensor) -> int:
+    inputs, weight, transposed = args[0], args[1], args[6]
+    return (inputs if transposed else output).numel() * weight[0].numel()
+
+
+_WORK: dict[str, Callable[[Any, Tensor], int]] = {
+    **{name: _product(0) for name in ("mm", "bmm", "mv", "dot", "linear", "matmul")},
+    **{name: _product(1) for name in ("addmm", "baddbmm", "addmv")},
+    "convolution": _convolution,
+}
