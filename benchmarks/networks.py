@@ -51,11 +51,17 @@ def batches(size: int, setup: Setup) -> Callable[[int], list[tuple[Tensor, Tenso
     return lambda step: split.sample(size, seeding.generator(0, "benchmark batches", step))
 
 
+def cifar10(folder: str) -> DataConfig:
+    """CIFAR-10 in the first format in which it lies in a folder."""
+    formats = data.formats_present("cifar10", folder)
+    return data.resolve(DataConfig("cifar10", path=folder, format=formats[0] if formats else "auto"))
+
+
 @functools.cache
 def training_images(setup: Setup) -> Split:
     """CIFAR-10's training images, or as many of noise."""
     if setup.data is not None:
-        config = data.resolve(DataConfig("cifar10", path=setup.data))
+        config = cifar10(setup.data)
         return data.split(data.load(config), config, 0, setup.device).train
     return memory_split(*pixels(50_000), setup.device)
 

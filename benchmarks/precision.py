@@ -13,7 +13,6 @@ from benchmarks import networks
 from pruning.masks import count
 from training import data, models, seeding
 from training.allocator import keep_freed_memory
-from training.data_config import DataConfig
 
 METHODS = ("snip", "iter_snip", "force")
 
@@ -27,7 +26,7 @@ METHODS = ("snip", "iter_snip", "force")
 def main(folder: str, network: str, sparsity: float, rounds: int, device: str) -> None:
     """Print the overlaps of masks in fp32, in bf16, by other sums, on other batches and of other seeds."""
     keep_freed_memory()
-    config = data.resolve(DataConfig("cifar10", path=folder))
+    config = networks.cifar10(folder)
     dataset = data.load(config)
     split = data.split(dataset, config, 0, device).train
     size = networks.BATCH.get(network, 128)

@@ -5,14 +5,14 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pruning
 from pruning.ablations import NONE
 from pruning.settings import PruneConfig
-from sweep import reading
+from sweep import fingerprints, reading
 from sweep.axes import (
     Choice,
     Grid,
@@ -135,7 +135,9 @@ class TrialConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """The whole config in plain values; :func:`trial_from` reads it back."""
-        return {**self.identity(), "data": dataclasses.asdict(self.data)}
+        unwritten = [f.name for f in dataclasses.fields(DataConfig) if _is_left_out(f, getattr(self.data, f.name))]
+        data = {name: value for name, value in dataclasses.asdict(self.data).items() if name not in unwritten}
+        return {**self.identity(), "data": data}
 
     def to_json(self) -> str:
         """Canonical JSON of :meth:`as_dict`."""
@@ -158,8 +160,12 @@ def stored_identity(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _names_a_trial(field: dataclasses.Field[Any], value: Any) -> bool:
-    kind = field.metadata.get("identity", True)
-    return kind is True or (kind == "unless default" and value != field.default)
+    return field.metadata.get("identity", True) is not False and not _is_left_out(field, value)
+
+
+def _is_left_out(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether it came later and is at its default: configs are written as they were before."""
+    return field.metadata.get("identity", True) == "unless default" and value == field.default
 
 
 def _identity(config: Any) -> dict[str, Any]:
@@ -200,7 +206,7 @@ def sweep_from(root: Node, default_name: str = "sweep") -> SweepConfig:
     except ValueError as error:
         raise root.value["store"].error("store", str(error)) from None
     _check_courses(config, root.value["grid"].value["method"])
-    return config
+    return replace(config, data=_fingerprinted(config, root.value["data"]))
 
 
 def _check_courses(config: SweepConfig, methods: Node) -> None:
@@ -235,6 +241,15 @@ def _data(node: Node) -> DataConfig:
         raise node.value.get(name, node).error(f"data.{name}", message) from None
     except OSError as error:  # its files must not be looked at
         raise node.value.get("path", node).error("data.path", f"{config.path!r}: {error.strerror}") from None
+
+
+def _fingerprinted(config: SweepConfig, node: Node) -> DataConfig:
+    """Its data, with the fingerprint of your own images. After the rest is checked: it may read all of them."""
+    try:
+        return fingerprints.filled_in(config.data, config.store)
+    except ValueError as error:
+        name, _, message = str(error).partition(": ")
+        raise node.error(f"data.{name}", message) from None
 
 
 def trial_from(values: Mapping[str, Any]) -> TrialConfig:

@@ -145,7 +145,8 @@ class TrialRecord:
     pruning_batches_hash: str | None = None  # the batches of round one
     training_order_hash: str | None = None  # order of the images in epoch one
     final_weights_hash: str | None = None
-    data_fingerprint: str | None = None
+    data_fingerprint: str | None = None  # of the decoded images
+    data_content: str | None = None  # of the images as stored (training.fingerprint); None where the name says it
 
     # the price
     prune_seconds: float | None = None

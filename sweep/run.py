@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 import pruning
-from sweep import provenance
+from sweep import fingerprints, provenance
 from sweep.config import SweepConfig, TrialConfig, canonical
 from sweep.errors import InputError, StoreError
 from sweep.grid import expand, trial_id
@@ -74,7 +74,12 @@ class Summary:
 
 
 def plan(sweep: SweepConfig, store: Store) -> Plan:
-    """The sweep's trials, less those that the store has completed."""
+    """The sweep's trials, less those that the store has completed.
+
+    Raises:
+        InputError: trials on your own images, which are not here, without their fingerprint.
+    """
+    fingerprints.check_known(sweep.data)
     trials = {trial_id(trial): trial for trial in expand(sweep)}
     outcomes = store.outcomes(trials)
     done = {name for name, outcome in outcomes.items() if outcome.split()[0] == COMPLETED}
@@ -101,10 +106,14 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
     sweep = planned.sweep
     if planned.todo:
         check_data(sweep)
+    check_same_data(planned, store)
+    if planned.todo:
         store.check_writable()
         console.print(
             f"{sweep.name}: {len(planned.trials)} trials, {planned.done} completed, {len(planned.todo)} to run"
         )
+        if files := data_files(sweep):
+            console.print(f"data: {files}", markup=False, soft_wrap=True)
         for name in store.set_aside():
             console.print(f"could not be read and is set aside: {name}", markup=False)
     stop, progress = Stop(), Progress(planned.trials, planned.done, store, console)
@@ -220,6 +229,43 @@ def check_data(sweep: SweepConfig) -> None:
     """Make sure the images are there before anything starts."""
     with data_errors():
         data.check(sweep.data)
+
+
+def ids_of(sweep: SweepConfig, store: Store) -> tuple[list[str], str]:
+    """Ids of the trials of a sweep. Where its own images are not here: those of its last launch, and a note on that.
+
+    Raises:
+        InputError: its own images are not here, and it was not launched into this store.
+    """
+    if fingerprints.is_unknown(sweep.data):
+        launched = next((record for record in store.sweeps() if record.name == sweep.name), None)
+        if launched is not None:
+            when = f"{launched.launched:%Y-%m-%d %H:%M} UTC"
+            note = f"no images in {sweep.data.path!r}: these are the trials of the launch of {when}"
+            return list(launched.trials), note
+    return list(plan(sweep, store).trials), ""
+
+
+def data_files(sweep: SweepConfig) -> str:
+    """One line on which files of the data are read and which are not; empty where that says nothing.
+
+    Raises:
+        InputError: two sets lie in one folder, or files are missing.
+    """
+    with data_errors():
+        return data.summary(sweep.data)
+
+
+def check_same_data(planned: Plan, store: Store) -> None:
+    """Make sure that the images, if they are here, are those that the sweep's completed trials ran on.
+
+    Raises:
+        InputError: they are others, with both fingerprints.
+    """
+    rows = store.trials(planned.trials, ["trial_id", "status", "data_content"]).to_pylist()
+    recorded = {row["data_content"] for row in rows if row["status"] == COMPLETED}
+    with data_errors():
+        fingerprints.check_same(planned.sweep.data, planned.sweep.store, recorded)
 
 
 @contextmanager

@@ -106,6 +106,7 @@ class Science:
         self.facts |= {
             "data_encoding": dataset.encoding,
             "data_fingerprint": dataset.fingerprint,
+            "data_content": dataset.content,
             "classes": dataset.classes,
             "initial_weights_hash": recording.weights_hash(model),
             "training_order_hash": recording.sha256([order.numpy().tobytes()]),

@@ -20,8 +20,8 @@ from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, Outcome, TrialRec
 from sweep.run import data_errors, plan
 from sweep.store import Store
 from sweep.store.leases import Leases
-from sweep.trial import run_trial
-from training import allocator, data
+from sweep.trial import load_data, run_trial
+from training import allocator
 
 Facts = Mapping[str, Any]
 
@@ -79,6 +79,7 @@ _CIRCUMSTANCES = {
     "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback", "encoding",
     "packed",
 }  # fmt: skip
+_LATER = {"data_content"}  # columns that older records lack
 
 
 def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> list[Comparison]:
@@ -104,7 +105,7 @@ def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> l
     ]
     found = [each for prefix, stored, new in pairs for each in _compare(prefix, stored, new)]
     is_older = record.written is None  # then nothing is stored of the fields that have come since
-    return [each for each in found if not (is_older and each.stored is None)]
+    return [each for each in found if each.stored is not None or not (is_older or each.field in _LATER)]
 
 
 def _pairs(prefix: str, stored: dict[Any, Facts], again: dict[Any, Facts]) -> Iterator[tuple[str, Facts, Facts]]:
@@ -140,10 +141,11 @@ def _run_here(
     torch.set_num_threads(threads)  # results on a CPU depend on how sums are split
     allocator.keep_freed_memory()
     with data_errors():
-        data.check(trial.data)
+        dataset = load_data(trial)
     console.print(f"{trial_id(trial)} {title(trial)} on {device}")
     outcome = run_trial(
         trial,
+        dataset,
         device=device,
         sweep=sweep,
         compact=compact,

@@ -18,6 +18,7 @@ import torch
 from training import seeding, streaming
 from training.data_config import DataConfig
 from training.datasets import DATASETS, DataError, DatasetInfo, Format, info, names
+from training.fingerprint import FingerprintCache, combined
 from training.sources import builtin, folder, parquet, torchvision_files
 from training.sources.source import Images, Source
 from training.splits import Dataset, Split, Splits, memory_splits
@@ -33,11 +34,16 @@ __all__ = [
     "Splits",
     "StreamedDataset",
     "check",
+    "check_fingerprint",
+    "fingerprint",
+    "formats_present",
     "info",
     "load",
     "names",
+    "present",
     "resolve",
     "split",
+    "summary",
 ]
 
 SOURCES: dict[Format, Source] = {
@@ -49,9 +55,9 @@ SOURCES: dict[Format, Source] = {
 
 
 def resolve(config: DataConfig) -> DataConfig:
-    """Fill in what a config leaves open, from the table and from which files lie at its path.
+    """Fill in what a config leaves open, from the table alone; of Parquet also the columns, from the files if there.
 
-    Looks at file names and Parquet schemas only. Data that is not there is an error of `check`, not of this.
+    Data that is not there is an error of `check`, not of this.
 
     Raises:
         ValueError: "field: …" for an unknown set, a missing number of classes or image size, or a setting
@@ -69,14 +75,27 @@ def resolve(config: DataConfig) -> DataConfig:
         )
     if known.streamed and config.crop_padding:
         raise ValueError(f"crop_padding: {config.name} is cropped at random places and sizes instead; leave it out")
+    if config.fingerprint and not known.is_own:
+        raise ValueError(f"fingerprint: {config.name} is known by its name; only your own images have one")
     for field in ("classes", "image_size", "crop_padding", "flip"):
         if getattr(config, field) is None:
             if getattr(known, field) is None:
                 raise ValueError(f"{field}: the data set {config.name!r} is your own; set data.{field}")
             config = replace(config, **{field: getattr(known, field)})
-    if config.format == "parquet" and parquet.present(config):
+    if config.format == "parquet" and present(config):
         config = parquet.resolve_columns(config)
     return config
+
+
+def present(config: DataConfig) -> bool:
+    """Whether files of a resolved config's format lie at its path, by their names."""
+    return SOURCES[config.format].present(config)
+
+
+def formats_present(name: str, path: str) -> list[Format]:
+    """In which formats a set lies at a path."""
+    config = DataConfig(name, path=path)
+    return [format for format in info(name).formats if present(replace(config, format=format))]
 
 
 def check(config: DataConfig) -> None:
@@ -85,15 +104,49 @@ def check(config: DataConfig) -> None:
     Raises:
         DataError: "field: …", with the command or setting that would mend it.
     """
+    others = [] if present(config) else formats_present(config.name, config.path)
+    if others:  # also where the right one could be fetched: that is hardly what a path to these means
+        raise DataError(
+            f"format: {config.name} lies in {config.path!r} as {others[0]}, not as {config.format}: these may be other"
+            f" images, and other trials; set data.format={others[0]}, or point data.path elsewhere"
+        )
     SOURCES[config.format].check(config)
+
+
+def fingerprint(config: DataConfig, cache: FingerprintCache | None = None) -> str | None:
+    """What the stored images and labels of a resolved config are; None where their content is known by the name.
+
+    Reads every file, or only looks at each where ``cache`` knows them. Of a streamed set only names, sizes and labels
+    count: it is too big to be read for this.
+
+    Raises:
+        DataError: the data is not there or cannot be read.
+    """
+    check(config)
+    if info(config.name).streamed:
+        return streaming.content(config)
+    source, cache = SOURCES[config.format], cache or FingerprintCache()
+    stamp = source.stamp(config)
+    if stamp is None:
+        return None
+    found = cache.find(stamp)
+    if found is None:
+        found = combined(source.contents(config))
+        cache.keep(stamp, found)
+    return found
+
+
+def summary(config: DataConfig) -> str:
+    """One line on which files of a resolved config are read and which beside them are not; empty if none lie there."""
+    return SOURCES[config.format].summary(config) if present(config) else ""
 
 
 def load(config: DataConfig) -> Dataset | StreamedDataset:
     """Read a resolved config's data: once, for all trials that use it.
 
     Raises:
-        DataError: it is not there, an image cannot be decoded, or a label is outside [0, classes): where,
-            and how to mend it.
+        DataError: it is not there, an image cannot be decoded, a label is outside [0, classes), or the images are not
+            those of the config's fingerprint: where, and how to mend it.
     """
     check(config)
     if info(config.name).streamed:
@@ -101,7 +154,22 @@ def load(config: DataConfig) -> Dataset | StreamedDataset:
     train, test = SOURCES[config.format].load(config)
     for part in (train, test):
         _check_labels(part, cast(int, config.classes))
-    return Dataset.of(config, train, test)
+    dataset = Dataset.of(config, train, test)
+    check_fingerprint(config, dataset.content)
+    return dataset
+
+
+def check_fingerprint(config: DataConfig, found: str | None) -> None:
+    """Make sure that images of fingerprint ``found`` are those that a config asks for, if it asks for any.
+
+    Raises:
+        DataError: they are others.
+    """
+    if config.fingerprint and found and found != config.fingerprint:
+        raise DataError(
+            f"fingerprint: the images and labels in {config.path!r} have {found}, not {config.fingerprint};"
+            " point data.path at the right ones, or leave data.fingerprint out for new trials on these"
+        )
 
 
 def split(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int, device: torch.device | str) -> Splits:
@@ -124,8 +192,7 @@ def split(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int, dev
 
 def _format(config: DataConfig, known: DatasetInfo) -> Format:
     if config.format == "auto":
-        there = (form for form in known.formats if SOURCES[form].present(replace(config, format=form)))
-        return next(there, known.formats[0])
+        return known.formats[0]
     if config.format not in known.formats:
         raise ValueError(f"format: {config.name} comes as {' or '.join(known.formats)}, not as {config.format}")
     return config.format

@@ -1,6 +1,7 @@
 """DataConfig: which images a trial sees, and how they are split and augmented. Cheap to import: no torch."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -9,6 +10,7 @@ from training.datasets import Format
 
 _NOT_IDENTITY: dict[str, Any] = {"identity": False}  # where and how it is read makes no other result
 _LONGEST_NAME, _LONGEST_PATH = 255, 4000  # bytes, of a file's name and of its path, that systems take
+FINGERPRINT = "[0-9a-f]{16}"
 _RANGES = {"classes": (2, 10**6), "image_size": (1, 10**4), "crop_padding": (0, 10**4), "workers": (0, 10**3)}
 
 
@@ -16,7 +18,16 @@ _RANGES = {"classes": (2, 10**6), "image_size": (1, 10**4), "crop_padding": (0, 
 class DataConfig:
     """A data set's name and its settings; `training.data.resolve` fills in each None and "auto".
 
-    Every field but path, download, workers and the columns is part of a trial's identity.
+    Which images a trial is about, its identity, never depends on what lies on the disk of the machine that asks:
+
+    - A set with a name of its own (cifar10) is named by that name and by its format. "auto" is the set's usual format,
+      the first of `datasets.DATASETS`. Where the images lie only in another format they may be other images (JPEG
+      copies), and other trials: it has to be written (`format: parquet`), and nothing runs until it is.
+    - Your own images (image_folder, parquet) are named by `fingerprint`: of the stored bytes of every image, and its
+      label, in the order in which they are read. So path and columns are no part of the identity, but what they
+      lead to is. It is filled in where the images are; where they are not, it has to be written.
+
+    All other fields but path, download and workers are part of the identity.
 
     Raises:
         ValueError: "field: what is wrong and how to mend it", for any value out of range.
@@ -28,6 +39,8 @@ class DataConfig:
     format: Format = "auto"
     image_column: str | None = field(default=None, metadata=_NOT_IDENTITY)  # Parquet only
     label_column: str | None = field(default=None, metadata=_NOT_IDENTITY)  # Parquet only
+    # of your own images: 16 hex digits, which `sweep plan` shows. Other images are refused then
+    fingerprint: str | None = field(default=None, metadata={"identity": "unless default"})
     classes: int | None = None
     image_size: int | None = None  # side in pixels; other images are scaled to it and cropped at the centre
     validation: int | float = 0  # images held out of the training set by seed; below 1 a fraction of it
@@ -45,6 +58,8 @@ class DataConfig:
             raise ValueError(f"validation: must be a whole number of images or a fraction below 1, not {held_out!r}")
         if self.format not in get_args(Format):
             raise ValueError(f"format: must be one of {', '.join(get_args(Format))}, not {self.format!r}")
+        if self.fingerprint is not None and not re.fullmatch(FINGERPRINT, self.fingerprint):
+            raise ValueError(f"fingerprint: 16 hexadecimal digits, as sweep plan shows them, not {self.fingerprint!r}")
         try:
             check_path(self.path)
         except ValueError as error:

@@ -17,7 +17,7 @@ class DatasetInfo:
     """One data set. `mean` and `std` are of pixels in [0, 1], by channel, as the FORCE authors have them."""
 
     description: str
-    formats: tuple[Format, ...]  # in the order in which "auto" looks for them; it settles for the first
+    formats: tuple[Format, ...]  # "auto" is the first
     classes: int | None  # None: the config has to say it
     image_size: int | None  # side in pixels; None: the config has to say it
     mean: tuple[float, ...]
@@ -38,6 +38,11 @@ class DatasetInfo:
     def channels(self) -> int:
         """1 for grey images, 3 for colour: stored images are converted to it."""
         return len(self.mean)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the name says nothing of the images: they are the user's own."""
+        return self.classes is None
 
 
 _IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -103,7 +108,7 @@ DATASETS: dict[str, DatasetInfo] = {
         **_IMAGENET,
     ),
     "parquet": DatasetInfo(
-        "your own images: train*.parquet and test*.parquet (or validation*), an image and a label column",
+        "your own images: train.parquet and test.parquet (or validation), or shards; an image and a label column",
         formats=("parquet",),
         classes=None,
         image_size=None,

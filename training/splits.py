@@ -19,6 +19,7 @@ from torch import Tensor
 from training import augment
 from training.data_config import DataConfig
 from training.datasets import info
+from training.fingerprint import combined
 from training.sources.source import Images
 
 Batch = tuple[Tensor, Tensor]  # normalised float32 [B, C, H, W] and int64 [B]
@@ -34,6 +35,7 @@ class Dataset:
         mean, std: by channel, of pixels in [0, 1], to normalise with.
         encoding: "JPEG" for a JPEG-compressed copy of a set, told by its first bytes; "exact" otherwise.
         fingerprint: SHA-256 of the four arrays, in hex.
+        content: the fingerprint of the stored images and labels (`training.fingerprint`); None where they are known.
     """
 
     train_images: npt.NDArray[np.uint8]
@@ -45,6 +47,7 @@ class Dataset:
     std: tuple[float, ...]
     encoding: str
     fingerprint: str
+    content: str | None = None
 
     @classmethod
     def of(cls, config: DataConfig, train: Images, test: Images) -> Self:
@@ -66,6 +69,7 @@ class Dataset:
             std=known.std,
             encoding="JPEG" if copied else "exact",
             fingerprint=digest.hexdigest(),
+            content=combined([train.digest, test.digest]) if train.digest and test.digest else None,
         )
 
     def __eq__(self, other: object) -> bool:

@@ -22,7 +22,10 @@ from torch.utils.data import Dataset as MapDataset
 
 from training.data_config import DataConfig
 from training.datasets import DataError, info
+from training.fingerprint import PartDigest, combined
 from training.sources import folder
+from training.sources.colour import to_eight_bits
+from training.sources.decode import DECODING_ERRORS, reason
 from training.splits import Batch, Split, Splits, normalise
 from training.vision import torchvision
 
@@ -36,6 +39,7 @@ class StreamedDataset:
     Attributes:
         train_files, test_files: file paths as fixed-width bytes [N], which processes can share.
         fingerprint: SHA-256 of file names and labels, in hex; the images are not read for it.
+        content: a short fingerprint of file names, sizes and labels: too many to read them all.
     """
 
     train_files: npt.NDArray[np.bytes_]
@@ -47,6 +51,25 @@ class StreamedDataset:
     std: tuple[float, ...]
     encoding: str
     fingerprint: str
+    content: str | None = None
+
+
+def content(config: DataConfig) -> str:
+    """The fingerprint of the file names, sizes and labels of a resolved config's folders."""
+    return _content(*folder.listings(config))
+
+
+def _content(train: folder.Listing, test: folder.Listing) -> str:
+    parts = []
+    for listing in (train, test):
+        digest = PartDigest()
+        for file, label in zip(listing.files, listing.labels.tolist(), strict=True):
+            try:
+                digest.add(os.fsencode(f"{'/'.join(file.parts[-2:])} {file.stat().st_size}"), label)
+            except OSError as error:
+                raise DataError(f"path: {file}: {error.strerror}; fetch it again") from error
+        parts.append(digest.value())
+    return combined(parts)
 
 
 def load(config: DataConfig) -> StreamedDataset:
@@ -68,6 +91,7 @@ def load(config: DataConfig) -> StreamedDataset:
         std=known.std,
         encoding="exact",
         fingerprint=digest.hexdigest(),
+        content=_content(train, test),
     )
 
 
@@ -159,8 +183,8 @@ class _ImageFiles(MapDataset[Batch]):
         try:
             with Image.open(path) as file:
                 image = self._centre(file) if seed is None else self._augmented(file, seed)
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-            raise DataError(f"path: {path}: this image cannot be decoded ({error}); replace it") from error
+        except DECODING_ERRORS as error:
+            raise DataError(f"path: {path}: this image cannot be decoded ({reason(error)}); replace it") from error
         return torchvision().transforms.functional.pil_to_tensor(image), self.labels[row]
 
     def _centre(self, file: Image.Image) -> Image.Image:
@@ -184,4 +208,4 @@ class _ImageFiles(MapDataset[Batch]):
 def _decoded(file: Image.Image, scale: float) -> Image.Image:
     """An image in RGB, at ``scale`` of its size or more. Of JPEG, made of blocks of 8, ½, ¼ or ⅛ can be decoded."""
     file.draft(None, (math.ceil(scale * file.width), math.ceil(scale * file.height)))
-    return file.convert("RGB")
+    return to_eight_bits(file, channels=3)

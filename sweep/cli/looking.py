@@ -27,12 +27,15 @@ def status(config: str | None, settings: tuple[str, ...], store: str | None, as_
 
     if config:
         from sweep.config import read_sweep
-        from sweep.run import plan as make_plan
+        from sweep.run import ids_of
         from sweep.store import Store
 
         sweep = read_sweep(config, with_store(settings, store))
         opened = Store(sweep.store)
-        found = [overview(opened, sweep.name, make_plan(sweep, opened).trials)]
+        names, note = ids_of(sweep, opened)
+        if note:
+            click.echo(note, err=True)
+        found = [overview(opened, sweep.name, names)]
     elif settings:
         raise InputError("--set needs the config that it changes: sweep status CONFIG --set …")
     else:

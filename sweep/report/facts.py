@@ -12,7 +12,7 @@ Rows = list[tuple[str, ...]]  # a column's name and its value, or its values at 
 
 _GROUPS = {  # heading -> columns of the record, in order
     "what": (
-        *("trial_id", "sweep", "status", "data", "data_encoding", "data_fingerprint", "classes"),
+        *("trial_id", "sweep", "status", "data", "data_encoding", "data_fingerprint", "data_content", "classes"),
         *("architecture_label", "method_label", "ablation", "sparsity", "seed"),
     ),
     "outcome": (

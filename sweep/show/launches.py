@@ -11,7 +11,7 @@ from rich.text import Text
 from pruning.masks import kept_count
 from sweep.config import SweepConfig
 from sweep.records import TrialRecord
-from sweep.run import Plan, Summary, prunable_weights
+from sweep.run import Plan, Summary, data_files, prunable_weights
 from sweep.show.screen import Row, named
 from sweep.text import percent, redacted
 
@@ -36,6 +36,7 @@ def plan_json(planned: Plan) -> Row:
     return {
         "sweep": sweep.name,
         "store": redacted(sweep.store),
+        "data": {"fingerprint": sweep.data.fingerprint, "files": data_files(sweep)},
         "done": planned.done,
         "missing": len(planned.todo),
         "trials": trials,
@@ -54,6 +55,10 @@ def plan(out: Console, planned: Plan) -> None:
         numbers = (percent(row["sparsity"]), str(row["seed"]), f"{row['prunable']:,}", f"{row['kept']:,}")
         table.add_row(row["trial_id"], Text(row["architecture"]), Text(row["method"]), *numbers, state)
     out.print(table)
+    if fingerprint := values["data"]["fingerprint"]:
+        out.print(f'\ndata.fingerprint: "{fingerprint}"', soft_wrap=True)
+    if values["data"]["files"]:
+        out.print(f"data: {values['data']['files']}", markup=False, soft_wrap=True)
     out.print(
         f"\n{values['sweep']}: {len(values['trials'])} trials, {values['done']} completed, {values['missing']} to run"
     )

@@ -284,7 +284,7 @@ def test_a_label_out_of_range_names_file_and_row(tmp_path):
     for part, label in (("train", 3), ("test", 10)):
         rows = {"img": [{"bytes": picture.getvalue(), "path": "x.png"}], "label": [label]}
         pq.write_table(pa.table(rows), tmp_path / f"{part}.parquet")
-    settings = ["--set", "data.path=.", "--set", "tracking.enabled=false"]
+    settings = ["--set", "data.path=.", "--set", "data.format=parquet", "--set", "tracking.enabled=false"]
     result = sweep("launch", str(ROOT / "configs/cifar10_small.yaml"), "--local", *settings, cwd=tmp_path)
     assert result.returncode == 2, result.stdout + result.stderr
     assert "label 10 is outside [0, 10)" in result.stderr

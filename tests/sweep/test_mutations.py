@@ -82,13 +82,14 @@ data:
   image_size: 16
   image_column: img
   label_column: label
+  fingerprint: 0123456789abcdef
   validation: 100
 grid: {architecture: [resnet20, {name: vgg11, width: 0.25}], method: [snip, erk], sparsity: 0.9, seed: 0}
 tracking: {enabled: false}
 """
 OWN_CODE = """\
 name: own_code
-data: {name: image_folder, path: pictures, classes: 5, image_size: 12, flip: false}
+data: {name: image_folder, path: pictures, fingerprint: 00112233445566ff, classes: 5, image_size: 12, flip: false}
 grid:
   architecture:
     - {name: "own_of_mutations:build", depth: 3, widths: [4, 8], act: relu, scale: 2.5, bias: true, more: [a, [1, 2]]}
@@ -508,6 +509,7 @@ RELATED = {
     "data.name": ["data", "grid.architecture"],
     "data.format": ["data.image_column", "data.label_column"],
     "data.label_column": ["data.image_column"],
+    "data.fingerprint": ["data.path"],
     "data.image_size": ["grid.architecture"],
     "training": ["grid.method"],
     "training.epochs": ["grid.method"],
@@ -548,7 +550,7 @@ def names_it(message, case):
     if case.keys is None:
         if place:
             return 1 <= int(place[1]) <= len(re.split(rb"\r\n|[\n\r]|\xc2\x85|\xe2\x80[\xa8\xa9]", case.config))
-        return message.startswith(("grid.architecture: ", "store: "))
+        return message.startswith(("grid.architecture: ", "store: ", "data.path: "))
     said = [message[place.end() :] if place else message]
     if message.startswith("--set "):
         said.append(message.removeprefix("--set "))

@@ -33,6 +33,7 @@ def test_resolving_fills_in_what_the_set_is_known_for(tmp_path):
         "format": "torchvision",
         "image_column": None,
         "label_column": None,
+        "fingerprint": None,
         "classes": 10,
         "image_size": 32,
         "validation": 0,

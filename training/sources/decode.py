@@ -6,36 +6,50 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from training.datasets import DataError
-from training.sources.source import Where
+from training.fingerprint import PartDigest
+from training.sources.colour import to_eight_bits
+from training.sources.source import Images, Where
 
 _JPEG_START = b"\xff\xd8\xff"
+# Pillow's decoders raise a wide range of types on broken files
+DECODING_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 
 
-def decode(stored: Sequence[bytes | Path], size: int, channels: int, where: Where) -> npt.NDArray[np.uint8]:
-    """Decode image files or their bytes into uint8 [N, size, size, channels].
+def decode(
+    stored: Sequence[bytes | Path], labels: npt.NDArray[np.int64], size: int, channels: int, where: Where
+) -> Images:
+    """Read, fingerprint and decode image files or their bytes into uint8 [N, size, size, channels].
 
     Raises:
         DataError: an image that cannot be decoded, and where it is.
     """
     pixels = np.empty((len(stored), size, size, channels), np.uint8)
+    digest, is_jpeg = PartDigest(), False
     for row, item in enumerate(stored):
         try:
-            with Image.open(io.BytesIO(item) if isinstance(item, bytes) else item) as image:
+            encoded = item if isinstance(item, bytes) else item.read_bytes()
+            with Image.open(io.BytesIO(encoded)) as image:
                 pixels[row] = to_array(image, size, channels)
-        # Pillow's decoders raise a wide range of types on broken files
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        except DECODING_ERRORS as error:
             raise DataError(
-                f"path: {where(row)}: this image cannot be decoded ({error}); replace it or leave it out"
+                f"path: {where(row)}: this image cannot be decoded ({reason(error)}); replace it or leave it out"
             ) from error
-    return pixels
+        digest.add(encoded, labels[row])
+        is_jpeg = is_jpeg or encoded.startswith(_JPEG_START)
+    return Images(pixels, labels, where, jpeg=is_jpeg, digest=digest.value())
+
+
+def reason(error: Exception) -> str:
+    """Why an image cannot be decoded; Pillow's own words name an object in memory where it knows no such kind."""
+    return "of no known kind" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 def to_array(image: Image.Image, size: int, channels: int) -> npt.NDArray[np.uint8]:
     """Scale an image's shorter side to `size`, cut out the centre: uint8 [size, size, channels]."""
-    image = image.convert("L" if channels == 1 else "RGB")
+    image = to_eight_bits(image, channels)
     if image.size != (size, size):
         scale = size / min(image.size)
         width, height = (max(size, round(side * scale)) for side in image.size)
@@ -52,11 +66,3 @@ def resize(pixels: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
         return pixels
     images = (Image.fromarray(array.squeeze(-1) if channels == 1 else array) for array in pixels)
     return np.stack([to_array(image, size, channels) for image in images])
-
-
-def is_jpeg(stored: bytes | Path) -> bool:
-    """Whether an image is JPEG-compressed, by its first bytes."""
-    if isinstance(stored, Path):
-        with stored.open("rb") as file:
-            stored = file.read(len(_JPEG_START))
-    return stored.startswith(_JPEG_START)

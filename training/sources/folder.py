@@ -1,21 +1,30 @@
 """Images in folders: train/CLASS/* and a test folder of the same classes, as for torchvision's ImageFolder.
 
 Tiny-ImageNet is read as it comes out of its archive, too: val/images/* with val/val_annotations.txt.
+Hidden files and folders, and those that systems add (`__MACOSX`), are no images and no classes.
 """
 
-from dataclasses import dataclass
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from training.data_config import DataConfig
 from training.datasets import DataError, info
-from training.sources.decode import decode, is_jpeg
+from training.fingerprint import PartDigest, Stamp, StampDigest
+from training.sources.decode import decode
 from training.sources.source import Images
-from training.vision import torchvision
 
+ENDINGS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".ppm", ".pgm", ".pbm", ".pnm", ".bmp", ".tif", ".tiff", ".webp",
+    ".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".avif", ".qoi",
+)  # fmt: skip
 _ANNOTATIONS = "val_annotations.txt"
 _INNER = {"tiny_imagenet": "tiny-imagenet-200"}  # what an archive unpacks to
+_NOT_DATA = ("__MACOSX", "Thumbs.db", "desktop.ini")  # put there by systems, as are hidden files
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,7 @@ class Listing:
 
     files: list[Path]
     labels: np.ndarray  # int64 [N]
+    left_out: list[Path] = field(default_factory=list)  # of other endings, or in no class
 
 
 def present(config: DataConfig) -> bool:
@@ -40,7 +50,7 @@ def check(config: DataConfig) -> None:
             f" {' or '.join(info(config.name).test_names)} with a folder of images for each class;"
             f" point data.path there{f', or fetch it from {home}' if home else ''}"
         )
-    found = _classes(config)
+    found = _classes(_root(config) / "train")
     if len(found) != config.classes:
         raise DataError(
             f"classes: {_root(config) / 'train'} has {len(found)} class folders, not {config.classes};"
@@ -54,18 +64,66 @@ def load(config: DataConfig) -> tuple[Images, Images]:
     return _load_part(config, train), _load_part(config, test)
 
 
+def stamp(config: DataConfig) -> Stamp | None:
+    """Of every image file: its path, label, size and times."""
+    state = StampDigest()
+    for listing in listings(config):
+        for file, label in zip(listing.files, listing.labels, strict=True):
+            try:
+                state.add(file, int(label))
+            except OSError as error:
+                raise DataError(f"path: {file}: {error.strerror}; replace it or leave it out") from error
+        state.add_state("end of a part", 0, (0,))
+    return state.stamp()
+
+
+def contents(config: DataConfig) -> tuple[bytes, bytes]:
+    """Every file read once."""
+
+    def digest(listing: Listing) -> bytes:
+        part = PartDigest()
+        for file, label in zip(listing.files, listing.labels, strict=True):
+            try:
+                part.add(file.read_bytes(), label)
+            except OSError as error:
+                raise DataError(f"path: {file}: {error.strerror}; replace it or leave it out") from error
+        return part.value()
+
+    train, test = listings(config)
+    return digest(train), digest(test)
+
+
+def summary(config: DataConfig) -> str:
+    """How many images of each folder, and which other files and folders lie there."""
+    root, test = _root(config), _test_folder(config)
+    assert test is not None
+    parts, names = listings(config), ("train", test.name)
+    read = " and ".join(f"{len(part.files):,} images of {name}" for part, name in zip(parts, names, strict=True))
+    others = [path.name for path in _visible(root) if path.is_dir() and path.name not in names]
+    left_out = [f"the folder {name}" for name in sorted(others)]
+    files = [file for listing in parts for file in listing.left_out]
+    counts = Counter(file.suffix.lower() or "without an ending" for file in files)
+    left_out += [f"{number} {ending} ({_example(files, ending)})" for ending, number in counts.most_common(5)]
+    return f"reads {read}" + (f"; leaves out {', '.join(left_out)}" if left_out else "")
+
+
 def listings(config: DataConfig) -> tuple[Listing, Listing]:
     """The files of the training and the test part, without opening any.
 
     Raises:
         DataError: a class without images, or classes that differ between the parts.
     """
-    classes = _classes(config)
-    test = _test_folder(config)
+    train, test = _root(config) / "train", _test_folder(config)
     assert test is not None
-    train_listing = _listing(_root(config) / "train", classes)
+    classes = _classes(train)
     annotations = test / _ANNOTATIONS
-    return train_listing, _annotated(annotations, classes) if annotations.exists() else _listing(test, classes)
+    if annotations.exists():
+        return _listing(train, classes), _annotated(annotations, classes)
+    if odd := sorted(set(_classes(test)) ^ set(classes)):
+        raise DataError(
+            f"path: {test} and the training folder differ in the classes {', '.join(odd[:5])}; give both the same"
+        )
+    return _listing(train, classes), _listing(test, classes)
 
 
 def _root(config: DataConfig) -> Path:
@@ -79,21 +137,43 @@ def _test_folder(config: DataConfig) -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def _classes(config: DataConfig) -> list[str]:
-    return sorted(folder.name for folder in (_root(config) / "train").iterdir() if folder.is_dir())
+def _is_data(name: str) -> bool:
+    return not name.startswith(".") and name not in _NOT_DATA
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if _is_data(path.name))
+
+
+def _classes(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir() and _is_data(entry.name))
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Every folder below one, and the names of its files, in no certain order."""
+    for inner, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = filter(_is_data, folders)
+        yield inner, sorted(filter(_is_data, files))
 
 
 def _listing(folder: Path, classes: list[str]) -> Listing:
-    try:
-        found = torchvision().datasets.ImageFolder(str(folder))
-    except FileNotFoundError as error:
-        raise DataError(f"path: {folder}: {error}") from error
-    if found.classes != classes:
-        odd = sorted(set(found.classes) ^ set(classes))
-        raise DataError(
-            f"path: {folder} and the training folder differ in the classes {', '.join(odd[:5])}; give both the same"
-        )
-    return Listing([Path(file) for file, _ in found.samples], np.asarray(found.targets, np.int64))
+    files: list[Path] = []
+    labels: list[int] = []
+    left_out = [path for path in _visible(folder) if path.is_file()]  # in no class
+    for label, name in enumerate(classes):
+        before = len(files)
+        for inner, found in sorted(_walk(folder / name)):
+            for file in found:
+                (files if file.lower().endswith(ENDINGS) else left_out).append(Path(inner, file))
+        labels += [label] * (len(files) - before)
+        if len(files) == before:
+            other = f" ({len(left_out)} files of other kinds, such as {left_out[-1].name})" if left_out else ""
+            raise DataError(
+                f"path: {folder / name} has no images{other}; put some there ({' '.join(ENDINGS)}), or"
+                " remove the class from both parts"
+            )
+    return Listing(files, np.asarray(labels, np.int64), left_out)
 
 
 def _annotated(annotations: Path, classes: list[str]) -> Listing:
@@ -119,13 +199,13 @@ def _annotated(annotations: Path, classes: list[str]) -> Listing:
     return Listing(files, np.asarray(labels, np.int64))
 
 
+def _example(files: list[Path], ending: str) -> str:
+    file = next(file for file in files if (file.suffix.lower() or "without an ending") == ending)
+    return "/".join(file.parts[-3:])
+
+
 def _load_part(config: DataConfig, listing: Listing) -> Images:
     def where(row: int) -> str:
         return str(listing.files[row])
 
-    return Images(
-        decode(listing.files, config.side, info(config.name).channels, where),
-        listing.labels,
-        where,
-        jpeg=any(map(is_jpeg, listing.files)),
-    )
+    return decode(listing.files, listing.labels, config.side, info(config.name).channels, where)

@@ -1,7 +1,8 @@
 """Images in Parquet files, in the layout in which image sets are commonly published.
 
-At the path lie train*.parquet and test*.parquet (or validation*.parquet) with an image column, a struct that
-has a field `bytes` or plain binary, each value one encoded image file, and a column of whole-number labels.
+At the path lie train.parquet and test.parquet (or validation.parquet), or shards of them as `shards.py` has it, with an
+image column, a struct that has a field `bytes` or plain binary, each value one encoded image file, and a column of
+whole-number labels.
 The path is a local folder or any URI that pyarrow.fs knows (s3://, gs://).
 """
 
@@ -16,7 +17,9 @@ import pyarrow.parquet as pq
 
 from training.data_config import DataConfig
 from training.datasets import DataError, info
-from training.sources.decode import decode, is_jpeg
+from training.fingerprint import PartDigest, Stamp, StampDigest
+from training.sources import shards
+from training.sources.decode import decode
 from training.sources.source import Images
 
 _LABEL_NAMES = ("label", "labels", "fine_label")
@@ -48,13 +51,20 @@ def resolve_columns(config: DataConfig) -> DataConfig:
 
 
 def check(config: DataConfig) -> None:
-    """Look at file names, and at the columns of the first file of each part."""
+    """Look at file names, and at what the first file of each part says of its columns and rows."""
     train, test = _parts(config)
     if not (train and test):
-        missing = "train*.parquet" if not train else f"{info(config.name).test_names[0]}*.parquet"
-        raise DataError(f"path: no {missing} in {config.path!r}; point data.path at the folder of the Parquet files")
-    for file in (train[0], test[0]):
-        _check_columns(config, file)
+        known = info(config.name).test_names[0]
+        there = ", ".join(_names(config)) or "none"
+        missing = "train" if not train else known
+        raise DataError(
+            f"path: no {missing}.parquet or {missing}-00000-of-….parquet in {config.path!r} (Parquet files there:"
+            f" {there}); point data.path at the folder of the Parquet files"
+        )
+    for part, files in (("training", train), ("test", test)):
+        _check_columns(config, files[0])
+        if not any(_metadata(config, file).num_rows for file in files):
+            raise DataError(f"path: {files[0]}: the {part} set has no rows; fetch it again")
 
 
 def load(config: DataConfig) -> tuple[Images, Images]:
@@ -63,31 +73,85 @@ def load(config: DataConfig) -> tuple[Images, Images]:
     return _load_part(config, train), _load_part(config, test)
 
 
+def stamp(config: DataConfig) -> Stamp | None:
+    """Of every file: its path, size and time of change."""
+    filesystem, _ = _filesystem(config)
+    state = StampDigest(config.image_column, config.label_column)
+    for part in _parts(config):
+        for file in part:
+            if isinstance(filesystem, pyarrow.fs.LocalFileSystem):
+                state.add(Path(file))
+            else:
+                entry = filesystem.get_file_info(file)
+                state.add_state(f"{filesystem.type_name}://{file}", entry.size or 0, (entry.mtime_ns or 0,))
+        state.add_state("end of a part", 0, (0,))
+    return state.stamp()
+
+
+def contents(config: DataConfig) -> tuple[bytes, bytes]:
+    """Every file read once, one after another."""
+
+    def digest(files: list[str]) -> bytes:
+        part = PartDigest()
+        for file in files:
+            for image, label in zip(*_read(config, file), strict=True):
+                part.add(image, label)
+        return part.value()
+
+    train, test = _parts(config)
+    return digest(train), digest(test)
+
+
+def summary(config: DataConfig) -> str:
+    """The files of both parts, and the other Parquet files that lie beside them."""
+    parts = [[file.rpartition("/")[2] for file in files] for files in _parts(config)]
+    read = " and ".join(files[0] if len(files) == 1 else f"{files[0]} to {files[-1]}" for files in parts)
+    others = [name for name in _names(config) if name not in parts[0] + parts[1]]
+    return f"reads {read}" + (f"; leaves out {', '.join(others)}" if others else "")
+
+
 def _filesystem(config: DataConfig) -> tuple[pyarrow.fs.FileSystem, str]:
     if "://" in config.path:
         return pyarrow.fs.FileSystem.from_uri(config.path)
     return pyarrow.fs.LocalFileSystem(), str(Path(config.path).expanduser())
 
 
-def _parts(config: DataConfig) -> tuple[list[str], list[str]]:
-    """The paths of the training and the test files; an empty list for a part that is not there."""
+def _listed_files(config: DataConfig) -> dict[str, str]:
+    """The Parquet files at the path: name -> path, sorted by name."""
     try:
         filesystem, folder = _filesystem(config)
         found = filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
-    except (OSError, ValueError) as error:
-        raise DataError(f"path: {config.path!r} cannot be listed ({error}); check data.path and your access") from error
-    files = sorted((file.base_name, file.path) for file in found if file.base_name.endswith(".parquet"))
+    except (OSError, ValueError, ImportError) as error:  # ImportError: hf:// without the package that reads it
+        raise DataError(
+            f"path: {config.path!r} cannot be listed ({error}); check data.path and your access, or fetch the files and"
+            " name their folder"
+        ) from error
+    files = (file for file in found if file.base_name.endswith(".parquet") and file.base_name[0] != ".")
+    return {file.base_name: file.path for file in sorted(files, key=lambda file: file.base_name)}
+
+
+def _names(config: DataConfig) -> list[str]:
+    return list(_listed_files(config))
+
+
+def _parts(config: DataConfig) -> tuple[list[str], list[str]]:
+    """The paths of the training and the test files; an empty list for a part that is not there."""
+    files = _listed_files(config)
     by_part = [
-        [path for name, path in files if name.startswith(part)] for part in ("train", *info(config.name).test_names)
+        [files[name] for name in shards.of_part(part, files)] for part in ("train", *info(config.name).test_names)
     ]
     return by_part[0], next(filter(None, by_part[1:]), [])
 
 
-def _schema(config: DataConfig, file: str) -> pa.Schema:
+def _metadata(config: DataConfig, file: str) -> pq.FileMetaData:
     try:
-        return pq.read_schema(file, filesystem=_filesystem(config)[0])
+        return pq.read_metadata(file, filesystem=_filesystem(config)[0])
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"path: {file} is not a readable Parquet file ({error}); fetch it again") from error
+
+
+def _schema(config: DataConfig, file: str) -> pa.Schema:
+    return _metadata(config, file).schema.to_arrow_schema()
 
 
 def _only(candidates: list[str], setting: str, file: str, schema: pa.Schema) -> str:
@@ -111,6 +175,10 @@ def _check_columns(config: DataConfig, file: str) -> None:
             raise DataError(
                 f"{setting}: {file} has no column {column!r}; set data.{setting} to one of {_listed(schema)}"
             )
+        if schema.names.count(column) > 1:
+            raise DataError(
+                f"{setting}: {file} has {schema.names.count(column)} columns called {column!r}; rename all but one"
+            )
         if not holds(schema.field(column).type):
             raise DataError(
                 f"{setting}: column {column!r} of {file} is {schema.field(column).type}, not {kind};"
@@ -119,45 +187,51 @@ def _check_columns(config: DataConfig, file: str) -> None:
 
 
 def _load_part(config: DataConfig, files: list[str]) -> Images:
-    stored: list[bytes | None] = []
+    images: list[bytes] = []
     labels: list[np.ndarray] = []
-    rows_of: list[tuple[str, int]] = []  # which file and row an image came from
+    rows: list[int] = []
     for file in files:
         _check_columns(config, file)
-        images, numbers = _read(config, file)
-        missing = pc.index(numbers.is_valid(), False).as_py()
-        if missing >= 0:
-            raise DataError(f"label_column: {file} row {missing}: no label; leave such rows out")
-        stored += images
-        labels.append(numbers.to_numpy().astype(np.int64))
-        rows_of += [(file, row) for row in range(len(images))]
+        stored, numbers = _read(config, file)
+        images += stored
+        labels.append(numbers)
+        rows.append(len(stored))
+    starts = np.cumsum([0, *rows])
 
     def where(row: int) -> str:
-        return "{} row {}".format(*rows_of[row])
+        file = int(np.searchsorted(starts, row, side="right")) - 1
+        return _row(files[file], row - int(starts[file]))
 
-    encoded = [image for image in stored if image is not None]
-    if len(encoded) < len(stored):
-        raise DataError(f"image_column: {where(stored.index(None))}: no image bytes; leave such rows out")
-    return Images(
-        decode(encoded, config.side, info(config.name).channels, where),
-        np.concatenate(labels),
-        where,
-        jpeg=any(map(is_jpeg, encoded)),
-    )
+    return decode(images, np.concatenate(labels), config.side, info(config.name).channels, where)
 
 
-def _read(config: DataConfig, file: str) -> tuple[list[bytes | None], pa.ChunkedArray]:
-    """The encoded images and the labels of one file, row by row."""
+def _row(file: str, row: int) -> str:
+    return f"{file} row {row}"
+
+
+def _read(config: DataConfig, file: str) -> tuple[list[bytes], np.ndarray]:
+    """The encoded images and the labels, int64, of one file, row by row.
+
+    Raises:
+        DataError: the file cannot be read, or a row has no image or no label.
+    """
     try:
         table = pq.read_table(
-            file, columns=[config.image_column, config.label_column], filesystem=_filesystem(config)[0]
+            file,
+            columns=[config.image_column, config.label_column],
+            filesystem=_filesystem(config)[0],
+            partitioning=None,  # or a folder called label=3 would be taken for a column
         )
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"path: {file} cannot be read ({error}); fetch it again") from error
-    images = table[config.image_column]
+    images, labels = table[config.image_column], table[config.label_column]
     if pa.types.is_struct(images.type):
         images = pc.struct_field(images, "bytes")
-    return images.to_pylist(), table[config.label_column]
+    for column, setting, lack in ((labels, "label_column", "no label"), (images, "image_column", "no image bytes")):
+        missing = pc.index(column.is_valid(), False).as_py()
+        if missing >= 0:
+            raise DataError(f"{setting}: {_row(file, missing)}: {lack}; leave such rows out")
+    return images.to_pylist(), labels.to_numpy().astype(np.int64)
 
 
 def _holds_images(column: pa.DataType) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from training.data_config import DataConfig
 from training.datasets import DataError, info
+from training.fingerprint import Stamp
 from training.sources.decode import resize
 from training.sources.source import Images
 from training.vision import torchvision
@@ -24,13 +25,28 @@ def check(config: DataConfig) -> None:
         raise DataError(
             f"path: no {config.name} in {config.path!r}; set data.download=true to fetch it"
             f" ({info(config.name).download_size}), or point data.path at the folder that has"
-            f" {_unpacked(config).name}, {_archive(config).name}, or train*.parquet and test*.parquet"
+            f" {_unpacked(config).name} or {_archive(config).name}; Parquet files take data.format=parquet"
         )
 
 
 def load(config: DataConfig) -> tuple[Images, Images]:
     """Fetch and unpack if need be, compare the checksums, read."""
     return _load_part(config, train=True), _load_part(config, train=False)
+
+
+def stamp(config: DataConfig) -> Stamp | None:
+    """None: their checksums are compared when they are read."""
+    return None
+
+
+def contents(config: DataConfig) -> tuple[bytes, bytes]:
+    """Nobody asks: the content is known."""
+    raise NotImplementedError
+
+
+def summary(config: DataConfig) -> str:
+    """Nothing to say."""
+    return ""
 
 
 def _set(config: DataConfig) -> Any:

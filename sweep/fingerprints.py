@@ -1,0 +1,77 @@
+"""Your own images in a trial's identity: their fingerprint filled in, cached, and held against what a store has."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from sweep.errors import InputError
+from training import data
+from training.data import DataConfig
+from training.fingerprint import FingerprintCache
+
+_FILE = "fingerprints.json"
+
+
+def cache(store: str) -> FingerprintCache:
+    """In the folder of the store, where there is one, else with the user's other caches."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    users = Path(home) if home and os.path.isabs(home) else Path("~/.cache").expanduser()
+    folder = None if "://" in store else Path(store).expanduser()
+    return FingerprintCache([*([folder / _FILE] if folder and folder.is_dir() else []), users / "sweep" / _FILE])
+
+
+def filled_in(config: DataConfig, store: str) -> DataConfig:
+    """A resolved config with the fingerprint of its images, if they are your own, lie here and are not pinned.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    if not data.info(config.name).is_own or config.fingerprint or not data.present(config):
+        return config
+    return replace(config, fingerprint=data.fingerprint(config, cache(store)))
+
+
+def is_unknown(config: DataConfig) -> bool:
+    """Whether the trials of a config have no ids here: your own images, which are not here, and no fingerprint."""
+    return data.info(config.name).is_own and config.fingerprint is None
+
+
+def check_known(config: DataConfig) -> None:
+    """Make sure that the trials of a config have ids.
+
+    Raises:
+        InputError: the images are not here, and the config does not say which they are.
+    """
+    if is_unknown(config):
+        try:
+            data.check(config)
+        except data.DataError as error:
+            raise InputError(
+                f"data.{error}. Trials on your own images are named by what these are: where they do not lie, write"
+                " data.fingerprint, which sweep plan shows where they do"
+            ) from None
+
+
+def check_same(config: DataConfig, store: str, recorded: Iterable[str | None]) -> None:
+    """Make sure that the images that lie here, if any, are those of the config and of the completed trials.
+
+    Args:
+        config: resolved.
+        store: for the cache.
+        recorded: fingerprints that completed trials of the same ids have recorded.
+
+    Raises:
+        InputError: they are others, with both fingerprints.
+        DataError: they cannot be read.
+    """
+    others = {fingerprint for fingerprint in recorded if fingerprint}
+    if not (others or config.fingerprint) or not data.present(config):
+        return
+    found = data.fingerprint(config, cache(store))
+    data.check_fingerprint(config, found)
+    if found and (others := others - {found}):
+        raise InputError(
+            f"data.path: the images and labels in {config.path!r} have the fingerprint {found}, and completed trials of"
+            f" this sweep ran on {', '.join(sorted(others))}: point data.path at those, or name another store for these"
+        )
