@@ -77,6 +77,10 @@ class _Products(TorchDispatchMode):
         found = tuple(self._macs[name, number] // max(1, part.numel()) for number, part in enumerate(parts))
         return found if len(set(found)) > 1 else found[0]
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # or the first call would import torch's compiler
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         work = _WORK.get(func.overloadpacket.__name__)

@@ -1,5 +1,9 @@
 """Attention's projections: pruned as three matrices in one parameter, their multiply-accumulates counted."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -179,3 +183,14 @@ def test_tensors_in_one_storage_are_counted_apart():
     flat = torch.randn(64)
     model[0].weight.data, model[1].weight.data = flat[:32].view(4, 8), flat[32:].view(8, 4)
     assert positions(model, (TOKENS, WIDTH)) == {"0.weight": TOKENS, "1.weight": TOKENS}
+
+
+def test_counting_macs_imports_no_compiler():
+    code = """
+import sys, torch
+from torch import nn
+from pruning.macs import positions
+assert positions(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 2, 2)) == {"1.weight": 1}
+assert not any(name.startswith("torch._dynamo") for name in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
