@@ -10,6 +10,7 @@ import pruning
 from pruning.ablations import ABLATIONS, NONE
 from sweep import reading
 from sweep.source import Node
+from sweep.text import number
 from training import models
 from training.initialise import INITIALISERS
 from training.suggest import suggest
@@ -133,7 +134,7 @@ def _frozen(value: Any) -> Any:
 def _short(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ",".join(map(_short, value)) + "]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def read_architecture(node: Node, key: str) -> Choice:

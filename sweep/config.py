@@ -234,6 +234,7 @@ def _data(node: Node) -> DataConfig:
     if isinstance(node.value, str):  # `data: digits` for `data: {name: digits}`
         node = Node({"name": node}, node.where)
     config = reading.read(DataConfig, node, "data")
+    config = dataclasses.replace(config, validation=config.validation or 0)  # 0.0 names no trial apart
     try:
         return datasets.resolve(config)
     except ValueError as error:

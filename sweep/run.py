@@ -15,6 +15,7 @@ from rich.console import Console
 import pruning
 from sweep import fingerprints, provenance
 from sweep.config import SweepConfig, TrialConfig, canonical
+from sweep.duplicates import check_sparsities
 from sweep.errors import InputError, StoreError
 from sweep.grid import expand, trial_id
 from sweep.ledger import Ledger, has_ended
@@ -91,7 +92,7 @@ def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
     store = Store(sweep.store)
     planned = plan(sweep, store)
     if planned.todo:
-        prunable_weights(sweep)
+        check_sparsities(sweep, prunable_weights(sweep))
         check_networks(sweep)
     return run_plan(planned, store, engine, console)
 

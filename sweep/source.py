@@ -195,6 +195,8 @@ class _Builder:
             raise here.error(key, f"this is not valid YAML: {node.value!r} cannot be read as {kind}") from None
         if isinstance(value, str):
             _check_text(value, key, here)
+        if isinstance(value, float):
+            return value + 0.0  # -0.0 is 0.0: equal values have one text, and name one trial
         if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
             raise here.error(key, f"{node.value} is too large a number for any key")
         return value

@@ -1,14 +1,22 @@
 """What is shown to people: numbers as they read them, lines as a terminal takes them, addresses as they may be seen."""
 
 import re
+from decimal import Decimal
 
 HIDDEN = "***"  # where a secret was
 _SECRETS = r"\w*(?:secret|password|passwd|pwd|token|credential|signature|access_?key|api_?key|account_?key)\w*|sig|key"
 
 
 def percent(fraction: float) -> str:
-    """``0.995`` -> ``99.5%``, with as many digits as it takes."""
-    return f"{100 * fraction:.10g}%"
+    """``0.995`` -> ``99.5%``, with as many digits as tell it from every other fraction."""
+    short = f"{100 * fraction:.10g}"
+    return f"{short}%" if float(short) / 100 == fraction else f"{Decimal(repr(float(fraction))).scaleb(2):f}%"
+
+
+def number(value: float) -> str:
+    """``0.1`` -> ``0.1``, ``300.0`` -> ``300``, with as many digits as tell it from every other number."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def clock(seconds: float) -> str:

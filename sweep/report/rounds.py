@@ -129,7 +129,7 @@ def _scale_values(axes: "Axes", field: str, low: float, high: float) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: percent(value) if field == "density" else f"{value:,g}")
+        FuncFormatter(lambda value, _: f"{100 * value:g}%" if field == "density" else f"{value:,g}")
     )
 
 

@@ -11,6 +11,7 @@ from sweep.errors import InputError
 from sweep.grid import expand
 from sweep.report.names import architecture_name, data_name
 from sweep.reproduce.published import FAIL, Claim, Number, read_claims, read_numbers
+from sweep.text import number
 from training.suggest import suggest
 
 _EMBEDDED = "digits"  # ours to know: on any other data a claim is the paper's to keep
@@ -155,5 +156,5 @@ def _lacking(architecture: str, method: str, sparsity: float, grid: set[Key]) ->
     methods = sorted({key[1] for key in grid if key[0] == architecture})
     if method not in methods:
         return f"method: {method!r} is not in the grid ({suggest(method, methods)})"
-    has = ", ".join(f"{key[2]:g}" for key in sorted(grid) if key[:2] == (architecture, method))
-    return f"sparsity: {method} has no {sparsity:g} in the grid (it has {has})"
+    has = ", ".join(f"{number(key[2])}" for key in sorted(grid) if key[:2] == (architecture, method))
+    return f"sparsity: {method} has no {number(sparsity)} in the grid (it has {has})"

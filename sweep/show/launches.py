@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pruning.masks import kept_count
 from sweep.config import SweepConfig
+from sweep.duplicates import check_sparsities
 from sweep.records import TrialRecord
 from sweep.run import Plan, Summary, data_files, prunable_weights
 from sweep.show.screen import Row, named
@@ -19,6 +20,7 @@ from sweep.text import percent, redacted
 def plan_json(planned: Plan) -> Row:
     """The plan: one entry a trial."""
     weights = prunable_weights(planned.sweep)
+    check_sparsities(planned.sweep, weights)
     trials = [
         {
             "trial_id": name,

@@ -80,6 +80,14 @@ def test_a_launch_side_by_side_stores_what_one_by_one_does(launched, tmp_path):
         )
 
 
+@pytest.mark.parametrize("command", [["plan"], ["plan", "--json"], ["launch", "--local"], ["launch", "--dry-run"]])
+def test_two_sparsities_that_are_one_are_refused_before_anything_runs(command, tmp_path):
+    result = sweep(*command, DIGITS, *QUICK, "--set", "grid.sparsity=[0.3, 0.30000000000000004]", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: grid.sparsity: 0.3 and 0.30000000000000004 keep the same number of weights")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_command_that_the_order_of_the_help_lacks_is_listed_after_the_others():
     group = Group("sweep", commands={name: click.Command(name) for name in ("zeta", "status", "alpha", "launch")})
     assert group.list_commands(click.Context(group)) == ["launch", "status", "alpha", "zeta"]

@@ -3,7 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from sweep.config import read_sweep
+from sweep.duplicates import check_sparsities
+from sweep.errors import InputError
 from sweep.grid import expand, title, trial_id
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -69,6 +73,50 @@ def test_a_default_written_out_is_the_same_trial(tmp_path):
     path.write_text(text.replace("force]", "{name: force, rounds: 60}]"))
     shipped, written = expand(read_sweep(CONFIGS / "digits.yaml")), expand(read_sweep(path))
     assert [trial_id(t) for t in written] == [trial_id(t) for t in shipped]
+
+
+@pytest.mark.parametrize(
+    ("zero", "other"),
+    [
+        ("grid.sparsity=0.0", "grid.sparsity=-0.0"),
+        ("training.weight_decay=0.0", "training.weight_decay=-0.0"),
+        ("training.momentum=0", "training.momentum=-0.0"),
+        ("training.warmup_epochs=0.0", "training.warmup_epochs=-0e3"),
+        ("training.label_smoothing=0", "training.label_smoothing=-0.00"),
+        ("data.validation=0", "data.validation=0.0"),
+        ("data.validation=0", "data.validation=-0.0"),
+        ("grid.method={name: snip, floor: 0}", "grid.method={name: snip, floor: -0.0}"),
+        ("grid.method={name: snip, floor: 1}", "grid.method={name: snip, floor: 1.0}"),
+    ],
+)
+def test_equal_numbers_are_one_trial_however_they_are_written(zero, other):
+    names = []
+    for setting in (zero, other):
+        settings = ["grid.method=snip", "grid.sparsity=0.9", "grid.seed=0", setting]
+        names.append([trial_id(trial) for trial in expand(read_sweep(CONFIGS / "digits.yaml", settings))])
+    assert names[0] == names[1]
+
+
+def test_options_that_differ_in_the_last_digit_have_labels_that_do():
+    method = f"grid.method=[{{name: snip, floor: 0.3}}, {{name: snip, floor: {0.1 + 0.2}}}]"
+    settings = [method, "grid.sparsity=0.9", "grid.seed=0"]
+    labels = [trial.method_label for trial in expand(read_sweep(CONFIGS / "digits.yaml", settings))]
+    assert labels == ["snip floor=0.3", "snip floor=0.30000000000000004"]
+
+
+def test_sparsities_that_keep_the_same_weights_of_every_network_are_duplicates():
+    def check(sparsities, weights, methods="snip"):
+        settings = [f"grid.sparsity={sparsities}", f"grid.method={methods}"]
+        check_sparsities(read_sweep(CONFIGS / "digits.yaml", settings), weights)
+
+    with pytest.raises(
+        InputError, match=r"^grid.sparsity: 0.3 and 0.30000000000000004 keep the same number.*\(700, 7\)"
+    ):
+        check([0.3, 0.5, 0.1 + 0.2], {"one": 1000, "another": 10})
+    with pytest.raises(InputError, match="0.9 and 0.94 keep the same number .* remove one"):
+        check([0.9, 0.94], {"one": 10})
+    check([0.9, 0.94], {"one": 10, "another": 1000})
+    check([0.3, 0.1 + 0.2], {"one": 1000}, methods="dense")
 
 
 def test_a_trials_title_is_what_a_person_calls_it():
