@@ -247,12 +247,18 @@ def ids_of(sweep: SweepConfig, store: Store) -> tuple[list[str], str]:
     return list(plan(sweep, store).trials), ""
 
 
-def data_files(sweep: SweepConfig) -> str:
+def data_files(sweep: SweepConfig, of_streamed: bool = True) -> str:
     """One line on which files of the data are read and which are not; empty where that says nothing.
+
+    Args:
+        sweep: the sweep.
+        of_streamed: also where a look at a million files takes its time.
 
     Raises:
         InputError: two sets lie in one folder, or files are missing.
     """
+    if data.info(sweep.data.name).streamed and not of_streamed:
+        return ""
     with data_errors():
         return data.summary(sweep.data)
 

@@ -38,7 +38,7 @@ def plan_json(planned: Plan) -> Row:
     return {
         "sweep": sweep.name,
         "store": redacted(sweep.store),
-        "data": {"fingerprint": sweep.data.fingerprint, "files": data_files(sweep)},
+        "data": {"fingerprint": sweep.data.fingerprint, "files": data_files(sweep, of_streamed=False)},
         "done": planned.done,
         "missing": len(planned.todo),
         "trials": trials,

@@ -184,6 +184,24 @@ def test_without_the_images_a_plan_asks_for_the_fingerprint_and_with_it_shows_th
     assert [row["trial_id"] for row in pinned["trials"]] == [row["trial_id"] for row in shown["trials"]]
 
 
+def test_plan_and_launch_say_in_one_line_which_files_are_read_and_left_out(tmp_path):
+    image_folder(tmp_path / "cats")
+    Path("cats/train/cat/9.heic").write_bytes(b"x")
+    said = "reads 8 images of train and 8 images of test; leaves out 1 .heic (train/cat/9.heic)"
+    assert f"data: {said}\n" in sweep("plan", config("cats")).out
+    assert json.loads(sweep("plan", config("cats"), "--json").out)["data"]["files"] == said
+    assert sweep("launch", config("cats"), "--local").out.count(said) == 1
+
+
+def test_a_missing_shard_is_one_line_of_the_plan_and_the_launch(tmp_path):
+    parquet(tmp_path / "set", label=[0] * 4 + [1] * 4)
+    Path("set/train.parquet").rename("set/train-00000-of-00002.parquet")
+    for command in (["plan"], ["launch", "--local"]):
+        result = sweep(*command, config("set", "parquet"))
+        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+        assert result.err.startswith("error: own.yaml:2: data.path: 1 of 2 train files are missing: train-00001")
+
+
 def test_a_launch_of_a_pinned_sweep_refuses_other_images(tmp_path):
     image_folder(tmp_path / "cats"), image_folder(tmp_path / "xrays", 100)
     pin = f'data.fingerprint="{read_sweep(config("cats")).data.fingerprint}"'

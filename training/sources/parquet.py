@@ -26,11 +26,15 @@ _LABEL_NAMES = ("label", "labels", "fine_label")
 
 
 def present(config: DataConfig) -> bool:
-    """Whether files of both parts lie at the path."""
+    """Whether files of both parts lie at the path, be they all or not."""
     try:
-        return all(_parts(config))
+        names = _listed_files(config)
     except DataError:
         return False
+    try:
+        return all(_parts_of(config, names))
+    except DataError:  # some are missing, or two sets lie there
+        return True
 
 
 def resolve_columns(config: DataConfig) -> DataConfig:
@@ -136,7 +140,10 @@ def _names(config: DataConfig) -> list[str]:
 
 def _parts(config: DataConfig) -> tuple[list[str], list[str]]:
     """The paths of the training and the test files; an empty list for a part that is not there."""
-    files = _listed_files(config)
+    return _parts_of(config, _listed_files(config))
+
+
+def _parts_of(config: DataConfig, files: dict[str, str]) -> tuple[list[str], list[str]]:
     by_part = [
         [files[name] for name in shards.of_part(part, files)] for part in ("train", *info(config.name).test_names)
     ]
