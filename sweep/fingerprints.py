@@ -11,6 +11,10 @@ from training.data import DataConfig
 from training.fingerprint import FingerprintCache
 
 _FILE = "fingerprints.json"
+_AWAY = (
+    ". Trials on your own images are named by what these are: where they do not lie, write data.fingerprint, which"
+    " sweep plan shows where they do"
+)
 
 
 def cache(store: str) -> FingerprintCache:
@@ -47,10 +51,8 @@ def check_known(config: DataConfig) -> None:
         try:
             data.check(config)
         except data.DataError as error:
-            raise InputError(
-                f"data.{error}. Trials on your own images are named by what these are: where they do not lie, write"
-                " data.fingerprint, which sweep plan shows where they do"
-            ) from None
+            away = "" if data.present(config) or "cannot be listed" in str(error) else _AWAY
+            raise InputError(f"data.{error}{away}") from None
 
 
 def check_same(config: DataConfig, store: str, recorded: Iterable[str | None]) -> None:

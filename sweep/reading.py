@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import re
 import types
 import typing
 from typing import Any, Literal, TypeVar, Union
@@ -58,7 +59,7 @@ def value(hint: Any, node: Node, key: str) -> Any:
     if hint is float and isinstance(node.value, int) and not isinstance(node.value, bool):
         return float(node.value)
     if not isinstance(node.value, hint) or isinstance(node.value, bool) is not (hint is bool):
-        raise node.error(key, f"must be {_WORDS.get(hint, hint)}, not {scalar(node)}")
+        raise node.error(key, f"must be {_WORDS.get(hint, hint)}, not {scalar(node)}{_as_fraction(node.value)}")
     return node.value
 
 
@@ -67,7 +68,15 @@ def _union(kinds: tuple[Any, ...], node: Node, key: str) -> Any:
         return None
     kinds = tuple(kind for kind in kinds if kind is not type(None))
     exact = [kind for kind in kinds if type(node.value) is kind]
+    if not exact and set(kinds) == {int, float}:
+        raise node.error(key, f"must be a number, not {scalar(node)}{_as_fraction(node.value)}")
     return value(exact[0] if exact else kinds[0], node, key)
+
+
+def _as_fraction(value: Any) -> str:
+    """How a percentage is written; empty for anything else."""
+    percentage = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
+    return f"; write {float(percentage[1]) / 100:.10g}" if percentage else ""
 
 
 def scalar(node: Node) -> str:

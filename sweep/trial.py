@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pruning
 from sweep import provenance, recording
 from sweep.checkpoints import Keeper, Nowhere, Place, State
 from sweep.config import SweepConfig, TrialConfig
@@ -107,9 +108,29 @@ def load_data(config: SweepConfig | TrialConfig) -> AnyDataset:
         raise InputError(
             f"pruning.batch_size: a round draws {asked} images, and {left} are there to train on; lower it"
         )
-    if settings.sampling == "balanced" and asked % dataset.classes:
-        raise InputError(
-            f"pruning.batch_size: sampling is balanced over {dataset.classes} classes, and {asked} images a round are"
-            f" no multiple of that; set it to {max(1, round(settings.batch_size / dataset.classes)) * dataset.classes}"
-        )
+    if settings.sampling == "balanced":
+        _check_balanced(config, dataset)
     return dataset
+
+
+def _check_balanced(config: SweepConfig | TrialConfig, dataset: AnyDataset) -> None:
+    """Make sure that each seed leaves enough images of each class for the balanced draws of every method."""
+    settings = config.pruning
+    methods = (config.method,) if isinstance(config, TrialConfig) else config.grid.method
+    seeds = (config.seed,) if isinstance(config, TrialConfig) else config.grid.seed
+    needed = max(pruning.find(m.name).batches(pruning.find(m.name).options | dict(m.options)) for m in methods)
+    draws = [settings.batches * settings.batch_size]
+    if needed > settings.batches:  # further batches are drawn one by one
+        draws.append(settings.batch_size)
+    for seed in seeds:
+        sizes = data.training_class_sizes(dataset, config.data, seed)
+        sizes = sizes[sizes > 0]
+        smallest, classes = int(sizes.min()), len(sizes)
+        for count in draws:
+            if count % classes or count > smallest * classes:
+                each = min(max(1, round(settings.batch_size / classes)), smallest // settings.batches)
+                raise InputError(
+                    f"pruning.batch_size: sampling is balanced, and {count} images cannot be drawn equally from"
+                    f" {classes} classes of {smallest} images and more (seed {seed});"
+                    f" set {f'it to {each * classes}' if each else 'pruning.sampling=random'}"
+                )

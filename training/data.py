@@ -44,6 +44,7 @@ __all__ = [
     "resolve",
     "split",
     "summary",
+    "training_class_sizes",
 ]
 
 SOURCES: dict[Format, Source] = {
@@ -150,8 +151,11 @@ def load(config: DataConfig) -> Dataset | StreamedDataset:
     """
     check(config)
     if info(config.name).streamed:
-        return streaming.load(config)
+        streamed = streaming.load(config)
+        _check_sizes(config, len(streamed.train_labels), len(streamed.test_labels))
+        return streamed
     train, test = SOURCES[config.format].load(config)
+    _check_sizes(config, len(train.labels), len(test.labels))
     for part in (train, test):
         _check_labels(part, cast(int, config.classes))
     dataset = Dataset.of(config, train, test)
@@ -178,16 +182,31 @@ def split(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int, dev
     Raises:
         ValueError: no training image would be left.
     """
+    train, validation = _rows(dataset, config, seed)
+    if isinstance(dataset, StreamedDataset):
+        return streamed_splits(dataset, config, train, validation, torch.device(device))
+    return memory_splits(dataset, config, train, validation, torch.device(device))
+
+
+def training_class_sizes(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int) -> torch.Tensor:
+    """How many images of each class `split` leaves to train on, int64 [classes].
+
+    Raises:
+        ValueError: no training image would be left.
+    """
+    train, _ = _rows(dataset, config, seed)
+    return torch.from_numpy(np.bincount(dataset.train_labels[train.numpy()], minlength=dataset.classes))
+
+
+def _rows(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rows, int64 and sorted, of the training images to train on and of those held out."""
     count = len(dataset.train_labels)
     held_out = config.validation if config.validation >= 1 else round(config.validation * count)
     if held_out >= count:
         raise ValueError(f"validation: {held_out} of {count} training images leaves none to train on; set it lower")
     order = torch.randperm(count, generator=seeding.generator(seed, "validation split"))
     cut = count - int(held_out)
-    train, validation = order[:cut].sort().values, order[cut:].sort().values
-    if isinstance(dataset, StreamedDataset):
-        return streamed_splits(dataset, config, train, validation, torch.device(device))
-    return memory_splits(dataset, config, train, validation, torch.device(device))
+    return order[:cut].sort().values, order[cut:].sort().values
 
 
 def _format(config: DataConfig, known: DatasetInfo) -> Format:
@@ -196,6 +215,12 @@ def _format(config: DataConfig, known: DatasetInfo) -> Format:
     if config.format not in known.formats:
         raise ValueError(f"format: {config.name} comes as {' or '.join(known.formats)}, not as {config.format}")
     return config.format
+
+
+def _check_sizes(config: DataConfig, train: int, test: int) -> None:
+    for part, images in (("training", train), ("test", test)):
+        if not images:
+            raise DataError(f"path: the {part} set in {config.path!r} has no images; fetch it again")
 
 
 def _check_labels(part: Images, classes: int) -> None:

@@ -77,11 +77,17 @@ def check_path(path: str) -> None:
     """Make sure that a system can be asked for a path, be there anything or not.
 
     Raises:
-        ValueError: it is empty or too long, or in the home of a user that there is not.
+        ValueError: it is empty or too long, has an environment variable, or is in the home of a user that there is not.
     """
     _, uri, rest = path.partition("://")
     if not (rest.strip("/") if uri else path.strip()):
         raise ValueError(f"must name a folder or bucket, not {path!r}")
+    variable = "" if uri else re.search(r"\$\{\w+\}|(?<![^/])\$[A-Za-z_]\w*", path)
+    if variable:
+        raise ValueError(
+            f"environment variables such as {variable[0]} are not filled in here; write the path itself, or let your"
+            f' shell do it: --set KEY="{variable[0]}"'
+        )
     encoded = os.fsencode(path)
     if not uri and (len(encoded) > _LONGEST_PATH or max(map(len, encoded.split(b"/"))) > _LONGEST_NAME):
         raise ValueError(f"is too long for a path: {len(encoded)} bytes")

@@ -211,6 +211,7 @@ def test_help_loads_nothing_heavy(tmp_path):
     assert found.stdout.strip() == "[]"
 
 
+BALANCED = ["launch", DIGITS, "--local", "--set", "pruning.sampling=balanced", "--set"]
 BAD = {
     "unknown method": (["launch", DIGITS, "--set", "grid.method=forse"], "did you mean 'force'"),
     "percentage": (["launch", DIGITS, "--set", "grid.sparsity=99"], "write 0.99"),
@@ -233,6 +234,24 @@ BAD = {
     "unbalanced": (
         ["launch", DIGITS, "--local", "--set", "pruning.sampling=balanced", "--set", "pruning.batch_size=15"],
         "set it to 20",
+    ),
+    "unbalanced with one of the seeds": (
+        [*BALANCED, "pruning.batch_size=50", "--set", "grid.seed=0,1,2", "--set", "data.validation=0.95"],
+        "50 images cannot be drawn equally from 10 classes of 3 images and more (seed 1); set it to 30",
+    ),
+    "unbalanced in what one method draws besides": (
+        [*BALANCED, "pruning.batch_size=15", "--set", "grid.method=[snip, prospr]", "--set", "pruning.batches=2"],
+        "15 images cannot be drawn equally",
+    ),
+    "percentage held out": (["plan", DIGITS, "--set", "data.validation=10%"], "not '10%'; write 0.1"),
+    "a variable in the path": (
+        ["plan", DIGITS, "--set", "data.path=${DATA}/digits"],
+        "variables such as ${DATA} are not",
+    ),
+    "a variable in the store": (["plan", DIGITS, "--set", "store=$SCRATCH/runs"], "variables such as $SCRATCH are not"),
+    "a hub's address": (
+        ["plan", DIGITS, "--set", "data={name: parquet, path: 'hf://datasets/x/y', classes: 3, image_size: 8}"],
+        "data.path: 'hf://datasets/x/y' cannot be listed (Install huggingface_hub",
     ),
     "more cores than there are": (
         ["launch", DIGITS, "--local", "--set", "compute.cpus_per_trial=4096"],

@@ -167,3 +167,48 @@ def test_without_a_training_file_those_that_are_there_are_named(tmp_path):
 def test_a_folder_named_like_a_column_is_no_column(tmp_path):
     config = parquet_set(tmp_path / "label=1", "train.parquet", "test.parquet")
     assert loaded(config).train_labels.tolist() == [0]
+
+
+# --- sets that cannot be read
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_part_without_rows_is_found_before_anything_is_trained(tmp_path, part):
+    config = parquet_set(tmp_path, "train.parquet", "test.parquet")
+    empty = pq.read_table(tmp_path / f"{part}.parquet").slice(0, 0)
+    pq.write_table(empty, tmp_path / f"{part}.parquet")
+    name = {"train": "training", "test": "test"}[part]
+    with pytest.raises(DataError, match=rf"^path: .*{part}\.parquet: the {name} set has no rows"):
+        data.check(resolve(config))
+
+
+def test_annotations_that_name_no_image_are_an_empty_test_set(cats_and_dogs):
+    (cats_and_dogs / "test").rename(cats_and_dogs / "val")
+    (cats_and_dogs / "val/val_annotations.txt").write_text("")
+    for name in ("tiny_imagenet", "imagenet"):
+        with pytest.raises(DataError, match=r"^path: the test set in .* has no images"):
+            data.load(resolve(DataConfig(name, path=str(cats_and_dogs), classes=2, image_size=8)))
+
+
+@pytest.mark.parametrize("column", ["image", "label"])
+def test_a_column_that_is_there_twice_is_named(tmp_path, column):
+    config = parquet_set(tmp_path, "train.parquet", "test.parquet")
+    table = pq.read_table(tmp_path / "train.parquet")
+    pq.write_table(
+        pa.table([*table.columns, table[column]], names=[*table.column_names, column]), tmp_path / "train.parquet"
+    )
+    config = DataConfig(
+        "parquet", path=config.path, classes=2, image_size=8, image_column="image", label_column="label"
+    )
+    with pytest.raises(DataError, match=rf"^{column}_column: .*train\.parquet has 2 columns called '{column}'"):
+        data.check(resolve(config))
+
+
+@pytest.mark.parametrize("labels", [["cat"], [0.0], [True]], ids=["text", "floating point", "true or false"])
+def test_labels_that_are_no_whole_numbers_are_refused_by_their_type(tmp_path, labels):
+    config = parquet_set(tmp_path, "train.parquet", "test.parquet")
+    for part in ("train", "test"):
+        table = pq.read_table(tmp_path / f"{part}.parquet")
+        pq.write_table(pa.table({"image": table["image"], "label": labels}), tmp_path / f"{part}.parquet")
+    with pytest.raises(DataError, match=r"^label_column: column 'label' of .* is \w+, not whole-number labels"):
+        data.check(resolve(config))

@@ -45,7 +45,7 @@ def resolve_columns(config: DataConfig) -> DataConfig:
     """
     (train, *_), _ = _parts(config)
     schema = _schema(config, train)
-    images = [field.name for field in schema if _holds_images(field.type)]
+    images = list(dict.fromkeys(field.name for field in schema if _holds_images(field.type)))
     labels = [name for name in _LABEL_NAMES if name in schema.names]
     return replace(
         config,
