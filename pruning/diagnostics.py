@@ -13,6 +13,7 @@ from pruning.functional import call
 from pruning.macs import Uses, positions, tensor_macs
 from pruning.masks import Masks
 from pruning.modes import scoring_mode
+from pruning.outputs import logits_of
 from pruning.problem import LOSSES, Batch, Loss, Problem, force_objective
 
 
@@ -134,7 +135,7 @@ def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Mas
         state[name] = (mask.double() / max(1, mask[0].numel())).requires_grad_()
     ones = torch.ones(1, *input_shape, dtype=torch.float64, device=next(iter(masks.values())).device)
     with scoring_mode(model, train=False), torch.enable_grad(), _open_paths(model):
-        output = call(model, state, ones).sum()
+        output = logits_of(call(model, state, ones)).sum()
     gradients = torch.autograd.grad(output, [state[name] for name in masks], allow_unused=True, materialize_grads=True)
     return {name: mask & (gradient > 0) for (name, mask), gradient in zip(masks.items(), gradients, strict=True)}
 

@@ -6,7 +6,7 @@ that is somebody else's stays as it is.
 
 import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -54,3 +54,17 @@ def seeded_draws(seed: int, gpus: Iterable[torch.device] = ()) -> Iterator[None]
             random.setstate(of_python)
             if numpy:
                 numpy.random.set_state(of_numpy)
+
+
+def remembered_draws() -> Callable[[], None]:
+    """A function that puts the generators back to where they are now, but for those of GPUs."""
+    of_torch, of_python, numpy = torch.get_rng_state(), random.getstate(), sys.modules.get("numpy")
+    of_numpy = numpy.random.get_state() if numpy else None
+
+    def rewind() -> None:
+        torch.set_rng_state(of_torch)
+        random.setstate(of_python)
+        if numpy:
+            numpy.random.set_state(of_numpy)
+
+    return rewind

@@ -3,33 +3,24 @@
 Nothing here knows the registry: a name leads to what it names, or to an error that says what went wrong.
 """
 
-import importlib
-import os
-import sys
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from pruning import own_code
+from pruning.own_code import one_line
+
 GROUP = "sweep.methods"
 
 
 def imported(path: str) -> Callable[..., Any]:
-    """The function that ``package.module:function`` names, from the working directory or an installed package.
+    """The function that ``package.module:function`` or ``path/to/file.py:function`` names.
 
     Raises:
         ValueError: nothing of that name can be imported, or it is no function.
     """
-    module, _, attribute = path.partition(":")
-    if os.getcwd() not in sys.path:  # a console script's path begins with its own folder instead
-        sys.path.append(os.getcwd())
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # importing runs the user's code, which may raise anything
-        raise ValueError(
-            f"method {path!r} cannot be imported from {os.getcwd()} ({_reason(error)});"
-            " write it as package.module:function"
-        ) from error
+    function: Any = own_code.imported(path, "method", "function").value
     if not callable(function) or isinstance(function, type):
         raise ValueError(f"method {path!r} is a {type(function).__name__}, not a function that gives scores")
     found: Callable[..., Any] = function
@@ -60,15 +51,10 @@ def loaded(name: str) -> Any:
     except (Exception, SystemExit) as error:
         raise ValueError(
             f"method {name!r} of the package {package(points[0])} cannot be loaded from {points[0].value!r}"
-            f" ({_reason(error)})"
+            f" ({one_line(error)})"
         ) from error
 
 
 def package(point: EntryPoint) -> str:
     """Name of the package that an entry point belongs to."""
     return point.dist.name if point.dist else "(unknown)"
-
-
-def _reason(error: BaseException) -> str:
-    """An error in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

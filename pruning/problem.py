@@ -9,6 +9,7 @@ from pruning.draws import gpus_of, seed_draws
 from pruning.functional import call
 from pruning.live_part import LivePart, LiveParts
 from pruning.masks import Masks, full, prunable
+from pruning.outputs import logits_of
 
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -125,7 +126,7 @@ class Problem:
         self.count(forward=1)
         weights = self.parameters if parameters is None else parameters
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            output: Tensor = call(self.model, {**weights, **self._buffers}, inputs)
+            output = logits_of(call(self.model, {**weights, **self._buffers}, inputs))
         return output.float() if output.dtype == torch.bfloat16 else output
 
     def count(self, forward: int = 0, backward: int = 0, inputs: int | None = None) -> None:

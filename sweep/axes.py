@@ -16,7 +16,6 @@ from training.initialise import INITIALISERS
 from training.suggest import suggest
 
 Options = dict[str, Any]
-DEFAULT_INIT = "kaiming_normal"
 MOST_TRIALS = 100_000  # a plan of as many takes a minute
 
 
@@ -142,15 +141,18 @@ def read_architecture(node: Node, key: str) -> Choice:
     name, given = _named(node, key)
 
     def resolve() -> Options:
-        init = given.get("init", DEFAULT_INIT)
+        init = given.get("init", models.default_init(name))
         if init not in INITIALISERS:
             raise ValueError(f"init: unknown initialisation {init!r}; {suggest(str(init), INITIALISERS)}")
         options = models.check(name, {k: v for k, v in given.items() if k != "init"})
-        if "name" in options:
-            raise ValueError(f"architecture {name} has an option called 'name', which a config cannot set; rename it")
+        for taken in ("name", "init"):
+            if taken in options:
+                raise ValueError(
+                    f"architecture {name} has an option called {taken!r}, which a config cannot set; rename it"
+                )
         return {"init": init, **options}
 
-    return _choice(node, key, name, resolve, lambda: {"init": DEFAULT_INIT, **models.defaults(name)})
+    return _choice(node, key, name, resolve, lambda: {"init": models.default_init(name), **models.defaults(name)})
 
 
 def read_method(node: Node, key: str) -> Choice:

@@ -80,7 +80,7 @@ def architecture_rows() -> list[Row]:
             "prunable": sum(w.numel() for w in weights),
             "tensors": len(weights),
             "classes": images.classes,
-            "options": {"init": "kaiming_normal", **models.check(name, {})},
+            "options": {"init": models.default_init(name), **models.check(name, {})},
         })  # fmt: skip
     return rows
 

@@ -59,7 +59,7 @@ def value(hint: Any, node: Node, key: str) -> Any:
     if hint is float and isinstance(node.value, int) and not isinstance(node.value, bool):
         return float(node.value)
     if not isinstance(node.value, hint) or isinstance(node.value, bool) is not (hint is bool):
-        raise node.error(key, f"must be {_WORDS.get(hint, hint)}, not {scalar(node)}{_as_fraction(node.value)}")
+        raise node.error(key, f"must be {_WORDS.get(hint, hint)}, not {scalar(node)}{_spelling(hint, node.value)}")
     return node.value
 
 
@@ -69,14 +69,17 @@ def _union(kinds: tuple[Any, ...], node: Node, key: str) -> Any:
     kinds = tuple(kind for kind in kinds if kind is not type(None))
     exact = [kind for kind in kinds if type(node.value) is kind]
     if not exact and set(kinds) == {int, float}:
-        raise node.error(key, f"must be a number, not {scalar(node)}{_as_fraction(node.value)}")
+        raise node.error(key, f"must be a number, not {scalar(node)}{_spelling(float, node.value)}")
     return value(exact[0] if exact else kinds[0], node, key)
 
 
-def _as_fraction(value: Any) -> str:
-    """How a percentage is written; empty for anything else."""
-    percentage = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
-    return f"; write {float(percentage[1]) / 100:.10g}" if percentage else ""
+def _spelling(hint: Any, value: Any) -> str:
+    """How to write what is meant as a number: a percentage, or 1_000, 1:30, 0x10; empty for anything else."""
+    if hint not in (int, float) or not isinstance(value, str):
+        return ""
+    if percentage := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value):
+        return f"; write {float(percentage[1]) / 100:.10g}"
+    return "; a number is written as 1000, 0.95 or 5e-4" if re.match(r"[-+.]?[0-9]", value) else ""
 
 
 def scalar(node: Node) -> str:

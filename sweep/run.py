@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
-import pruning
 from sweep import fingerprints, provenance
 from sweep.config import SweepConfig, TrialConfig, canonical
+from sweep.config_warnings import config_warnings
 from sweep.duplicates import check_sparsities
 from sweep.errors import InputError, StoreError
 from sweep.grid import expand, trial_id
 from sweep.ledger import Ledger, has_ended
-from sweep.networks import build_network
+from sweep.networks import network_warnings, summaries
 from sweep.overview import MISSING
 from sweep.progress import Progress
 from sweep.records import COMPLETED, STATUSES, EpochRecord, SweepRecord, TrialRecord, trial_record
@@ -92,8 +91,10 @@ def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
     store = Store(sweep.store)
     planned = plan(sweep, store)
     if planned.todo:
-        check_sparsities(sweep, prunable_weights(sweep))
-        check_networks(sweep)
+        networks = summaries(sweep)
+        check_sparsities(sweep, {label: network.prunable for label, network in networks.items()})
+        for warning in (*config_warnings(sweep), *network_warnings(networks)):
+            console.print(f"warning: {warning}", markup=False, soft_wrap=True)
     return run_plan(planned, store, engine, console)
 
 
@@ -282,48 +283,6 @@ def data_errors() -> Iterator[None]:
         yield
     except data.DataError as error:
         raise InputError(f"data.{error}") from None
-
-
-def prunable_weights(sweep: SweepConfig) -> dict[str, int]:
-    """Prunable weights by architecture label, counted without allocating them.
-
-    Raises:
-        InputError: an architecture that cannot be built for these images, or with nothing to prune.
-    """
-    counts = {}
-    for architecture in sweep.grid.architecture:
-        with _naming(architecture.label), torch.device("meta"):
-            weights = pruning.prunable(build_network(architecture, sweep.data))
-            counts[architecture.label] = sum(weight.numel() for weight in weights.values())
-            if not weights:
-                raise ValueError("there is nothing to prune in it: no convolution and no linear layer")
-    return counts
-
-
-def check_networks(sweep: SweepConfig) -> None:
-    """Make sure that every architecture of your own takes these images and answers with a logit a class.
-
-    Raises:
-        InputError: naming the architecture.
-    """
-    channels, side = data.info(sweep.data.name).channels, sweep.data.side
-    for architecture in sweep.grid.architecture:
-        if ":" in architecture.name:
-            with _naming(architecture.label), torch.no_grad():
-                model = build_network(architecture, sweep.data).eval()
-                logits = model(torch.zeros(2, channels, side, side))
-                shape = list(getattr(logits, "shape", [])) or type(logits).__name__
-                if shape != [2, sweep.data.classes]:
-                    raise ValueError(f"for 2 images it answers with {shape}, not with [2, {sweep.data.classes}] logits")
-
-
-@contextmanager
-def _naming(architecture: str) -> Iterator[None]:
-    try:
-        yield
-    except (Exception, SystemExit) as error:  # a network of the user's may raise anything
-        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise InputError(f"grid.architecture: {one_line(f'{architecture}: {kind}{error}')}") from error
 
 
 def count(trials: dict[str, TrialConfig], store: Store) -> dict[str, int]:

@@ -20,7 +20,7 @@ from sweep import recording
 from sweep.checkpoints import Keeper, State, facts_of, plain
 from sweep.config import TrialConfig
 from sweep.grid import trial_id
-from sweep.networks import build_network
+from sweep.networks import SAME_AGAIN, build_network
 from sweep.records import EpochRecord, MaskRecord
 from training import data, loop, resuming, seeding
 from training.optimizer import steps_per_epoch
@@ -186,7 +186,10 @@ class Science:
     def set_weights(self, model: nn.Module, masks: pruning.Masks) -> None:
         """Draw the weights again, if that is the ablation."""
         if self.is_final(masks) and self.trial.ablation == REINITIALIZE:
-            model.load_state_dict(self.build("weights, drawn again").state_dict())
+            fresh = self.build("weights, drawn again")
+            if recording.weights_hash(fresh) == self.facts["initial_weights_hash"]:
+                raise ValueError(SAME_AGAIN)
+            model.load_state_dict(fresh.state_dict())
 
     def resume(self, saved: State, model: nn.Module) -> tuple[pruning.Masking, int, State]:
         """Go on from a checkpoint: its masking, the epoch that its training began with, and how far that was.

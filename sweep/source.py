@@ -36,18 +36,20 @@ _LARGEST = 2**63  # what lies beyond means nothing to any key, and is no number 
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that reads 5e-4 as a number, as YAML 1.2 and every researcher do."""
+    """SafeLoader whose numbers are decimal ones, as in YAML 1.2: 5e-4 is one, 1:30, 010 and 1_000 are text."""
 
 
-_Loader.yaml_implicit_resolvers = {key: list(rules) for key, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()}
-_FLOAT = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
-_WHOLE = re.compile(r"^[-+]?(0|[1-9][0-9_]*)$")  # 010 and 1:30 are not the numbers 8 and 90 to anybody
-for _rules in _Loader.yaml_implicit_resolvers.values():
-    _rules[:] = [rule for rule in _rules if rule[0] != "tag:yaml.org,2002:int"]
-for _start in "-+0123456789":
-    _Loader.yaml_implicit_resolvers.setdefault(_start, []).append(("tag:yaml.org,2002:int", _WHOLE))
+_FLOAT = re.compile(
+    r"^([-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
+)
+_WHOLE = re.compile(r"^[-+]?(0|[1-9][0-9]*)$")
+_NUMBERS = {f"{_TAG}float": _FLOAT, f"{_TAG}int": _WHOLE}
+_Loader.yaml_implicit_resolvers = {
+    start: [rule for rule in rules if rule[0] not in _NUMBERS]
+    for start, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 for _start in "-+.0123456789":
-    _Loader.yaml_implicit_resolvers.setdefault(_start, []).insert(0, ("tag:yaml.org,2002:float", _FLOAT))
+    _Loader.yaml_implicit_resolvers.setdefault(_start, []).extend(_NUMBERS.items())
 
 
 def read_yaml(path: str | Path) -> Node:
@@ -189,6 +191,9 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, key: str, here: Node) -> Any:
         try:
+            whole = _WHOLE.match(node.value)
+            if node.tag in _NUMBERS and not (whole or _NUMBERS[node.tag].match(node.value)):
+                raise ValueError("it is tagged as a number")
             value = self._loader.construct_object(node)
         except (ArithmeticError, AttributeError, LookupError, ValueError):  # what PyYAML makes of "!!int x"
             kind = node.tag.removeprefix(_TAG)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pruning.outputs import logits_of
 from training.splits import Split
 
 _LOW_PRECISION = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -36,7 +37,7 @@ def evaluate(
     with _evaluating(model), torch.inference_mode():
         for images, labels in split.batches(batch_size):
             with autocast(device, precision):
-                logits = model(images)
+                logits = logits_of(model(images))
             correct += (logits.argmax(1) == labels).sum()
             loss += F.cross_entropy(logits.float(), labels, reduction="sum")
     return correct.item() / len(split), loss.item() / len(split)

@@ -12,16 +12,20 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm)
 INITIALISERS: dict[str, Callable[[Tensor], object] | None] = {
     "kaiming_normal": lambda weight: nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="relu"),
     "kaiming_uniform": lambda weight: nn.init.kaiming_uniform_(weight, mode="fan_in", nonlinearity="relu"),
+    # of convolutions; linear layers as torch has them: so have torchvision's ResNets and those of SynFlow's authors
+    "kaiming_normal_fan_out": lambda weight: nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu"),
     "xavier_normal": nn.init.xavier_normal_,
     "orthogonal": nn.init.orthogonal_,
     "default": None,  # whatever the network's own code does
 }
+_CONVOLUTIONS_ONLY = ("kaiming_normal_fan_out",)
 
 
 def initialise(model: nn.Module, name: str) -> None:
     """Draw every Conv and Linear weight anew, in place, from torch's global generator.
 
-    Biases become 0, normalisation layers the identity; "default" leaves everything as it is, and so do weights on the
+    Biases become 0, normalisation layers the identity; "kaiming_normal_fan_out" is of convolutions, and linear layers
+    are drawn as torch draws them. "default" leaves everything as it is, and so do weights on the
     meta device, which have no values (there, a draw of torch's would first import its compiler, for a second).
 
     Raises:
@@ -34,6 +38,9 @@ def initialise(model: nn.Module, name: str) -> None:
         return
     for module in model.modules():
         if isinstance(module, _WEIGHTED) and not module.weight.is_meta:
+            if isinstance(module, nn.Linear) and name in _CONVOLUTIONS_ONLY:
+                module.reset_parameters()
+                continue
             draw(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

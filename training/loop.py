@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pruning.outputs import logits_of
 from training import resuming, seeding
 from training.evaluate import autocast, evaluate
 from training.optimizer import learning_rate, make_optimizer, steps_per_epoch
@@ -297,7 +298,7 @@ def _backward(
     correct = torch.zeros((), dtype=torch.int64, device=images.device)
     for some, answers in zip(images.chunk(config.accumulate), labels.chunk(config.accumulate), strict=True):
         with autocast(images.device, config.precision):
-            logits = model(some)
+            logits = logits_of(model(some))
         summed = F.cross_entropy(logits.float(), answers, reduction="sum", label_smoothing=config.label_smoothing)
         # over the whole batch's size, so that micro-batches of different sizes weigh by their images
         scaler.scale(summed / len(labels)).backward()

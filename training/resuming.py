@@ -66,7 +66,8 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def _numpy_state() -> dict[str, Any]:
-    _, words, position, has_gauss, gauss = np.random.get_state()
+    state: Any = np.random.get_state()  # a tuple, and typed as one or a dictionary
+    _, words, position, has_gauss, gauss = state
     return {
         "words": torch.from_numpy(words.astype(np.int64)),
         "position": int(position),

@@ -9,10 +9,12 @@ here detects objects, so all that is missing is to declare the two.
 
 import functools
 import importlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 
+T = TypeVar("T")
 _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
@@ -26,6 +28,17 @@ def torchvision() -> Any:
             raise
     torchvision.library = _declare_missing_operators()  # type: ignore[attr-defined]
     return importlib.import_module("torchvision")
+
+
+def with_torchvision(call: Callable[[], T]) -> T:
+    """What a call of other people's code returns; called again if it imported a torchvision without operators."""
+    try:
+        return call()
+    except (RuntimeError, ValueError) as error:
+        if "torchvision::" not in str(error):
+            raise
+    torchvision()
+    return call()
 
 
 def _declare_missing_operators() -> torch.library.Library:

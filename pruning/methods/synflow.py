@@ -18,6 +18,7 @@ import torch
 from pruning.functional import call
 from pruning.masks import Scores
 from pruning.modes import scoring_mode
+from pruning.outputs import logits_of
 from pruning.problem import Problem
 from pruning.registry import register
 
@@ -32,7 +33,7 @@ def synflow(problem: Problem) -> Scores:
     weights = [positive[name].requires_grad_() for name in problem.dense]
     ones = torch.ones(1, *problem.input_shape, dtype=torch.float64, device=problem.device)
     with scoring_mode(problem.model, train=False):
-        flow = call(problem.model, positive, ones).sum()
+        flow = logits_of(call(problem.model, positive, ones)).sum()
     problem.count(forward=1, backward=1, inputs=1)
     gradients = torch.autograd.grad(flow, weights, allow_unused=True, materialize_grads=True)
     return {

@@ -18,7 +18,7 @@ from sweep.store import Store
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
 from training.data_config import DataConfig
 
-_AXES = ("architecture", "method", "sparsity", "seed", "ablation")
+_AXES = ("method", "sparsity", "seed", "ablation")  # not the architecture: a label leaves out what were defaults once
 _PLACES = {f"data.{f.name}" for f in dataclasses.fields(DataConfig) if not f.metadata.get("identity", True)}
 
 
@@ -181,7 +181,7 @@ def _by_setting(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:
 
 
 def _recipe(record: TrialRecord) -> str:
-    """All of the config but the grid's axes, as JSON: thousands of trials share a few of them."""
+    """All of the config but the axes of a panel, as JSON: thousands of trials share a few of them."""
     config = json.loads(record.config or "{}")
     return json.dumps({key: value for key, value in config.items() if key not in _AXES})
 

@@ -10,17 +10,19 @@ from rich.text import Text
 
 from pruning.masks import kept_count
 from sweep.config import SweepConfig
+from sweep.config_warnings import config_warnings
 from sweep.duplicates import check_sparsities
+from sweep.networks import NetworkSummary, network_warnings, summaries
 from sweep.records import TrialRecord
-from sweep.run import Plan, Summary, data_files, prunable_weights
+from sweep.run import Plan, Summary, data_files
 from sweep.show.screen import Row, named
 from sweep.text import percent, redacted
 
 
 def plan_json(planned: Plan) -> Row:
     """The plan: one entry a trial."""
-    weights = prunable_weights(planned.sweep)
-    check_sparsities(planned.sweep, weights)
+    networks = summaries(planned.sweep)
+    check_sparsities(planned.sweep, {label: network.prunable for label, network in networks.items()})
     trials = [
         {
             "trial_id": name,
@@ -28,8 +30,8 @@ def plan_json(planned: Plan) -> Row:
             "method": trial.method_label,
             "sparsity": trial.sparsity,
             "seed": trial.seed,
-            "prunable": weights[trial.architecture.label],
-            "kept": kept_count(weights[trial.architecture.label], trial.sparsity),
+            "prunable": networks[trial.architecture.label].prunable,
+            "kept": kept_count(networks[trial.architecture.label].prunable, trial.sparsity),
             "missing": name in planned.todo,
         }
         for name, trial in planned.trials.items()
@@ -42,7 +44,13 @@ def plan_json(planned: Plan) -> Row:
         "done": planned.done,
         "missing": len(planned.todo),
         "trials": trials,
+        "architectures": [{"architecture": label, **_of_network(network)} for label, network in networks.items()],
+        "warnings": [*config_warnings(sweep), *network_warnings(networks)],
     }
+
+
+def _of_network(network: NetworkSummary) -> Row:
+    return {"prunable": network.prunable, "init": network.init, "file": network.file or None}
 
 
 def plan(out: Console, planned: Plan) -> None:
@@ -61,6 +69,13 @@ def plan(out: Console, planned: Plan) -> None:
         out.print(f'\ndata.fingerprint: "{fingerprint}"', soft_wrap=True)
     if values["data"]["files"]:
         out.print(f"data: {values['data']['files']}", markup=False, soft_wrap=True)
+    out.print()
+    for row in values["architectures"]:
+        found = f"from {row['file']}, " if row["file"] else ""
+        made = " (as its factory makes them)" if row["init"] == "default" else ""
+        out.print(f"{row['architecture']}: {found}initial weights by {row['init']}{made}", markup=False, soft_wrap=True)
+    for warning in values["warnings"]:
+        out.print(f"warning: {warning}", markup=False, soft_wrap=True)
     out.print(
         f"\n{values['sweep']}: {len(values['trials'])} trials, {values['done']} completed, {values['missing']} to run"
     )

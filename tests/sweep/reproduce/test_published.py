@@ -106,6 +106,12 @@ def test_synflow_is_trained_as_its_authors_commands_say(
     assert sweep.data.validation == 0
 
 
+def test_synflows_resnet18_has_the_initial_weights_of_its_authors() -> None:
+    """Convolutions by fan-out and nothing else: their `_initialize_weights` leaves the classifier to torch."""
+    [architecture] = read(find("synflow_cifar10_resnet18")).sweep.grid.architecture
+    assert dict(architecture.options)["init"] == "kaiming_normal_fan_out"
+
+
 DAMAGED = {
     "an unknown column": (f"{NUMBERS},sorce", f"{NUMBER},x", ":1: unknown column 'sorce'; did you mean 'source'?"),
     "a column that is missing": (
