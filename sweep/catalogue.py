@@ -26,7 +26,14 @@ def method_rows() -> tuple[list[Row], list[str]]:
     """The methods that a grid may name, and a line for each that an installed package offers in vain."""
     found, reasons = registry.usable()
     rows = [
-        {"method": m.name, "when": m.time, "what": m.summary, "options": m.options, "data": m.data, "paper": m.paper}
+        {
+            "method": m.name,
+            "when": m.time,
+            "what": m.summary.replace("`", ""),
+            "options": m.options,
+            "data": m.data,
+            "paper": m.paper,
+        }
         for m in found
     ]
     return rows, reasons
@@ -76,7 +83,7 @@ def architecture_rows() -> list[Row]:
         weights = pruning.prunable(model).values()
         rows.append({
             "architecture": name,
-            "what": models.describe(name),
+            "what": models.describe(name).replace("`", ""),
             "prunable": sum(w.numel() for w in weights),
             "tensors": len(weights),
             "classes": images.classes,

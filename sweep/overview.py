@@ -22,6 +22,7 @@ class Overview:
         resumable: how many that neither completed nor run have a checkpoint to go on from.
         launches: who runs it, for people.
         trials: their ids.
+        ended_early: ids of those that ended without completing, and do not run now.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Overview:
     resumable: int = 0
     launches: tuple[str, ...] = ()
     trials: tuple[str, ...] = ()
+    ended_early: tuple[str, ...] = ()
 
 
 def overviews(store: Store) -> list[Overview]:
@@ -63,4 +65,5 @@ def _overview(
         sum(1 for each, status in found.items() if status not in (COMPLETED, RUNNING) and each in saved),
         tuple(sorted({str(running[each]) for each in names if each in running})),
         tuple(names),
+        tuple(each for each, status in found.items() if status not in (COMPLETED, RUNNING, MISSING)),
     )

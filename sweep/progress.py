@@ -17,6 +17,7 @@ from sweep.report import accuracy_table, from_table, panels
 from sweep.report.terminal import render
 from sweep.store import Store
 from sweep.text import clock
+from sweep.watch import Stop
 
 DRAW_SECONDS = 2.0  # between two drawings of the tables: of thousands of trials each takes a while
 QUIET_SECONDS = 300.0  # off a terminal, long trials give a sign of life this often
@@ -25,8 +26,8 @@ QUIET_SECONDS = 300.0  # off a terminal, long trials give a sign of life this of
 class Progress:
     """Watches a sweep: done, running, failed, time left, and the accuracy of every cell so far."""
 
-    def __init__(self, trials: Mapping[str, TrialConfig], done: int, store: Store, console: Console):
-        self._trials, self._console, self._store = trials, console, store
+    def __init__(self, trials: Mapping[str, TrialConfig], done: int, store: Store, console: Console, stop: Stop):
+        self._trials, self._console, self._store, self._stop = trials, console, store, stop
         self._before = done
         self._running: dict[str, tuple[float, int]] = {}  # trial id -> (start, epochs finished)
         self._ended: Counter[str] = Counter()
@@ -78,9 +79,9 @@ class Progress:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until all is done, from the pace so far; None before anything finished."""
+        """Seconds until all is done, from the pace so far; None before anything finished and once it is to stop."""
         ended = self._ended.total()
-        if not ended:
+        if not ended or self._stop.requested:
             return None
         partly = sum(self._share(name, epochs) for name, (_, epochs) in self._running.items())
         pace = (time.monotonic() - self._began) / (ended + partly)
@@ -115,7 +116,11 @@ class Progress:
         head = Text(f"{done}/{len(self._trials)} done · {len(self._running)} running · ")
         lost = {state: number for state, number in self._ended.items() if state != COMPLETED and number}
         head.append("".join(f"{number} {state} · " for state, number in lost.items()))
-        head.append(f"{clock(left)} left" if left is not None else "time left: after the first trial", style="bold")
+        if self._stop.requested:
+            when = "stopping" if self._running else "stopped"
+        else:
+            when = f"{clock(left)} left" if left is not None else "time left: after the first trial"
+        head.append(when, style="bold")
         return head
 
     def _now(self) -> Text:

@@ -118,7 +118,8 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
             console.print(f"data: {files}", markup=False, soft_wrap=True)
         for name in store.set_aside():
             console.print(f"could not be read and is set aside: {name}", markup=False)
-    stop, progress = Stop(), Progress(planned.trials, planned.done, store, console)
+    stop = Stop()
+    progress = Progress(planned.trials, planned.done, store, console, stop)
     account = _Account(planned, store, stop)
     with ExitStack() as stack:
         watchers: list[Watcher] = [progress, account]
@@ -188,7 +189,7 @@ def _run_all(
                 progress.finished(record)
                 del left[record.trial_id]
             others = {name: who for name, who in leases.running().items() if name in left and who != leases.launch}
-            if len(others) < len(left):  # some that nobody has
+            if len(others) < len(left) or not left:  # there are some that nobody has, or none any more
                 break
             if not told:
                 progress.say(_waiting(others))

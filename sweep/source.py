@@ -31,6 +31,7 @@ _TAG = "tag:yaml.org,2002:"
 _COLLECTIONS = (f"{_TAG}map", f"{_TAG}seq")
 _SCALARS = tuple(_TAG + kind for kind in ("str", "int", "float", "bool", "null", "timestamp"))
 _MOST_DEPTH = 20
+_MOST_BYTES = 1_000_000  # PyYAML takes seconds for as many
 _MOST_VALUES = 100_000  # aliases may multiply a few lines to more than fits into a machine
 _LARGEST = 2**63  # what lies beyond means nothing to any key, and is no number to torch and Parquet
 
@@ -60,12 +61,18 @@ def read_yaml(path: str | Path) -> Node:
     """
     source = one_line(str(path))
     try:
-        text = Path(path).read_bytes().decode("utf-8")
+        with open(path, "rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        text = data.decode("utf-8") if len(data) <= _MOST_BYTES else ""
     except OSError as error:
         raise InputError(f"{source}: cannot read this config: {error.strerror}") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n")
         raise InputError(f"{_place(source, line)}: cannot read this config: it is not UTF-8 text") from None
+    if len(data) > _MOST_BYTES:
+        raise InputError(f"{source}: more than {_MOST_BYTES:,} bytes: this is no config, or that of several sweeps")
+    if text.count(",") + text.count("\n") > _MOST_VALUES:  # between any two values there is one of them
+        raise InputError(f"{source}: more than {_MOST_VALUES:,} values: split it into several sweeps")
     root = _compose(text, source)
     return root if root.value is not None else replace(root, value={})
 

@@ -4,12 +4,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.compute as pc
 from rich.console import Console
 
 from sweep.failures import Group
 from sweep.overview import Overview
-from sweep.records import COMPLETED
 from sweep.show.screen import Row, named
 from sweep.store import Store
 
@@ -23,21 +21,26 @@ def status(out: Console, found: Sequence[Overview], store: Store) -> None:
     """Counts by sweep, what did not complete and why, and files that cannot be read."""
     if not found:
         out.print(f"{store.name} holds no trials. Fill it: sweep launch configs/digits.yaml", markup=False)
+    names = {name for each in found for name in each.ended_early}
+    rows = {row["trial_id"]: row for row in store.trials(names, _WHY).to_pylist()} if names else {}
     for each in found:
         out.print(f"{each.name}: " + ", ".join(f"{number} {state}" for state, number in each.counts.items()))
         if each.launches:
             out.print(f"  run by {', '.join(each.launches)}", markup=False)
         if each.resumable:
             out.print(f"  {each.resumable} go on from a checkpoint when it is launched again")
-    rows = store.trials({name for each in found for name in each.trials}, _WHY)
-    bad = rows.filter(pc.not_equal(rows["status"], COMPLETED)).to_pylist()
-    for row in bad[:20]:
-        out.print(f"  {row['trial_id']} {named(row)} {row['status']}{_why(row)}"[:600], markup=False)
-    if len(bad) > 20:
-        more = f"  … and {len(bad) - 20} more: sweep failures --store {shlex.quote(store.name)}"
-        out.print(more, markup=False, soft_wrap=True)
+        _ended_early(out, [rows[name] for name in each.ended_early if name in rows], store)
     for path, reason in store.damaged.items():
         out.print(f"  cannot read {path}: {reason}", markup=False)
+
+
+def _ended_early(out: Console, rows: Sequence[Row], store: Store) -> None:
+    """The first of a sweep's trials that did not complete, and why."""
+    for row in rows[:20]:
+        out.print(f"  {row['trial_id']} {named(row)} {row['status']}{_why(row)}"[:600], markup=False)
+    if len(rows) > 20:
+        more = f"  … and {len(rows) - 20} more: sweep failures --store {shlex.quote(store.name)}"
+        out.print(more, markup=False, soft_wrap=True)
 
 
 def status_json(found: Sequence[Overview]) -> dict[str, dict[str, int]]:

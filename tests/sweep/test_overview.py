@@ -46,6 +46,23 @@ def test_all_that_is_missing_counts_though_there_is_no_config(store):
     assert len([line for line in lines if line.startswith("  0")]) == 3
 
 
+def test_what_did_not_complete_is_listed_below_its_own_sweep_and_nothing_that_runs(store):
+    theirs = [f"{number:016x}" for number in range(16, 19)]
+    for name, status in zip(theirs, ("completed", "interrupted", "failed"), strict=True):
+        store.write(make_outcome(name, status, sweep="theirs"))
+    store.write_sweep(asked("theirs", theirs))
+    with Leases(store.files).held() as leases:
+        leases.claim(theirs[2])  # tried again
+        lines = sweep("status").out.splitlines()
+    listed = {}
+    for line in lines:
+        if not line.startswith(" "):
+            listed[line.partition(":")[0]] = below = []
+        elif "run by" not in line:
+            below.append(line.split()[0])
+    assert listed == {"mine": IDS[2:5], "theirs": theirs[1:2]}
+
+
 def test_what_runs_now_is_told_with_who_runs_it(store):
     with Leases(store.files).held() as leases:
         leases.claim(IDS[2])

@@ -31,6 +31,11 @@ def test_the_table_fits_and_cuts_no_name_and_no_paper_off(width):
     assert firsts.index("dense") < firsts.index("snip") < firsts.index("rigl") < firsts.index("imp")
 
 
+def test_no_markup_of_docstrings_is_printed():
+    for command in (["methods"], ["methods", "--json"], ["architectures"], ["architectures", "--json"]):
+        assert "`" not in CliRunner().invoke(main, command).output
+
+
 def test_options_of_a_methods_own_are_listed_and_shared_ones_said_once():
     output = CliRunner().invoke(main, ["methods"]).output
     [grasp] = [line for line in output.splitlines() if line.startswith("  grasp ")]

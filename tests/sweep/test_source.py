@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from sweep import source
 from sweep.errors import InputError
 from sweep.source import Node, override, read_yaml
 
@@ -226,3 +227,25 @@ def test_a_decimal_number_is_one_in_every_spelling(yaml, text, number):
 def test_a_tag_makes_no_number_of_it_either(yaml, text):
     with pytest.raises(InputError, match="cannot be read as"):
         read_yaml(yaml(f"x: {text}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: [" + "1," * 600_000 + "1]", "more than 1,000,000 bytes"),
+        ("seed: [" + "1," * 100_001 + "1]", "more than 100,000 values"),
+        ("seed:\n" + "- 1\n" * 100_001, "more than 100,000 values"),
+        ("name: " + "x" * 1_000_000, "more than 1,000,000 bytes"),
+    ],
+    ids=["bytes in a list", "list", "lines", "text"],
+)
+def test_a_file_that_is_too_large_for_a_config_is_refused_without_being_parsed(text, message, tmp_path, monkeypatch):
+    (tmp_path / "sweep.yaml").write_text(text)
+    monkeypatch.setattr(source, "_compose", None)
+    with pytest.raises(InputError, match=rf"sweep\.yaml: {message}"):
+        source.read_yaml(tmp_path / "sweep.yaml")
+
+
+def test_a_file_without_end_is_read_no_further_than_a_config_goes():
+    with pytest.raises(InputError, match=r"^/dev/zero: more than 1,000,000 bytes"):
+        source.read_yaml("/dev/zero")

@@ -1,0 +1,53 @@
+"""What a launch says while it runs."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from sweep.config import read_sweep
+from sweep.grid import expand, trial_id
+from sweep.progress import Progress
+from sweep.run import run_sweep
+from sweep.store import Store
+from sweep.watch import Stop
+
+from ..conftest import make_outcome
+from .small import DIGITS, QUICK
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """A sweep of two trials, and its store."""
+    settings = [*QUICK, "grid.method=[dense, snip]", "tracking.enabled=false", f"store={tmp_path / 'results'}"]
+    return read_sweep(DIGITS, settings)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_no_time_left_is_told_once_a_launch_is_to_stop(terminal, sweep):
+    trials = {trial_id(trial): trial for trial in expand(sweep)}
+    first, second = trials
+    stop, console = Stop(), Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    progress = Progress(trials, 0, Store(sweep.store), console, stop)
+    for trial in trials.values():
+        progress.started(trial)
+    progress.finished(make_outcome(first, seconds=1.0).trial)
+    assert " left" in progress._head().plain
+    stop.signal = 2  # Ctrl-C
+    assert progress._head().plain == "1/2 done · 1 running · stopping"
+    before = console.file.getvalue()
+    progress.finished(make_outcome(second, "interrupted", seconds=1.0).trial)
+    assert progress._head().plain == "1/2 done · 0 running · 1 interrupted · stopped"
+    assert " left" not in console.file.getvalue()[len(before) :]
+
+
+def test_a_launch_does_not_wait_for_trials_that_another_has_just_ended(sweep):
+    console = Console(file=io.StringIO(), width=200)
+
+    def another_launch_runs_them(sweep, trials, ledger, watch, stop):
+        for trial in trials:
+            Store(sweep.store).write(make_outcome(trial_id(trial)))
+
+    assert run_sweep(sweep, another_launch_runs_them, console).statuses == {"completed": 2}
+    assert "waiting" not in console.file.getvalue()
+    assert console.file.getvalue().count("test accuracy 90.00 %") == 2
