@@ -27,6 +27,11 @@ def imported(path: str) -> Callable[..., Any]:
     return found
 
 
+def origin(path: str) -> str:
+    """The file that such a function was found in."""
+    return own_code.imported(path, "method", "function").place
+
+
 @cache
 def offered() -> dict[str, tuple[EntryPoint, ...]]:
     """The entry points of installed packages by name, read once a process; more than one for a contested name."""

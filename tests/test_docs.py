@@ -139,6 +139,7 @@ def test_the_guides_method_goes_from_its_own_folder_to_the_report(guide):
     plan, launch, report = (run(command) for command in blocks(GUIDE, "console")[0].splitlines())
     labels = ["snip", "my_lab.methods:gradient", "my_lab.methods:gradient power=1"]
     assert all(f" {label} " in plan for label in labels)
+    assert "my_lab.methods:gradient: from my_lab/methods.py\n" in plan
     assert "Now 3 completed" in launch
     assert "my_lab.methods:gradient, power=1" in report
     rows = {row["method_label"]: row for row in Store("results").trials().to_pylist()}
@@ -246,3 +247,48 @@ def test_the_words_page_has_every_status():
 
     words = (ROOT / "docs/words.md").read_text(encoding="utf-8")
     assert all(status in words for status in STATUSES)
+
+
+NETWORK = "docs/own-network-and-data.md"
+
+
+def of_network(language: str) -> list[str]:
+    """The blocks of the page's half on networks."""
+    page = (ROOT / NETWORK).read_text(encoding="utf-8")
+    [half] = re.findall(r"^## Your own network\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"```{language}\n(.*?)```", half, re.DOTALL)
+
+
+@pytest.fixture
+def own_network(tmp_path, monkeypatch):
+    """A person's own folder as the page has it; the interpreter is as before afterwards."""
+    (tmp_path / "nets.py").write_text(of_network("python")[0])
+    (tmp_path / "own.yaml").write_text(of_network("yaml")[0])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    sys.modules.pop("nets", None)
+    yield tmp_path
+    sys.modules.pop("nets", None)
+
+
+def test_the_pages_network_goes_from_its_own_folder_to_the_report(own_network):
+    plan, launch, report = (run(command) for command in of_network("console")[0].splitlines())
+    assert "nets:build: from nets.py, initial weights by default (as its factory makes them)\n" in plan
+    assert "nets.py:build init=kaiming_normal width=8: from nets.py, initial weights by kaiming_normal\n" in plan
+    assert "Now 4 completed" in launch
+    assert "nets:build" in report
+    rows = Store("results").trials().to_pylist()
+    assert {row["architecture_label"] for row in rows} == {"nets:build", "nets.py:build init=kaiming_normal width=8"}
+    assert len({row["initial_weights_hash"] for row in rows}) == 2  # each shared by dense and SNIP
+
+
+def test_what_the_page_says_is_pruned_is(own_network):
+    code, check = of_network("python")
+    exec(code + check, {})
+
+
+def test_the_page_has_every_initialiser():
+    from training.initialise import INITIALISERS
+
+    page = (ROOT / NETWORK).read_text(encoding="utf-8")
+    assert all(re.search(rf"[`: ]{name}`", page) for name in INITIALISERS)

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pruning.masks import kept_count
+from pruning.plugins import origin
 from sweep.config import SweepConfig
 from sweep.config_warnings import config_warnings
 from sweep.duplicates import check_sparsities
@@ -45,6 +46,11 @@ def plan_json(planned: Plan) -> Row:
         "missing": len(planned.todo),
         "trials": trials,
         "architectures": [{"architecture": label, **_of_network(network)} for label, network in networks.items()],
+        "methods": [
+            {"method": label, "file": origin(name)}
+            for label, name in {method.label: method.name for method in sweep.grid.method}.items()
+            if ":" in name
+        ],
         "warnings": [*config_warnings(sweep), *network_warnings(networks)],
     }
 
@@ -74,6 +80,8 @@ def plan(out: Console, planned: Plan) -> None:
         found = f"from {row['file']}, " if row["file"] else ""
         made = " (as its factory makes them)" if row["init"] == "default" else ""
         out.print(f"{row['architecture']}: {found}initial weights by {row['init']}{made}", markup=False, soft_wrap=True)
+    for row in values["methods"]:
+        out.print(f"{row['method']}: from {row['file']}", markup=False, soft_wrap=True)
     for warning in values["warnings"]:
         out.print(f"warning: {warning}", markup=False, soft_wrap=True)
     out.print(
