@@ -19,7 +19,7 @@ from training import seeding, streaming
 from training.data_config import DataConfig
 from training.datasets import DATASETS, DataError, DatasetInfo, Format, info, names
 from training.fingerprint import FingerprintCache, combined
-from training.sources import builtin, folder, parquet, torchvision_files
+from training.sources import builtin, folder, idx, parquet, torchvision_files
 from training.sources.source import Images, Source
 from training.splits import Dataset, Split, Splits, memory_splits
 from training.streaming import StreamedDataset, streamed_splits
@@ -50,6 +50,7 @@ __all__ = [
 SOURCES: dict[Format, Source] = {
     "builtin": builtin,
     "torchvision": torchvision_files,
+    "idx": idx,
     "parquet": parquet,
     "folder": folder,
 }

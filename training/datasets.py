@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from training.suggest import suggest
 
-Format = Literal["auto", "torchvision", "parquet", "folder", "builtin"]
+Format = Literal["auto", "torchvision", "idx", "parquet", "folder", "builtin"]
 
 
 class DataError(ValueError):
@@ -14,7 +14,10 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """One data set. `mean` and `std` are of pixels in [0, 1], by channel, as the FORCE authors have them."""
+    """One data set. `mean` and `std` are of pixels in [0, 1], by channel, as the FORCE authors have them.
+
+    Of the digits, MNIST and Fashion-MNIST they are those of the images; of MNIST as in PyTorch's own example.
+    """
 
     description: str
     formats: tuple[Format, ...]  # "auto" is the first
@@ -56,6 +59,26 @@ DATASETS: dict[str, DatasetInfo] = {
         mean=(0.3053,),
         std=(0.3759,),
         flip=False,
+    ),
+    "mnist": DatasetInfo(
+        "70,000 hand-written digits, 28x28 grey",
+        formats=("idx", "parquet"),
+        classes=10,
+        image_size=28,
+        mean=(0.1307,),
+        std=(0.3081,),
+        flip=False,
+        download_size="12 MB",
+    ),
+    "fashion_mnist": DatasetInfo(
+        "70,000 pictures of clothes in 10 classes, 28x28 grey",
+        formats=("idx", "parquet"),
+        classes=10,
+        image_size=28,
+        mean=(0.2860,),
+        std=(0.3530,),
+        flip=False,
+        download_size="31 MB",
     ),
     "cifar10": DatasetInfo(
         "60,000 photos in 10 classes, 32x32",

@@ -9,6 +9,8 @@ from sweep.text import percent
 
 DATA = {
     "digits": "digits",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "tiny_imagenet": "Tiny-ImageNet",

@@ -69,7 +69,8 @@ def test_every_set_in_the_table_resolves(name, tmp_path):
     [
         ("cifr10", {}, "name: unknown data set 'cifr10'; did you mean 'cifar10'?"),
         ("CIFAR-10", {}, "name: unknown data set 'CIFAR-10'; did you mean 'cifar10'?"),
-        ("mnist", {}, "name: unknown data set 'mnist'; known are digits, cifar10"),
+        ("svhn", {}, "name: unknown data set 'svhn'; known are digits, mnist"),
+        ("MNIST", {}, "name: unknown data set 'MNIST'; did you mean 'mnist'?"),
         ("image_folder", {"image_size": 32}, "classes: the data set 'image_folder' is your own; set data.classes"),
         ("parquet", {"classes": 3}, "image_size: the data set 'parquet' is your own; set data.image_size"),
         ("digits", {"format": "folder"}, "format: digits comes as builtin, not as folder"),

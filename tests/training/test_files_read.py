@@ -197,9 +197,6 @@ def test_a_column_that_is_there_twice_is_named(tmp_path, column):
     pq.write_table(
         pa.table([*table.columns, table[column]], names=[*table.column_names, column]), tmp_path / "train.parquet"
     )
-    config = DataConfig(
-        "parquet", path=config.path, classes=2, image_size=8, image_column="image", label_column="label"
-    )
     with pytest.raises(DataError, match=rf"^{column}_column: .*train\.parquet has 2 columns called '{column}'"):
         data.check(resolve(config))
 
