@@ -11,6 +11,7 @@ from pruning.masks import Masks, Scores, apply, prunable
 from pruning.problem import Problem
 from pruning.prune import Pruned, prune
 from pruning.registry import find, names, register
+from pruning.remarks import PruningWarning
 from pruning.rounds import Round
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Masks",
     "Problem",
     "Pruned",
+    "PruningWarning",
     "Round",
     "Scores",
     "apply",

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from pruning.masking import Course, Masking
-from pruning.masks import Masks, Scores, joined, keep_highest_per_layer, split
+from pruning.masks import Masks, Scores, cut_per_layer, joined, split
+from pruning.threshold import tied
 
 
 class DropAndGrow(Masking):
@@ -63,10 +64,12 @@ class DropAndGrow(Masking):
             active[name] = int(mask.count_nonzero())
             dropped[name] = round(share * active[name])
         sizes = split({name: magnitude(weight) for name, weight in zip(self.masks, self._weights, strict=True)})
-        left = keep_highest_per_layer(sizes, {name: active[name] - dropped[name] for name in active}, before)
-        grown = keep_highest_per_layer(split(growth), dropped, {name: ~mask for name, mask in left.items()})
+        stay = {name: active[name] - dropped[name] for name in active}
+        left, lowest = cut_per_layer(sizes, stay, before)
+        grown, highest = cut_per_layer(split(growth), dropped, {name: ~mask for name, mask in left.items()})
+        ties = tied(lowest, stay).plus(tied(highest, dropped))
         new = joined({name: mask & ~before[name] for name, mask in grown.items()}, self.masks)
-        self._change(joined({name: mask | grown[name] for name, mask in left.items()}, self.masks))
+        self._change(joined({name: mask | grown[name] for name, mask in left.items()}, self.masks), ties)
         self._zero()
         for name, parameter in self._parameters.items():
             self._forget(parameter, new[name])

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pruning.masks import Masks, apply
 from pruning.rounds import Round, compare
+from pruning.threshold import Ties
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ class Masking:
         if self.course:
             self.course.generator.set_state(state["generator"])
 
-    def _change(self, masks: Masks) -> None:
+    def _change(self, masks: Masks, ties: Ties | None = None) -> None:
         """Go over to other masks, and note what that does."""
-        self.rounds.append(compare(len(self.rounds) + 1, self.masks, masks))
+        self.rounds.append(compare(len(self.rounds) + 1, self.masks, masks, ties=ties))
         self.masks = masks
         self._copy()
 

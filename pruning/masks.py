@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pruning.threshold import kth_highest
+from pruning.threshold import Threshold, kth_highest
 
 Masks = dict[str, Tensor]
 Scores = dict[str, Tensor]
@@ -93,13 +93,18 @@ def keep_highest(scores: Scores, kept: int, among: Masks | None = None) -> Masks
     Raises:
         ValueError: a score is NaN, or ``kept`` is more than there are candidates.
     """
+    return cut(scores, kept, among)[0]
+
+
+def cut(scores: Scores, kept: int, among: Masks | None = None) -> tuple[Masks, Threshold | None]:
+    """The masks of :func:`keep_highest`, and the threshold that they are cut at; None where nothing is kept."""
     _check_numbers(scores)
     total = sum(score.numel() for score in scores.values())
     candidates = total if among is None else count({name: among[name] for name in scores})
     if not 0 <= kept <= candidates:
         raise ValueError(f"cannot keep {kept} weights: {candidates} are candidates")
     if kept == 0:
-        return {name: torch.zeros_like(score, dtype=torch.bool) for name, score in scores.items()}
+        return {name: torch.zeros_like(score, dtype=torch.bool) for name, score in scores.items()}, None
     values = _of_one_type({name: score.detach() for name, score in scores.items()})
     some = None if among is None or candidates == total else [among[name] for name in values]
     found = kth_highest(list(values.values()), some, kept)
@@ -110,15 +115,21 @@ def keep_highest(scores: Scores, kept: int, among: Masks | None = None) -> Masks
             mask &= candidate
     if not every_tie:
         _add_ties(masks, values, found.value, among, kept - found.above)
-    return masks
+    return masks, found
 
 
 def keep_highest_per_layer(scores: Scores, kept: Mapping[str, int], among: Masks) -> Masks:
     """Like :func:`keep_highest`, but with a count of its own for every tensor."""
-    masks: Masks = {}
+    return cut_per_layer(scores, kept, among)[0]
+
+
+def cut_per_layer(scores: Scores, kept: Mapping[str, int], among: Masks) -> tuple[Masks, dict[str, Threshold | None]]:
+    """The masks of :func:`keep_highest_per_layer`, and the threshold of every tensor."""
+    masks, thresholds = dict[str, Tensor](), dict[str, Threshold | None]()
     for name, score in scores.items():
-        masks |= keep_highest({name: score}, kept[name], {name: among[name]})
-    return masks
+        mask, thresholds[name] = cut({name: score}, kept[name], {name: among[name]})
+        masks |= mask
+    return masks, thresholds
 
 
 def _add_ties(masks: Masks, scores: Scores, value: Tensor, among: Masks | None, room: int) -> None:

@@ -45,6 +45,7 @@ class Problem:
         passes: forward and backward passes so far, each over one batch.
         work: the same in forward passes of one input: a backward pass counts as two (Evci et al. 2020, appendix H).
         objective: the FORCE objective Σ c_i |θ_i g_i(θ⊙c)| at the last call of :meth:`gradients`, or None.
+        unconserved: layers whose scores break the conservation law that the method rests on; None: not measured.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Problem:
         self.passes = 0
         self.work = 0
         self.objective: float | None = None
+        self.unconserved: tuple[str, ...] | None = None
         self._inputs = 0
         self._gpus = gpus_of(model)
         self._input_shape = input_shape

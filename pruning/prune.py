@@ -1,6 +1,7 @@
 """The one loop: score -> how many -> mask -> score … Every method is a preset of it."""
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,14 @@ import torch
 from torch import nn
 
 from pruning import registry, scopes
-from pruning.masks import Masks, kept_count
+from pruning.masks import Masks, count, kept_count
 from pruning.modes import scoring_mode
 from pruning.problem import LOSSES, Batch, Loss, Problem
+from pruning.remarks import PruningWarning, remarks
 from pruning.rounds import Round, compare
 from pruning.schedules import kept_counts
+from pruning.scores import checked
+from pruning.writes import Writes, refused
 
 Batches = Iterable[Batch] | Callable[[int], Iterable[Batch]]
 SEED = 200609081  # not one that people seed their weights with: random scores are to be independent of them
@@ -28,6 +32,23 @@ class Pruned:
     seconds: float
     passes: int  # forward and backward passes, each over one batch
     work: int  # the same in forward passes of one input, a backward pass being two
+    unconserved: tuple[str, ...] | None = None  # layers whose SynFlow scores cancel or vanish; None: another method
+
+    @property
+    def tied_kept(self) -> int | None:
+        """Weights that the last round kept for their index, of :attr:`tied_candidates`; None without a round."""
+        return self.rounds[-1].tied_kept if self.rounds else None
+
+    @property
+    def tied_candidates(self) -> int | None:
+        """Weights that have the score of the last round's threshold, where there is no room for all; else 0."""
+        return self.rounds[-1].tied_candidates if self.rounds else None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What :func:`prune` has warned of: how far scores decided which weights are kept."""
+        unconserved = None if self.unconserved is None else len(self.unconserved)
+        return tuple(remarks(count(self.masks), self.tied_kept, self.tied_candidates, unconserved))
 
 
 def prune(
@@ -43,6 +64,7 @@ def prune(
     input_shape: Sequence[int] | None = None,
     precision: str = "fp32",
     on_round: Callable[[int], None] = lambda step: None,
+    on_remark: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Pruned:
     """Find the masks that ``method`` leaves of ``model`` at ``sparsity``. The model is not changed.
@@ -61,10 +83,14 @@ def prune(
         precision: "fp32", or "bf16": forward and backward passes of scoring under autocast, where they are faster and
             rounded to 8 bits; weights, gradients and scores stay as they are. SynFlow's are in float64 either way.
         on_round: told before each round which one it is, from 1 on; what it raises ends the pruning.
+        on_remark: told each of :attr:`Pruned.remarks`, instead of a :class:`PruningWarning` of them.
         options: the method's own, such as ``rounds=60`` or ``floor=0.1``.
 
     Raises:
-        ValueError: bad arguments, or scores that are not numbers.
+        ValueError: bad arguments, scores that are missing or no numbers, or a method that wrote to the network.
+
+    Warns:
+        PruningWarning: weights are kept by index among equal scores, or SynFlow's scores are rounding.
     """
     preset = registry.find(method)
     settings = preset.resolve(options)
@@ -81,21 +107,40 @@ def prune(
     counts = kept_counts(total, kept_count(total, sparsity), times, settings.get("schedule", "linear"))
     supply = _supply(batches)
     start, rounds, before = time.perf_counter(), [], total
-    with scoring_mode(model, train_mode, generator.initial_seed()), torch.enable_grad():
+    with (
+        refused(model, preset.name),
+        scoring_mode(model, train_mode, generator.initial_seed()),
+        torch.enable_grad(),
+    ):
         for step, kept in enumerate(counts, start=1) if preset.removes else ():
             on_round(step)
             problem.round, problem.kept = step, kept
             problem.batches = ()  # the last round's go before the next ones come
             problem.batches = supply(step) if preset.data or input_shape is None else ()
             problem.objective = None
-            scores = preset.score(problem, **own)
+            writes = Writes(problem)
+            scores = checked(preset.name, preset.score(problem, **own), problem.dense)
+            writes.check(preset.name)
             if invert:
                 scores = {name: -score for name, score in scores.items()}
-            masks = scopes.select(scores, kept, None if preset.recover else problem.masks, scope, floor)
-            rounds.append(compare(step, problem.masks, masks, problem.objective, (before, kept)))
+            masks, ties = scopes.selection(scores, kept, None if preset.recover else problem.masks, scope, floor)
+            rounds.append(compare(step, problem.masks, masks, problem.objective, (before, kept), ties))
             before = kept
             problem.mask(masks)
-    return Pruned(problem.masks, tuple(rounds), time.perf_counter() - start, problem.passes, problem.work)
+    pruned = Pruned(
+        problem.masks,
+        tuple(rounds),
+        time.perf_counter() - start,
+        problem.passes,
+        problem.work,
+        problem.unconserved,
+    )
+    for sentence in pruned.remarks:
+        if on_remark is not None:
+            on_remark(sentence)
+        else:
+            warnings.warn(f"method {preset.name}: {sentence}", PruningWarning, stacklevel=2)
+    return pruned
 
 
 def _supply(batches: Batches) -> Callable[[int], Sequence[Batch]]:

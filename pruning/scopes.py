@@ -13,10 +13,12 @@ the weights kept are as many as asked for, over all layers together.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from torch import Tensor
 
-from pruning.masks import Masks, Scores, count, full, joined, keep_highest, keep_highest_per_layer, split
+from pruning.masks import Masks, Scores, cut, cut_per_layer, full, joined, split
+from pruning.threshold import Threshold, Ties, tied
 
 SCOPES = ("global", "layerwise", "erk", "uniform_plus")
 CLASSIFIER_DENSITY = 0.2  # the least of uniform+
@@ -34,6 +36,13 @@ def check(scope: str, floor: float) -> None:
         raise ValueError(f"floor: scope {scope} fixes how many weights each layer keeps; leave floor or scope out")
 
 
+class Selection(NamedTuple):
+    """Masks, and how many of their weights were chosen by index among equal scores."""
+
+    masks: Masks
+    ties: Ties
+
+
 def select(scores: Scores, kept: int, among: Masks | None, scope: str, floor: float = 0.0) -> Masks:
     """The masks of exactly ``kept`` weights, the highest scores that ``scope`` and ``floor`` allow.
 
@@ -44,18 +53,44 @@ def select(scores: Scores, kept: int, among: Masks | None, scope: str, floor: fl
         scope: a name of :data:`SCOPES`.
         floor: the least density of any layer, as a share of the network's density; see :func:`reserved`.
     """
+    return selection(scores, kept, among, scope, floor).masks
+
+
+def selection(scores: Scores, kept: int, among: Masks | None, scope: str, floor: float = 0.0) -> Selection:
+    """As :func:`select`, with the ties at the threshold, or at those of all layers together."""
     if scope == "global" and not floor:
-        return keep_highest(scores, kept, among)
+        masks, threshold = cut(scores, kept, among)
+        return Selection(masks, tied({"": threshold}, {"": kept}))
     among = full(scores) if among is None else among
-    return joined(_by_layer(split(scores), kept, split({name: among[name] for name in scores}), scope, floor), scores)
+    masks, ties = _by_layer(split(scores), kept, split({name: among[name] for name in scores}), scope, floor)
+    return Selection(joined(masks, scores), ties)
 
 
-def _by_layer(scores: Scores, kept: int, among: Masks, scope: str, floor: float) -> Masks:
+def _by_layer(scores: Scores, kept: int, among: Masks, scope: str, floor: float) -> Selection:
     if scope != "global":
-        return keep_highest_per_layer(scores, layer_counts(among, kept, scope), among)
-    safe = keep_highest_per_layer(scores, reserved(among, kept, floor), among)
-    rest = keep_highest(scores, kept - count(safe), {name: mask & ~safe[name] for name, mask in among.items()})
-    return {name: mask | rest[name] for name, mask in safe.items()}
+        counts = layer_counts(among, kept, scope)
+        masks, thresholds = cut_per_layer(scores, counts, among)
+        return Selection(masks, tied(thresholds, counts))
+    counts = reserved(among, kept, floor)
+    safe, own = cut_per_layer(scores, counts, among)
+    left = kept - sum(counts.values())
+    rest, common = cut(scores, left, {name: mask & ~safe[name] for name, mask in among.items()})
+    ties = tied({"": common}, {"": left})
+    for name, threshold in own.items():
+        ties = ties.plus(_ties_beyond(threshold, counts[name], common, left))
+    return Selection({name: mask | rest[name] for name, mask in safe.items()}, ties)
+
+
+def _ties_beyond(own: Threshold | None, kept: int, common: Threshold | None, left: int) -> Ties:
+    """What is still tied in a layer's reserve of ``kept`` weights once ``left`` others are kept of all layers."""
+    if own is None:
+        return Ties()
+    ties = own.ties(kept)
+    if common is None or own.value < common.value:
+        return ties
+    if own.value == common.value and common.ties(left).candidates:
+        return Ties(ties.kept, ties.kept)  # the others that tie with them are candidates of the common threshold
+    return Ties()
 
 
 def reserved(available: Mapping[str, Tensor], kept: int, floor: float) -> dict[str, int]:

@@ -5,9 +5,11 @@ takes out those inside, and only these few are partitioned. Where the bracket ha
 the sample does not show), the pass is made again with a bracket that holds everything: slower, never wrong.
 """
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +20,20 @@ FEW = 0.05  # of the candidates: when no more are kept, to take them all out is 
 MARGIN = 6.0  # standard deviations of a sampled rank on either side; the sample is a regular, not a random one
 
 
+class Ties(NamedTuple):
+    """Of ``candidates`` weights with one score, ``kept`` were chosen by index, there being no room for all.
+
+    0 of 0: no weight was kept, or removed, for its index alone.
+    """
+
+    kept: int = 0
+    candidates: int = 0
+
+    def plus(self, other: "Ties") -> "Ties":
+        """Those of two choices together."""
+        return Ties(self.kept + other.kept, self.candidates + other.candidates)
+
+
 @dataclass(frozen=True)
 class Threshold:
     """The k-th highest score: ``above`` candidates are higher, ``at`` of them equal it, k − above of these are kept."""
@@ -25,6 +41,16 @@ class Threshold:
     value: Tensor
     above: int
     at: int
+
+    def ties(self, kept: int) -> Ties:
+        """The weights that were chosen by index among those at the threshold, where ``kept`` are kept."""
+        return Ties(kept - self.above, self.at) if kept - self.above < self.at else Ties()
+
+
+def tied(thresholds: Mapping[str, Threshold | None], kept: Mapping[str, int]) -> Ties:
+    """The ties of several choices together, by name; None where nothing was kept."""
+    found = [threshold.ties(kept[name]) for name, threshold in thresholds.items() if threshold]
+    return functools.reduce(Ties.plus, found, Ties())
 
 
 def kth_highest(scores: Sequence[Tensor], among: Sequence[Tensor] | None, kept: int) -> Threshold:

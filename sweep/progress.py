@@ -14,6 +14,7 @@ from sweep.config import TrialConfig
 from sweep.grid import title, trial_id
 from sweep.records import COMPLETED, EpochRecord, TrialRecord
 from sweep.report import accuracy_table, from_table, panels
+from sweep.report.remarks import trial_remarks
 from sweep.report.terminal import render
 from sweep.store import Store
 from sweep.text import clock
@@ -33,6 +34,7 @@ class Progress:
         self._ended: Counter[str] = Counter()
         self._records: dict[str, TrialRecord] = {}
         self._tables: list[RenderableType] = []
+        self._remarked: set[tuple[str, str]] = set()
         self._stale, self._drawn = False, 0.0
         self._began = self._spoke = time.monotonic()
         self._live = Live(console=console, get_renderable=self._view, refresh_per_second=2)
@@ -71,6 +73,14 @@ class Progress:
             self._stale = True
         if not self._console.is_terminal or record.status != COMPLETED:
             self.say(self._line(record))
+        self._remark(record)
+
+    def _remark(self, record: TrialRecord) -> None:
+        """Say what a trial's mask owes to something else than scores: of the first of an architecture and method."""
+        sentences = trial_remarks(record)
+        if sentences and (cell := (record.architecture_label, record.method_label)) not in self._remarked:
+            self._remarked.add(cell)
+            self.say(f"{title(self._trials[record.trial_id])}: {'; '.join(sentences)}")
 
     def say(self, text: str) -> None:
         """Print a line, above the table where there is one."""

@@ -3,7 +3,7 @@
 import hashlib
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from statistics import median
 from typing import Any
 
@@ -112,7 +112,19 @@ def at_end(found: Diagnostics) -> Facts:
 
 def of_rounds(rounds: Sequence[pruning.Round]) -> Facts:
     """How the mask came about."""
-    return {"rounds": tuple(RoundRecord(**asdict(r)) for r in rounds), "revived": sum(r.revived for r in rounds)}
+    names = [field.name for field in fields(RoundRecord)]
+    return {
+        "rounds": tuple(RoundRecord(**{name: getattr(r, name) for name in names}) for r in rounds),
+        "revived": sum(r.revived for r in rounds),
+        "tied_kept": rounds[-1].tied_kept if rounds else None,
+        "tied_candidates": rounds[-1].tied_candidates if rounds else None,
+    }
+
+
+def of_pruning(pruned: pruning.Pruned) -> Facts:
+    """How the mask that training starts from came about."""
+    unconserved = None if pruned.unconserved is None else len(pruned.unconserved)
+    return {**of_rounds(pruned.rounds), "unconserved_layers": unconserved}
 
 
 def of_masks(records: Sequence[MaskRecord], masks: pruning.Masks) -> Facts:

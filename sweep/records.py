@@ -136,6 +136,9 @@ class TrialRecord:
     # how the mask came about
     revived: int | None = None  # over all rounds
     rounds: tuple[RoundRecord, ...] = ()
+    tied_kept: int | None = None  # weights that the last round kept for their index among equal scores …
+    tied_candidates: int | None = None  # … and how many had the threshold's score; 0 and 0 where none was chosen so
+    unconserved_layers: int | None = None  # layers in which SynFlow's scores cancel or vanish: rounding decides there
     mask_hash: str | None = None  # sha256 over the tensors' hashes
     mask_bytes: int | None = None  # of the mask file, as stored
     mask_entropy_bytes: float | None = None  # the bound Σ n·H(density) over tensors

@@ -150,6 +150,7 @@ class Science:
             input_shape=self.input_shape,
             precision=settings.precision,
             on_round=on_round,
+            on_remark=lambda sentence: None,  # its numbers are in the record
             **dict(trial.method.options),
         )
         self.cost.add_pruning(pruned)
@@ -157,7 +158,7 @@ class Science:
             "prune_seconds": pruned.seconds,
             "prune_passes": pruned.passes,
             "prune_flops": self.cost.flops,
-            **recording.of_rounds(pruned.rounds),
+            **recording.of_pruning(pruned),
         }
         return pruned.masks
 

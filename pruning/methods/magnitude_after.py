@@ -75,7 +75,7 @@ class MagnitudeAfter(Masking):
         kept = kept_counts(total, kept_count(total, self.course.sparsity), self._times, "exponential")[done]
         sign = -1 if self.course.invert else 1
         scores = {name: sign * model.get_parameter(name).detach().abs() for name in self.masks}
-        self._change(scopes.select(scores, kept, self.masks, self._scope, self._floor))
+        self._change(*scopes.selection(scores, kept, self.masks, self._scope, self._floor))
         return self._restart
 
 

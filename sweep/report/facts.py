@@ -20,7 +20,10 @@ _GROUPS = {  # heading -> columns of the record, in order
         *("train_accuracy", "train_loss", "epochs", "attempts", "accumulate"),
         *("error_type", "error_message", "traceback"),
     ),
-    "mask": ("prunable", "kept", "compression_ratio", "speedup", "revived", "mask_bytes", "mask_entropy_bytes"),
+    "mask": (
+        *("prunable", "kept", "compression_ratio", "speedup", "revived", "mask_bytes", "mask_entropy_bytes"),
+        *("tied_kept", "tied_candidates", "unconserved_layers"),
+    ),
     "price": (
         *("prune_seconds", "prune_passes", "prune_flops", "passes", "training_flops", "training_flops_share"),
         *("trained_weights", "trained_macs", "train_seconds", "images_per_second", "seconds"),

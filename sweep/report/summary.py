@@ -16,6 +16,7 @@ from sweep.report.measures import (
     start_table,
 )
 from sweep.report.names import architecture_name, data_name
+from sweep.report.remarks import remarks_section
 from sweep.report.statistics import cells, chance_limit, labels
 from sweep.report.table import (
     CAPTION,
@@ -55,7 +56,7 @@ def summary(panels: Sequence[Panel], figures: Sequence[Mapping[str, str]], sweep
     parts = [f"# {heading}", f"Trials: {_tally(trials)}."]
     for panel, images in zip(panels, figures, strict=True):
         parts += _panel(panel, images)
-    return "\n\n".join(part for part in [*parts, *_losses(trials)] if part) + "\n"
+    return "\n\n".join(part for part in [*parts, *remarks_section(trials), *_losses(trials)] if part) + "\n"
 
 
 def _panel(panel: Panel, figures: Mapping[str, str]) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import convolutional, perceptron, problem, score
+from networks import convolutional, perceptron, problem, residual, score
 from torch import nn
 
 import pruning
@@ -102,3 +102,89 @@ def test_batchnorm_counts_by_its_running_statistics_and_absolute_values():
     halved = score("synflow", problem(model, shape=(3, 8, 8)))
     ratio = halved["0.weight"].sum() / positive["0.weight"].sum()
     assert float(ratio) == pytest.approx(0.5, rel=1e-4)
+
+
+def convolutions(*, norm=nn.BatchNorm2d, activation=nn.ReLU, end: tuple[nn.Module, ...] = ()) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        norm(8),
+        activation(),
+        nn.Conv2d(8, 16, 3, padding=1),
+        norm(16),
+        activation(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, 4),
+        *end,
+    )
+
+
+class Gated(nn.Module):
+    """x · gate(Wx̄), as in squeeze and excitation."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.gate, self.classifier = nn.Conv2d(3, 8, 3), nn.Linear(8, 8), nn.Linear(8, 4)
+        nn.init.constant_(self.gate.bias, 5.0)
+
+    def forward(self, images):
+        x = self.body(images).relu()
+        gate = nn.functional.hardsigmoid(self.gate(x.mean((2, 3))))
+        return self.classifier((x * gate[:, :, None, None]).mean((2, 3)))
+
+
+def narrow(name: str) -> dict[str, float]:
+    """An eighth of the width that an architecture has by default, where it has that option."""
+    width = models.defaults(name).get("width")
+    return {} if width is None else {"width": type(width)(width / 8)}
+
+
+CONSERVING = {
+    "BatchNorm": convolutions,
+    "no normalisation": lambda: convolutions(norm=lambda width: nn.Identity()),
+    "GELU": lambda: convolutions(activation=nn.GELU),
+    "residual": residual,
+    **{name: lambda name=name: models.build(name, classes=10, size=32, **narrow(name)) for name in models.names()},
+}
+BREAKING = {
+    "InstanceNorm": lambda: convolutions(norm=nn.InstanceNorm2d),
+    "BatchNorm without statistics": lambda: convolutions(norm=lambda n: nn.BatchNorm2d(n, track_running_stats=False)),
+    "GroupNorm": lambda: convolutions(norm=lambda width: nn.GroupNorm(4, width)),
+    "LayerNorm": lambda: nn.Sequential(nn.Flatten(), nn.Linear(3072, 16), nn.LayerNorm(16), nn.Linear(16, 4)),
+    "LogSoftmax": lambda: convolutions(end=(nn.LogSoftmax(1),)),
+    "Softmax": lambda: convolutions(end=(nn.Softmax(1),)),
+    "saturated gates": Gated,
+    "saturated activations": lambda: convolutions(norm=lambda width: nn.Identity(), activation=Saturating),
+}
+
+
+class Saturating(nn.Module):
+    """tanh of values far beyond 1."""
+
+    def forward(self, values):
+        return torch.tanh(30 * values)
+
+
+@pytest.mark.parametrize("kind", CONSERVING)
+def test_no_shipped_kind_of_network_is_said_to_break_the_conservation_of_flow(kind):
+    made = problem(CONSERVING[kind](), shape=(3, 32, 32))
+    score("synflow", made)
+    assert made.unconserved == ()
+
+
+@pytest.mark.parametrize("kind", BREAKING)
+def test_a_network_whose_scores_are_rounding_is_told_by_a_warning_and_its_layers(kind):
+    with pytest.warns(pruning.PruningWarning, match=r"method synflow: in \d+ layers SynFlow's scores cancel or vanish"):
+        pruned = pruning.prune(BREAKING[kind](), "synflow", 0.5, input_shape=(3, 32, 32), rounds=2)
+    assert pruned.unconserved
+
+
+def test_a_branch_that_pruning_itself_has_emptied_is_no_break_of_conservation():
+    one_shot = pruning.prune(residual(), "synflow", 0.99, input_shape=(3, 8, 8), rounds=3)
+    assert any(not mask.any() for mask in one_shot.masks.values())
+    assert one_shot.unconserved == ()
+
+
+def test_other_methods_do_not_measure_conservation():
+    assert pruning.prune(convolutional(), "magnitude", 0.9).unconserved is None
