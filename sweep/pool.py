@@ -305,7 +305,7 @@ def _end(code: int) -> str:
 
 def _work(pipe: Connection, slot: int) -> None:
     """What runs in a worker process: one trial after another."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # which terminals and job managers send to the whole group:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # which go to the whole process group:
         signal.signal(number, signal.SIG_IGN)  # what is to happen then is the parent's to say
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with streams.lasting(), suppress(*_CUT_OFF):

@@ -67,7 +67,7 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 some trials are not, 130 or 143 stopped by Ctrl-C or SIGTERM."""
+        """0 all done, 1 some trials are not, 130, 143, 129 stopped by Ctrl-C, SIGTERM, a terminal that hung up."""
         if self.signal is not None:
             return 128 + self.signal
         return 0 if set(self.statuses) <= {COMPLETED} else 1
@@ -128,7 +128,10 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
             exporter = stack.enter_context(Exporter(sweep, planned.trials, store))
             watchers.append(exporter)
         if not planned.todo:
-            write_down(planned, store)
+            try:
+                write_down(planned, store)
+            except StoreError as error:  # all that was asked for is there
+                console.print(f"this launch is not noted: {error}", markup=False)
         else:
             leases = stack.enter_context(Leases(store.files).held())
             with stop.listening(), progress, data_errors():

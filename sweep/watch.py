@@ -1,6 +1,8 @@
 """What the driver is told while trials run, and how it asks them to stop."""
 
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -10,6 +12,11 @@ from sweep.config import SweepConfig, TrialConfig
 from sweep.errors import GpuError, StoreError
 from sweep.ledger import Ledger
 from sweep.records import EpochRecord, TrialRecord
+
+
+def in_main_thread() -> bool:
+    """Whether this thread is the one that gets signals, and may say what is to be done with them."""
+    return threading.current_thread() is threading.main_thread()
 
 
 class Watcher(Protocol):
@@ -56,6 +63,7 @@ class Stop:
     def __init__(self) -> None:
         self.signal: int | None = None
         self.error: StoreError | GpuError | None = None
+        self._terminals: list[int] = []  # descriptors that are printed to
 
     @property
     def requested(self) -> bool:
@@ -65,16 +73,35 @@ class Stop:
     def request(self, number: int, frame: FrameType | None = None) -> None:
         """Signal handler."""
         self.signal = number
+        if number == signal.SIGHUP:
+            self._print_nowhere()
         signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
 
     def fail(self, error: StoreError | GpuError) -> None:
         """Nothing can be stored or run any more."""
         self.error = self.error or error
 
+    def _print_nowhere(self) -> None:
+        """The terminal is gone, and what is printed to it raises."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in self._terminals:
+            os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
     @contextmanager
     def listening(self) -> Iterator["Stop"]:
-        """Listen to Ctrl-C and SIGTERM inside."""
-        before = {number: signal.signal(number, self.request) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Listen to Ctrl-C, SIGTERM and hang-ups inside. Not in another thread than the main one, which has no signals.
+
+        Hang-ups that are ignored (``nohup``) stay so.
+        """
+        if not in_main_thread():
+            yield self
+            return
+        self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self.request) for number in numbers}
         try:
             yield self
         finally:

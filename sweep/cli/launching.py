@@ -33,7 +33,7 @@ def launch(
     """Run every trial of CONFIG that the store lacks.
 
     Launching again runs what is missing, and nothing if nothing is. Exit code 0: all trials are completed;
-    1: some failed; 2: bad input, nothing was started; 130, 143: stopped by Ctrl-C, SIGTERM.
+    1: some failed; 2: bad input, nothing was started; 130, 143, 129: stopped by Ctrl-C, SIGTERM, a hang-up.
     """
     if dry_run:
         context.invoke(plan, config=config, settings=settings, as_json=as_json)

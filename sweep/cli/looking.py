@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import socket
 from pathlib import Path
 
@@ -138,13 +139,15 @@ def architectures(as_json: bool) -> None:
 )
 def ui(store: str | None, port: int) -> None:
     """Open the MLflow interface on the runs of a store, on this machine only."""
-    from sweep.tracking import default_uri, ui_command
+    from sweep.tracking import damage, default_uri, ui_command
 
     opened = named(store)
     uri = default_uri(opened)
     database = Path(uri.removeprefix("sqlite:///"))
     if not database.exists():
         raise InputError(f"{database}: no MLflow database there; run 'sweep launch CONFIG' first, or name its --store")
+    if damaged := damage(uri):
+        raise InputError(f"{damaged}, and run: {shlex.join(['sweep', 'sync', opened.name])}")
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise InputError(f"--port {port}: something listens there already; choose another")

@@ -1,5 +1,6 @@
 """The engine on Ray: all trials as one Ray Tune experiment, here or on a cluster. The only package that imports ray.
 
+environment.py, preconditions.py   what Ray is told, and what it needs of this machine, before it is imported
 starting.py   from nothing to a Ray that runs trials
 cluster.py    Ray, started or joined, and gone again
 driver.py     what the driver does while trials run
@@ -38,12 +39,15 @@ def run(
     and those that run save a checkpoint and are recorded as interrupted.
 
     Raises:
-        InputError: no Ray at ``address``, or no node, present or launchable, has what one trial takes.
+        InputError: no Ray at ``address``, or none can be started here; or no node, present or launchable, has what one
+            trial takes.
     """
     if not trials:
         return
-    from sweep.launch import environment
+    from sweep.launch import environment, preconditions
 
+    if address is None:
+        preconditions.check()
     environment.prepare(address)  # ray reads it while it is imported
     from sweep.launch.starting import run_on_ray
 

@@ -1,15 +1,14 @@
 """Ray: started on this machine or joined, held against what a trial takes, and gone again."""
 
 import logging
-import os
 import shutil
 import signal
 import socket
-import tempfile
-import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import ray
@@ -20,8 +19,13 @@ from ray.job_config import JobConfig
 from sweep import imports, machine
 from sweep.config import Compute
 from sweep.errors import InputError
+from sweep.launch import scratch_folders
 from sweep.launch.environment import FOR_TRIALS
+from sweep.launch.preconditions import refusal, temporary_folder
 from sweep.launch.raylet import watched
+from sweep.watch import in_main_thread
+
+START_SECONDS = 180.0  # that Ray may take to start, or to answer: seconds, but on a busy machine
 
 
 @contextmanager
@@ -29,14 +33,14 @@ def connected(address: str | None) -> Iterator[Path]:
     """A Ray to run on, and a scratch folder that goes with it: nothing of either is left afterwards.
 
     Raises:
-        InputError: there is no Ray at ``address``.
+        InputError: there is no Ray at ``address``, or none can be started.
     """
-    # Short, because unix sockets in it must have names of less than 108 characters.
-    scratch = Path(tempfile.mkdtemp(prefix="sweep-", dir=os.environ.get("RAY_TMPDIR") or "/tmp"))
+    scratch_folders.clear(temporary_folder())
+    scratch = scratch_folders.make(temporary_folder())
     for name in ("ray", "ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        with _own_signals():
+        with _own_signals(), _at_most(START_SECONDS):
             _connect(address, scratch)
         with watched():
             yield scratch
@@ -50,18 +54,24 @@ def _connect(address: str | None, scratch: Path) -> None:
         "log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False, "job_config": _job_config(),
     }  # fmt: skip
     if address is None:
-        ray.init(address="local", num_cpus=machine.cores(), _temp_dir=str(scratch / "ray"), **quiet)
+        try:
+            ray.init(address="local", num_cpus=machine.cores(), _temp_dir=str(scratch / "ray"), **quiet)
+        except Exception as error:  # of any of its processes
+            raise refusal(_first_line(error)) from error
         return
     del quiet["include_dashboard"]
     try:
         _knock(address)
         ray.init(address=address, runtime_env={"env_vars": FOR_TRIALS}, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"--address {address}: no Ray cluster answers there ({reason}); start one with 'ray up cluster.yaml', "
-            "or leave --address out to use this machine"
+            f"--address {address}: no Ray cluster answers there ({_first_line(error)}); start one with"
+            " 'ray up cluster.yaml', or leave --address out to use this machine"
         ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:500] or type(error).__name__
 
 
 class _Fixed(list[str]):
@@ -89,16 +99,41 @@ def _knock(address: str) -> None:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep our signal handlers: ray.init puts its own in the place of SIGTERM's."""
-    if threading.current_thread() is not threading.main_thread():
+    """Keep our signal handlers: ray.init puts its own in the place of SIGTERM's.
+
+    Inside, hang-ups are ignored, and by the processes that are started: they come to all of a terminal's processes.
+    """
+    if not in_main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Interrupt what is inside after so long, by a TimeoutError; in the main thread, where there are signals."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"it has not answered for {seconds:.0f} s")
+
+    if not in_main_thread():
+        yield
+        return
+    before, began = signal.signal(signal.SIGALRM, interrupt), time.monotonic()
+    others, interval = signal.setitimer(signal.ITIMER_REAL, seconds)  # somebody else's alarm
+    try:
+        yield
+    finally:
+        left = max(0.001, others - (time.monotonic() - began)) if others else 0.0
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, left, interval)
 
 
 def check_room(compute: Compute, address: str | None) -> None:

@@ -1,7 +1,10 @@
 """What Ray and Tune are told through the environment, and the token that keeps others off our Ray. Imports no ray."""
 
+import getpass
 import os
 import secrets
+import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from training import allocator
@@ -37,22 +40,55 @@ def prepare(address: str | None) -> None:
         _make_token()
     if _has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
+    _name_user()
 
 
-def _token_file() -> Path:
-    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+def _token_file() -> Path | None:
+    """None where this user has no home."""
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    with suppress(RuntimeError):
+        return Path(named) if named else Path.home() / ".ray" / "auth_token"
+    return None
 
 
 def _has_token() -> bool:
-    return bool(os.environ.get("RAY_AUTH_TOKEN")) or _token_file().exists()
+    file = _token_file()
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or (file is not None and file.exists())
 
 
 def _make_token() -> None:
-    """A token that only its owner can read. Ray would make one too, but readable to all."""
+    """A token that only its owner can read. Ray would make one too, but readable to all.
+
+    Where no file can be written it is in the environment, for the processes that this one starts.
+    """
     file = _token_file()
     if not _has_token():
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            stream.write(secrets.token_hex(32))
-    elif file.exists() and file.stat().st_uid == os.getuid() and file.stat().st_mode & 0o077:
+        try:
+            _write_token(file)
+        except OSError:
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    elif file and file.exists() and file.stat().st_uid == os.getuid() and file.stat().st_mode & 0o077:
         file.chmod(0o600)
+
+
+def _write_token(file: Path | None) -> None:
+    """Whole or not at all: another first launch may read it at this moment, or write its own."""
+    if file is None:
+        raise FileNotFoundError
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    try:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(secrets.token_hex(32))
+        with suppress(FileExistsError):  # the other was quicker, and its token is the one
+            os.link(beside, file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _name_user() -> None:
+    """Give a user without a name one: libraries ask for it, and fail."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        os.environ["USER"] = f"user-{os.getuid()}"

@@ -20,9 +20,11 @@ def run_on_ray(
     """``sweep.launch.run``, once the environment is prepared."""
     with ThreadPoolExecutor(2) as aside:
         driver = aside.submit(import_module, "sweep.launch.driver")  # which imports Tune
-        images = aside.submit(load_data, replace(sweep, data=_absolute(sweep.data)))
+        config = replace(sweep, data=_absolute(sweep.data))
+        images = None if address else aside.submit(load_data, config)  # at a wrong address, nothing is read first
         with connected(address) as scratch:
             check_room(sweep.compute, address)
+            images = images or aside.submit(load_data, config)
             driver.result().drive(sweep, trials, images.result(), ledger, watch, stop, scratch)
 
 

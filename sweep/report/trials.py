@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -207,7 +208,8 @@ def _nothing_to_report(
     if kept:
         counts = {status: sum(r.status == status for r in kept) for status in sorted({r.status for r in kept})}
         states = ", ".join(f"{count} {status}" for status, count in counts.items())
-        return f"{where}: no completed trial to report ({states}); see why with: sweep status"
+        why = " and ".join(shlex.join(["sweep", "status", "--store", store.name]) for store in stores)
+        return f"{where}: no completed trial to report ({states}); see why with: {why}"
     if sweep is not None and known and sweep not in known:
         return f"{where}: no trial of a sweep named {sweep!r}; it holds: {', '.join(sorted(known))}"
     return f"{where}: no trial to report; run some first: sweep launch CONFIG"

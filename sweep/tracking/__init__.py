@@ -15,6 +15,7 @@ any number of times, be killed anywhere, and be done by several at once:
 * Whoever has written runs looks again. Of several runs of a trial everybody keeps the same one.
 
 places.py     where MLflow is
+damage.py     a database that cannot be read
 client.py     the way there, watched, since a call may hang
 content.py    what a run shows, by the records alone
 runs.py       runs, as MLflow shows them
@@ -24,7 +25,8 @@ exporter.py   in a thread of the driver, while a sweep runs
 sync.py       on demand, for whole stores
 """
 
+from sweep.tracking.damage import damage
 from sweep.tracking.exporter import Exporter
 from sweep.tracking.places import default_uri, ui_command
 
-__all__ = ["Exporter", "default_uri", "ui_command"]
+__all__ = ["Exporter", "damage", "default_uri", "ui_command"]

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from sweep.errors import InputError
 from sweep.text import redacted
+from sweep.tracking.damage import damage
 from sweep.tracking.places import check, refused, sqlite_file
 
 ENVIRONMENT = {  # unless the user has set another value; nobody may rely on these being short
@@ -35,7 +36,9 @@ class Away(Exception):
     """
 
     def __init__(self, uri: str, error: Exception):
-        super().__init__(f"MLflow at {redacted(uri)} does not answer as it should ({redacted(_reason(error))})")
+        damaged = damage(uri) if "sqlite3.DatabaseError" in str(error) else None
+        silent = f"MLflow at {redacted(uri)} does not answer as it should ({redacted(_reason(error))})"
+        super().__init__(damaged or silent)
         self.code = getattr(error, "error_code", None)
 
 
