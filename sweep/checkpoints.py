@@ -1,7 +1,7 @@
 """Checkpoints: how far a trial is, saved as it goes, so that it can go on from there bit for bit.
 
-After pruning, after every epoch and every so many minutes of a long one, in the place of the one before. None is
-saved where saving would take more than a twentieth of the time: the next epoch's is, then.
+After pruning that took a while, after every epoch and every so many minutes of a long one, in the place of the one
+before. None is saved where saving would take more than a twentieth of the time: the next epoch's is, then.
 """
 
 import logging
@@ -14,6 +14,7 @@ from training import checkpoint
 
 FORMAT = 1
 SHARE = 20  # of the time, one part at most goes into saving
+NOTABLE_SECONDS = 10.0  # of work before the first step of a training: less is done again rather than saved
 
 State = dict[str, Any]
 logger = logging.getLogger(__name__)
@@ -73,6 +74,11 @@ class Keeper:
     def is_due(self) -> bool:
         """Whether it is time for one in the middle of an epoch."""
         return time.monotonic() - self._saved >= self._seconds and self.is_cheap
+
+    @property
+    def is_notable(self) -> bool:
+        """Whether what was done since the last one, or the beginning, is worth one before a training begins."""
+        return time.monotonic() - self._saved >= NOTABLE_SECONDS and self.is_cheap
 
     @property
     def is_cheap(self) -> bool:

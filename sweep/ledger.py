@@ -33,6 +33,8 @@ class Ledger:
         Raises:
             StoreError: the store is full or gone.
         """
+        # for the second time, where its worker was lost: then its checkpoint is of this launch
+        is_ours = trial_id in self._anew and self._leases.holds(trial_id)
         if self._leases.claim(trial_id) is not None:
             return False
         if has_ended(self.store.outcomes([trial_id]).get(trial_id), self._planned.get(trial_id)):
@@ -40,7 +42,8 @@ class Ledger:
             return False
         if trial_id in self._anew:
             self._anew.remove(trial_id)  # what comes from now on is of this launch
-            self.store.drop_checkpoint(trial_id)
+            if not is_ours:
+                self.store.drop_checkpoint(trial_id)
         return True
 
     def load(self, trial_id: str) -> bytes | None:

@@ -3,10 +3,8 @@
 import functools
 import json
 import platform
-import resource
 import socket
 import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,17 @@ import torch
 
 from sweep import machine
 
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
-def facts(device: str) -> dict[str, Any]:
-    """Fields of a TrialRecord that say where it ran, with the peak memory so far."""
+
+def facts(device: str, has_peak: bool) -> dict[str, Any]:
+    """Fields of a TrialRecord that say where it ran, with the peak memory so far if that ``has_peak``."""
     return {
         **code(),
         "host": socket.gethostname(),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
-        "peak_memory_bytes": peak_memory(device),
+        "peak_memory_bytes": peak_memory(device) if has_peak else None,
         "device_memory_bytes": device_memory(device),
     }
 
@@ -53,12 +53,15 @@ def device_name(device: str) -> str:
     return f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
-def peak_memory(device: str) -> int:
-    """Bytes: of the GPU's allocator since it was last reset, or of this process on a CPU."""
+def peak_memory(device: str) -> int | None:
+    """Bytes since :func:`reset_peak_memory` could count from there: of the GPU's allocator, or of this process."""
     if device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated(device))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    try:
+        [line] = [line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:")]
+        return 1024 * int(line.split()[1])
+    except (OSError, ValueError):
+        return None
 
 
 def device_memory(device: str) -> int:
@@ -68,10 +71,16 @@ def device_memory(device: str) -> int:
     return machine.memory()
 
 
-def reset_peak_memory(device: str) -> None:
-    """Count a GPU's peak memory from here on."""
+def reset_peak_memory(device: str) -> bool:
+    """Count the peak memory from here on. Whether that can be: on a CPU, where Linux lets a process do so."""
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)
+        return True
+    try:
+        _CLEAR.write_text("5")  # its own word for the peak
+        return True
+    except OSError:
+        return False
 
 
 def _git(*arguments: str) -> str | None:

@@ -164,7 +164,7 @@ class TrialRecord:
     train_seconds: float | None = None
     images_per_second: float | None = None  # median over epochs
     seconds: float | None = None  # the whole trial
-    peak_memory_bytes: int | None = None  # of the GPU; of the process on a CPU
+    peak_memory_bytes: int | None = None  # while it ran: of the GPU; of the process on a CPU, if that can be told
 
     # how it got there, and how it failed
     attempts: int | None = None  # how often it was begun: resumed after an interruption, or tried again after an error

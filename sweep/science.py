@@ -241,7 +241,7 @@ class Science:
             state = training.state()
             self.keep(masking, small.widen(state, model) if small else state, first, before, counted)
 
-        if not saved:
+        if not saved and self.keeper.is_notable:
             keep()  # so that pruning need not be done again
         for result in training.run():
             self.count_epoch(masking, counted)

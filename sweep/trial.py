@@ -51,7 +51,7 @@ def run_trial(
     Raises:
         StoreError: a checkpoint cannot be written.
     """
-    provenance.reset_peak_memory(device)
+    has_peak = provenance.reset_peak_memory(device)
     begin, started = time.perf_counter(), datetime.now(UTC)
 
     def history(saved: State | None) -> State:
@@ -80,7 +80,7 @@ def run_trial(
         facts |= {"status": DIVERGED if isinstance(error, loop.Diverged) else FAILED, **recording.failure(error)}
     so_far = history(science.saved)
     facts |= {
-        **provenance.facts(device),
+        **provenance.facts(device, has_peak),
         **so_far,
         "started": datetime.fromisoformat(so_far["started"]),
         "accumulate": science.accumulate,

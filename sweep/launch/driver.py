@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 # Ray's words, a traceback, and the line that ends it
 _CANNOT_IMPORT = re.compile(r"failed to import on the worker.*?\n([A-Za-z][\w.]*): ([^\n]*)", re.DOTALL)
+TELL_SECONDS = 1.0  # between two requests to stop
 CHUNK = 2000  # trials an experiment: the driver's work for each grows with their number
 
 
@@ -221,15 +223,15 @@ class _Halting(_NotRestored, FIFOScheduler):
 
     def __init__(self, stop: Stop, desk: Any):
         super().__init__()
-        self._stop, self._desk, self._told = stop, desk, False
+        self._stop, self._desk, self._tell = stop, desk, 0.0
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Asked many times a second."""
         if not self._stop.requested:
             return super().choose_trial_to_run(tune_controller)
-        if not self._told:
+        if time.monotonic() >= self._tell:  # time and again, since one that is started again has not heard it
+            self._tell = time.monotonic() + TELL_SECONDS
             self._desk.stop.remote()
-            self._told = True
         for trial in tune_controller.get_trials():
             if trial.status == Trial.PENDING:
                 tune_controller.stop_trial(trial)

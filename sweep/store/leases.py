@@ -131,6 +131,10 @@ class Leases:
         self._files.delete(f"leases/{mine}")
         return rivals[0][1] if rivals else self.launch  # which then is not for us to take
 
+    def holds(self, key: str) -> bool:
+        """Whether this launch has taken a trial, and not given it back."""
+        return any(entry.name == f"{key}.{self.launch.id}.claim" for entry in self._files.entries("leases"))
+
     def release(self, key: str) -> None:
         """Give a trial back."""
         self._files.delete(f"leases/{key}.{self.launch.id}.claim")

@@ -129,7 +129,7 @@ class Store:
     def write(self, outcome: Outcome) -> TrialRecord:
         """Store all records of one trial, its row last, then delete earlier outcomes, and the checkpoint of what ended.
 
-        An outcome that did not complete is not stored where a completed one is.
+        An outcome that did not complete is not stored where a completed one is, and leaves no checkpoint.
 
         Returns:
             The trial's record, with the size of its mask file and the name of its outcome.
@@ -143,6 +143,7 @@ class Store:
         earlier = self.reader.every("trials", {name}, RANK)
         before = earlier.take(that_count(earlier)).to_pylist()
         if before and before[0]["status"] == COMPLETED != trial.status:
+            self.drop_checkpoint(name)  # running it again begins from scratch
             return trial
         now, tag = datetime.now(UTC), uuid.uuid4().hex[:8]
         if before and before[0]["written"]:  # by a clock that may be ahead of ours

@@ -39,6 +39,7 @@ class Clock:
 def clock(monkeypatch):
     found = Clock()
     monkeypatch.setattr(checkpoints, "time", found)
+    monkeypatch.setattr(checkpoints, "NOTABLE_SECONDS", 0.0)
     return found
 
 
@@ -81,6 +82,12 @@ def test_one_is_saved_after_pruning_and_after_every_epoch(trial, digits, clock):
     assert run(trial, digits, clock, step=1.0) == [AFTER_PRUNING, *AFTER_EPOCHS]
 
 
+def test_none_is_saved_before_the_first_step_where_that_would_save_little_work(trial, digits, clock, monkeypatch):
+    monkeypatch.setattr(checkpoints, "NOTABLE_SECONDS", 1.0)
+    assert run(trial, digits, clock, step=1.0) == [AFTER_PRUNING, *AFTER_EPOCHS]
+    assert run(trial, digits, clock, step=0.99) == AFTER_EPOCHS
+
+
 def test_none_is_saved_where_that_would_take_more_than_its_share_of_the_time(trial, digits, clock):
     questions = STEPS + 1  # an epoch's
     just_enough = SHARE / questions
@@ -113,7 +120,7 @@ def test_nothing_is_put_together_that_nobody_keeps(trial, digits, clock, monkeyp
     kept = []
     monkeypatch.setattr(science.Science, "keep", lambda *state: kept.append(state))
     run_trial(trial, digits, checkpoint_minutes=1e-9, stopping=lambda: False)
-    assert len(kept) == 1  # after pruning
+    assert kept == []
     assert not Keeper(Nowhere(), "a" * 16, 1.0).is_cheap
 
 

@@ -1,5 +1,8 @@
 """The desk: which attempt at a trial counts as the trial's own failure. With nodes lost in a real cluster: tests/faults."""
 
+import pickle
+from types import SimpleNamespace
+
 import pytest
 import ray
 
@@ -7,6 +10,7 @@ from sweep.launch import desk
 from sweep.launch.desk import LEAVE, MACHINES, NODE_LOST, PROCESS_LOST, TAKE, WAIT, Desk
 from sweep.ledger import Ledger
 from sweep.store import Store
+from sweep.store.leases import Leases
 
 TRIAL = "a" * 16
 pytestmark = pytest.mark.filterwarnings("default")  # Ray and what it imports warn of their own affairs
@@ -68,3 +72,27 @@ def test_what_another_launch_runs_is_left_to_it(nodes, tmp_path):
     with others._leases.held():
         assert Desk(others, 0).take(TRIAL, "one", "first") == TAKE
         assert Desk(mine, 0).take(TRIAL, "one", "first") == LEAVE
+
+
+def test_a_desk_that_is_started_again_keeps_the_checkpoint_of_a_forced_retry(nodes, tmp_path):
+    store = Store(tmp_path / "results")
+    store.save_checkpoint(TRIAL, b"of before")
+    with Leases(store.files).held() as leases:
+        ledger = pickle.dumps(Ledger(store, leases, {}, anew=[TRIAL]))
+        assert Desk(pickle.loads(ledger), 3).take(TRIAL, "one", "first") == TAKE
+        assert store.load_checkpoint(TRIAL) is None
+        store.save_checkpoint(TRIAL, b"of this launch")
+        assert Desk(pickle.loads(ledger), 3).take(TRIAL, "one", "second") == TAKE
+        assert store.load_checkpoint(TRIAL) == b"of this launch"
+
+
+def test_a_desk_that_is_started_again_hears_of_a_stop(monkeypatch):
+    from sweep.launch import driver
+
+    told, clock = [], SimpleNamespace(now=0.0)
+    monkeypatch.setattr(driver, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    actor = SimpleNamespace(stop=SimpleNamespace(remote=lambda: told.append(clock.now)))
+    halting = driver._Halting(SimpleNamespace(requested=True), actor)
+    for clock.now in (0.0, 0.5, 1.0, 1.5, 2.0):
+        halting.choose_trial_to_run(SimpleNamespace(get_trials=list))
+    assert told == [0.0, 1.0, 2.0]

@@ -13,7 +13,9 @@ from sweep.store import files
 from .small import DIGITS, QUICK, sweep
 
 
-def test_a_finished_sweep_on_a_read_only_store_has_nothing_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_sweep_on_a_read_only_store_has_nothing_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = [*QUICK, "grid.method=magnitude", "training.epochs=1", "tracking.enabled=false"]
     arguments = ["launch", str(DIGITS), "--local", *(word for setting in settings for word in ("--set", setting))]
 
