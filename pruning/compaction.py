@@ -26,6 +26,7 @@ Any channels may stay beside those on a path, as the last one of a layer does, a
 and gradients are the same. Running statistics of such a channel, if it is not read, are of what is left of its inputs.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ from pruning.macs import macs, positions
 from pruning.masks import Masks, apply
 from pruning.narrowing import narrowed, tensors_of
 from pruning.places import Places, cut_out, narrow_state, put_back, widen_state
+from pruning.tracing import CannotCopy
 
 PAYS = 0.8  # of the dense network's multiply-accumulates: above it, odd widths can cost what fewer of them save
 
@@ -97,12 +99,42 @@ class Compaction:
         return {**narrowed, "model": narrowed["model"] | constant}
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A network that stays whole.
+
+    Attributes:
+        reason: in one line.
+        avoidable: whether it is for something that the network keeps, and that could be kept elsewhere.
+    """
+
+    reason: str
+    avoidable: bool = False
+
+
 def compact(model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multiple_of: int = 1) -> Compaction | None:
-    """The network without the channels that carry nothing; None where nothing can be dropped for certain.
+    """What :func:`compacted` gives; None where the network stays whole, with a warning where that is avoidable.
+
+    Raises:
+        ValueError: the masks belong to another network.
+    """
+    found = compacted(model, masks, input_shape, multiple_of=multiple_of)
+    if isinstance(found, Whole):
+        if found.avoidable:
+            warnings.warn(f"compaction leaves the network whole: {found.reason}", stacklevel=2)
+        return None
+    return found
+
+
+def compacted(
+    model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multiple_of: int = 1
+) -> Compaction | Whole:
+    """The network without the channels that carry nothing, or why nothing can be dropped for certain.
 
     The model is not written to. Each layer keeps at least one channel. Whole stay: what torch.fx cannot trace, what
     is around grouped and transposed convolutions, normalisation other than BatchNorm, functions with f(0) ≠ 0,
-    products, functional dropout, and layers that are called twice or share a weight. So does a model with hooks.
+    products, functional dropout, and layers that are called twice or share a weight. So do a model with hooks and one
+    that cannot be copied: it keeps a lock, a file, or an activation with its graph.
 
     Args:
         model: at initialization.
@@ -115,16 +147,13 @@ def compact(model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multi
     """
     try:
         channels = Channels(model, input_shape)
-    except ValueError:
-        return None
-    fed, read = fed_and_read(channels, masks)
-    alive = rounded_up(channels, fed & read, multiple_of)
-    if alive.all():
-        return None
-    found = narrowed(model, channels, alive)
-    if found is None:
-        return None
-    small, places = found
+        fed, read = fed_and_read(channels, masks)
+        alive = rounded_up(channels, fed & read, multiple_of)
+        if alive.all():
+            return Whole("every channel may carry something")
+        small, places = narrowed(model, channels, alive)
+    except ValueError as error:
+        return Whole(str(error), avoidable=isinstance(error, CannotCopy))
     small_masks = {name: cut_out(mask, places.get(name, ())) for name, mask in masks.items()}
     apply(small, small_masks)
     uses, whole, cut = positions(small, input_shape), tensors_of(model), tensors_of(small)

@@ -86,11 +86,10 @@ class LiveParts:
     def _look(self, masks: Masks, input_shape: Sequence[int]) -> LivePart | None:
         try:
             channels = self._channels = self._channels or Channels(self._model, input_shape)
-        except ValueError:  # it cannot be traced: it runs whole
+            fed, read = fed_and_read(channels, masks)
+            alive = rounded_up(channels, fed | read, WIDTH)
+            if macs(channels, alive) > PAYS * macs(channels, torch.ones_like(alive)):
+                return None
+            return LivePart(*narrowed(self._model, channels, alive), masks={}).under(masks)
+        except ValueError:  # it cannot be traced, or copied: it runs whole
             return None
-        fed, read = fed_and_read(channels, masks)
-        alive = rounded_up(channels, fed | read, WIDTH)
-        if macs(channels, alive) > PAYS * macs(channels, torch.ones_like(alive)):
-            return None
-        found = narrowed(self._model, channels, alive)
-        return None if found is None else LivePart(*found, masks={}).under(masks)

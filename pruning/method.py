@@ -23,7 +23,7 @@ class Method:
 
     Attributes:
         name: as in a config.
-        paper: where it was published; "control" for what is only there to be compared with.
+        paper: where it was published, for people to read.
         score: Problem -> Scores, its keyword-only arguments being the method's options.
         rounds: default T of a progressive method, None for one that is one-shot by definition.
         recover: whether a removed weight may come back in a later round.
@@ -34,6 +34,9 @@ class Method:
         masking: for a mask that moves during training or is made after it: the :class:`pruning.masking.Masking`
             that does so, its keyword-only arguments being options too. The score gives the mask to start from.
         starts_dense: whether training starts from the dense network: the mask is made after it.
+        time: when its mask is made, one of :data:`TIMES`; "control" for what is only there to be compared with. Unless
+            told, it follows from the masking: "at initialization" without one, "after training" where training starts
+            dense, else "during training".
         check: is told all options once each is of the right kind; raises ValueError("option: what is wrong").
 
     Raises:
@@ -51,6 +54,7 @@ class Method:
     batches: Callable[[Mapping[str, Any]], int] = lambda options: 1
     masking: type[Masking] | None = None
     starts_dense: bool = False
+    time: str = ""
     check: Callable[[Mapping[str, Any]], None] = lambda options: None
 
     def __post_init__(self) -> None:
@@ -60,17 +64,18 @@ class Method:
             raise ValueError(
                 f"method {self.name}: its function does not tell which arguments it takes; wrap it in another"
             ) from None
+        object.__setattr__(self, "time", self._checked_time())
         check_score(self.name, self.score)
         check_declared(self.name, {**self.score_options, **self.masking_options})
 
-    @property
-    def time(self) -> str:
-        """When its mask is made: one of :data:`TIMES`, controls apart."""
-        if self.paper.startswith("control"):
-            return "control"
-        if self.masking is None:
-            return "at initialization"
-        return "after training" if self.starts_dense else "during training"
+    def _checked_time(self) -> str:
+        if self.starts_dense and self.masking is None:
+            raise ValueError(f"method {self.name}: starts_dense needs a masking, which makes the mask after training")
+        usual = "after training" if self.starts_dense else "during training" if self.masking else "at initialization"
+        if self.time not in ("", "control", usual):
+            known = f"one of {', '.join(TIMES)}" if self.time not in TIMES else f"{usual!r} by its masking"
+            raise ValueError(f"method {self.name}: time: must be {known}, not {self.time!r}")
+        return self.time or usual
 
     @property
     def invertible(self) -> bool:

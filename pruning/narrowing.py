@@ -8,23 +8,22 @@ from torch import Tensor, nn
 
 from pruning.channels import Channels
 from pruning.places import LAYOUTS, Places, cut_out
-from pruning.tracing import bare_copy, signature, trace
+from pruning.tracing import bare_copy, deep_copy, signature, trace
 
 WIDTH = 8  # channels that hardware likes to take at once: what widths are rounded up to where time is to be saved
 
 
-def narrowed(model: nn.Module, channels: Channels, alive: Tensor) -> tuple[nn.Module, Places] | None:
+def narrowed(model: nn.Module, channels: Channels, alive: Tensor) -> tuple[nn.Module, Places]:
     """A deep copy with the labels that are ``alive`` only, and where its tensors are in the model.
 
-    None, if the model's code does something else at these widths: it may ask a layer for them.
+    Raises:
+        ValueError: the model cannot be copied, or its code does something else at these widths: it may ask for them.
     """
     places = _places(channels, alive)
     small = _narrowed(model, channels, alive, places)
-    try:
-        same = signature(trace(bare_copy(small), _NarrowDropout)) == channels.signature
-    except ValueError:
-        same = False
-    return (small, places) if same else None
+    if signature(trace(bare_copy(small), _NarrowDropout)) != channels.signature:
+        raise ValueError("this network does something else at other widths")
+    return small, places
 
 
 def macs(channels: Channels, alive: Tensor) -> int:
@@ -72,7 +71,7 @@ def _narrowed(model: nn.Module, channels: Channels, alive: Tensor, places: Place
         kept = alive[source.index]
         if not kept.all():
             copies[id(model.get_submodule(name))] = _NarrowDropout(model.get_submodule(name), kept.to(device))
-    small = copy.deepcopy(model, copies)
+    small = deep_copy(model, copies)
     for name, layer in channels.layers.items():
         kind = "features" if isinstance(layer.module, nn.Linear) else "channels"
         vars(small.get_submodule(name)).update(

@@ -19,10 +19,19 @@ LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 def cut_out(tensor: Tensor, places: tuple[Tensor, ...]) -> Tensor:
     """What is left of a tensor, in its memory format."""
     left = tensor.detach()[tuple(place.to(tensor.device) for place in places) or ...]
-    layout = LAYOUTS.get(tensor.ndim, torch.contiguous_format)
-    if tensor.is_contiguous() or not tensor.is_contiguous(memory_format=layout):
-        return left.contiguous()
-    return torch.empty_like(left, memory_format=layout).copy_(left)
+    return torch.empty_like(left, memory_format=memory_format(tensor)).copy_(left)
+
+
+def memory_format(tensor: Tensor) -> torch.memory_format:
+    """Channels-last, or contiguous.
+
+    By the strides, where both are possible (a 1×1 kernel, a single channel): a convolution goes by them, too.
+    """
+    layout = LAYOUTS.get(tensor.ndim)
+    if layout is None or not tensor.is_contiguous(memory_format=layout):
+        return torch.contiguous_format
+    strides = torch.empty(tensor.shape, device="meta", memory_format=layout).stride()
+    return layout if tensor.stride() == strides or not tensor.is_contiguous() else torch.contiguous_format
 
 
 @torch.no_grad()

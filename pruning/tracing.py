@@ -11,6 +11,10 @@ from torch import Tensor, fx, nn
 from pruning.modes import scoring_mode
 
 
+class CannotCopy(ValueError):
+    """A network of which there can be no second one."""
+
+
 class _Tracer(fx.Tracer):
     def __init__(self, leaves: tuple[type[nn.Module], ...]):
         super().__init__()
@@ -68,8 +72,34 @@ def note_shapes(model: nn.Module, graph: fx.Graph, input_shape: Sequence[int]) -
 
 
 def bare_copy(model: nn.Module) -> nn.Module:
-    """The same parameters, but modules and buffers of its own: tracing and running leave marks on those."""
-    return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
+    """The same parameters, but modules and buffers of its own: tracing and running leave marks on those.
+
+    Raises:
+        CannotCopy: see :func:`deep_copy`.
+    """
+    return deep_copy(model, {id(parameter): parameter for parameter in model.parameters()})
+
+
+def deep_copy(model: nn.Module, copies: dict[int, Any]) -> nn.Module:
+    """``copy.deepcopy``, for networks that anybody has written.
+
+    Args:
+        copies: by ``id``, the copy that an object is to have.
+
+    Raises:
+        CannotCopy: it keeps a lock, a file, an activation with its graph; or it has its own way to copy itself, by
+            which the copy has modules or parameters of the original.
+    """
+    given = set(map(id, copies.values()))
+    try:
+        copied: nn.Module = copy.deepcopy(model, copies)
+    except Exception as error:  # of whatever the modules keep
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CannotCopy(f"this network cannot be copied ({reason})") from error
+    own = set(map(id, (*model.modules(), *model.parameters()))) - given
+    if any(id(part) in own for part in (*copied.modules(), *copied.parameters())):
+        raise CannotCopy("this network cannot be copied: its copy shares modules or parameters with it")
+    return copied
 
 
 def own_name(node: fx.Node) -> str:

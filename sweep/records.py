@@ -161,6 +161,7 @@ class TrialRecord:
     training_flops_share: float | None = None  # training_flops over those of training the dense network once
     trained_weights: int | None = None  # zeros included, of the network that did the training: fewer than `prunable`
     trained_macs: int | None = None  # and `macs_dense` where channels that carry nothing were left out (compaction)
+    trained_whole: str | None = None  # why all channels were trained; None where some were left out
     train_seconds: float | None = None
     images_per_second: float | None = None  # median over epochs
     seconds: float | None = None  # the whole trial

@@ -10,7 +10,7 @@ from torch import nn
 
 import pruning
 from pruning.ablations import INVERT, REINITIALIZE, SHUFFLE, shuffle_layerwise
-from pruning.compaction import PAYS, Compaction
+from pruning.compaction import PAYS, Compaction, Whole, compacted
 from pruning.diagnostics import Diagnostics, Layer, diagnose
 from pruning.macs import macs, positions
 from pruning.masks import count, kept_count
@@ -23,7 +23,7 @@ from sweep.grid import trial_id
 from sweep.networks import SAME_AGAIN, build_network
 from sweep.records import EpochRecord, MaskRecord
 from training import data, loop, resuming, seeding
-from training.optimizer import steps_per_epoch
+from training.optimizer import OPTIMIZERS, steps_per_epoch
 
 AnyDataset = data.Dataset | data.StreamedDataset
 logger = logging.getLogger(__name__)
@@ -301,12 +301,23 @@ class Science:
 
     def compaction(self, model: nn.Module, masking: pruning.Masking) -> Compaction | None:
         """The smaller network to train instead, if the mask is to stay and it pays; note what is trained."""
-        small = None
-        if self.compact and isinstance(masking, pruning.FixedMask):
-            small = pruning.compact(model, masking.masks, self.input_shape, multiple_of=WIDTH)
-            small = small if small and small.macs <= PAYS * small.macs_dense else None
-        self.facts |= recording.trained(small, self.facts)
+        found = self.compacted(model, masking)
+        small = found if isinstance(found, Compaction) else None
+        self.facts |= recording.trained(small, self.facts) | {"trained_whole": getattr(found, "reason", None)}
         return small
+
+    def compacted(self, model: nn.Module, masking: pruning.Masking) -> Compaction | Whole:
+        """The smaller network, or why the whole one is trained."""
+        if not self.compact:
+            return Whole("compaction is off (compute.compact)")
+        if not isinstance(masking, pruning.FixedMask):
+            return Whole("the mask changes during or after training")
+        if not OPTIMIZERS[self.trial.training.optimizer].elementwise:
+            return Whole(f"the optimizer {self.trial.training.optimizer} is not elementwise")
+        found = compacted(model, masking.masks, self.input_shape, multiple_of=WIDTH)
+        if isinstance(found, Compaction) and found.macs > PAYS * found.macs_dense:
+            return Whole(f"{found.macs / found.macs_dense:.0%} of the multiply-accumulates would be left")
+        return found
 
     def end(self, model: nn.Module, masking: pruning.Masking) -> None:
         """What is left when all training is done, and how well it does."""

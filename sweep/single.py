@@ -77,7 +77,7 @@ _CIRCUMSTANCES = {
     "sweep", "outcome", "written", "config", "started", "seconds", "prune_seconds", "train_seconds", "epoch_seconds",
     "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "attempts", "host", "device",
     "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback", "encoding",
-    "packed",
+    "packed", "trained_whole",
 }  # fmt: skip
 _LATER = {"data_content"}  # columns that older records lack
 

@@ -4,6 +4,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,23 +13,40 @@ from torch import nn
 from training.recipe import TrainConfig
 
 
+@dataclass(frozen=True)
+class OptimizerKind:
+    """An optimizer that a recipe may name.
+
+    Attributes:
+        kind: torch's class.
+        options: fields of the recipe that are its own, called alike in both.
+        elementwise: whether a parameter's update depends on its own gradients and values alone, element by element,
+            so that a network without some of its channels is trained as the whole one is. Not so where norms over
+            tensors count (LARS, LAMB, clipping) or matrices do (Shampoo, Muon).
+    """
+
+    kind: type[torch.optim.Optimizer]
+    options: tuple[str, ...]
+    elementwise: bool
+
+
+OPTIMIZERS = {
+    "sgd": OptimizerKind(torch.optim.SGD, ("momentum", "nesterov"), elementwise=True),
+    "adam": OptimizerKind(torch.optim.Adam, (), elementwise=True),
+    "adamw": OptimizerKind(torch.optim.AdamW, (), elementwise=True),
+}
+
+
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """SGD, Adam or AdamW over all parameters; weight decay on all of them too, as the papers' authors do.
+    """The recipe's optimizer over all parameters; weight decay on all of them too, as the papers' authors do.
 
     Fused: a step reads and writes every value once, in one kernel for many tensors.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if config.optimizer == "sgd":
-        return _plain(torch.optim.SGD)(
-            parameters,
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            nesterov=config.nesterov,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-    adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-    return _plain(adam)(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    optimizer = OPTIMIZERS[config.optimizer]
+    own = {name: getattr(config, name) for name in optimizer.options}
+    make = _plain(optimizer.kind)  # type: ignore[arg-type]  # classes can be hashed
+    return make(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True, **own)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from pruning.problem import Problem
 from pruning.registry import register
 
 
-@register("dense", paper="control", data=False, removes=False)
+@register("dense", paper="control", time="control", data=False, removes=False)
 def dense(problem: Problem) -> Scores:
     """Nothing is removed: the dense network, run once per architecture and seed."""
     return {name: torch.ones_like(weight) for name, weight in problem.dense.items()}

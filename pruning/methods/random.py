@@ -17,8 +17,8 @@ from pruning.problem import Problem
 from pruning.registry import register
 
 
-@register("random_layerwise", paper="control", data=False, scope="layerwise")
-@register("random", paper="control", data=False)
+@register("random_layerwise", paper="control", time="control", data=False, scope="layerwise")
+@register("random", paper="control", time="control", data=False)
 def random(problem: Problem) -> Scores:
     """Uniform random scores; ``random_layerwise`` with the same density in every layer."""
     return {

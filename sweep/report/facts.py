@@ -26,7 +26,7 @@ _GROUPS = {  # heading -> columns of the record, in order
     ),
     "price": (
         *("prune_seconds", "prune_passes", "prune_flops", "passes", "training_flops", "training_flops_share"),
-        *("trained_weights", "trained_macs", "train_seconds", "images_per_second", "seconds"),
+        *("trained_weights", "trained_macs", "trained_whole", "train_seconds", "images_per_second", "seconds"),
         *("peak_memory_bytes", "device_memory_bytes"),
     ),
     "what every method at this seed shares": ("initial_weights_hash", "pruning_batches_hash", "training_order_hash"),

@@ -507,6 +507,40 @@ def test_dropout_draws_in_the_order_of_memory():
     assert torch.allclose(small(images), expected, atol=1e-5)
 
 
+class Recontiguous(nn.Module):
+    """A convolution whose input was made contiguous, so that its kernel's strides decide over those of its output."""
+
+    def __init__(self, channels: int, kernel: int):
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(n, 6, kernel, padding=kernel // 2, bias=False) for n in (channels, 6))
+        self.drops = nn.ModuleList(nn.Dropout(0.5) for _ in range(2))
+        self.classifier = nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = self.drops[0](F.relu(self.first(x.contiguous())))
+        return self.classifier(self.drops[1](F.relu(self.second(x.contiguous()))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("channels", "kernel"), [(3, 1), (1, 3), (1, 1), (3, 3)])
+def test_a_kernel_whose_memory_format_its_shape_does_not_tell_keeps_it(channels, kernel, layout):
+    torch.manual_seed(0)
+    model = Recontiguous(channels, kernel).to(memory_format=layout)
+    masks = drop_outputs(model, first=[0, 3], second=[1, 2])
+    small = compact(model, masks, (channels, 8, 8)).model
+    pruning.apply(model, masks)
+    images = torch.randn(4, channels, 8, 8)
+    for name in ("first", "second"):
+        x = torch.randn(4, getattr(model, name).in_channels, 8, 8)
+        y = torch.randn(4, getattr(small, name).in_channels, 8, 8)
+        formats = [layer(z).is_contiguous() for layer, z in ((getattr(model, name), x), (getattr(small, name), y))]
+        assert formats[0] == formats[1]
+    torch.manual_seed(1)
+    expected = model(images)
+    torch.manual_seed(1)
+    assert torch.allclose(small(images), expected, atol=1e-5)
+
+
 def test_dropout_between_linear_layers_drops_the_same():
     model = nn.Sequential(*perceptron(3, 8, 8, seed=1), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 4))
     for layer in (model[0], model[2]):

@@ -33,6 +33,19 @@ def test_methods_know_when_their_mask_is_made():
     assert {find(name).time for name in names()} <= set(TIMES)
 
 
+def test_a_methods_time_is_a_field_and_not_read_off_its_papers_title():
+    control = Method("m", "control theory for pruning, 2026", lambda problem: {})
+    assert control.time == "at initialization"
+    assert Method("m", "a paper", lambda problem: {}, time="control").time == "control"
+    assert Method("m", "a paper", lambda problem: {}, masking=Masking, time="during training").time == "during training"
+    with pytest.raises(ValueError, match="method m: time: must be one of control, at initialization, .*, not 'later'"):
+        Method("m", "p", lambda problem: {}, time="later")
+    with pytest.raises(ValueError, match="time: must be 'at initialization' by its masking, not 'after training'"):
+        Method("m", "p", lambda problem: {}, time="after training")
+    with pytest.raises(ValueError, match="starts_dense needs a masking"):
+        Method("m", "p", lambda problem: {}, starts_dense=True)
+
+
 def test_an_unknown_method_is_answered_with_the_nearest_known_one():
     with pytest.raises(ValueError, match="unknown method 'forse'; did you mean 'force'"):
         find("forse")
