@@ -252,10 +252,10 @@ def test_the_words_page_has_every_status():
 NETWORK = "docs/own-network-and-data.md"
 
 
-def of_network(language: str) -> list[str]:
-    """The blocks of the page's half on networks."""
+def of_network(language: str, half: str = "Your own network") -> list[str]:
+    """The blocks of one half of the page."""
     page = (ROOT / NETWORK).read_text(encoding="utf-8")
-    [half] = re.findall(r"^## Your own network\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+    [half] = re.findall(rf"^## {half}\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
     return re.findall(rf"```{language}\n(.*?)```", half, re.DOTALL)
 
 
@@ -292,3 +292,41 @@ def test_the_page_has_every_initialiser():
 
     page = (ROOT / NETWORK).read_text(encoding="utf-8")
     assert all(re.search(rf"[`: ]{name}`", page) for name in INITIALISERS)
+
+
+IMAGES = "Your own images"
+
+
+@pytest.fixture
+def own_images(tmp_path, monkeypatch):
+    """The folder of small images that the page makes, and its config."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    exec(of_network("python", IMAGES)[0], {})
+    (tmp_path / "images.yaml").write_text(of_network("yaml", IMAGES)[0])
+    return tmp_path
+
+
+def test_the_pages_images_go_from_their_folder_to_trials_that_are_known_without_them(own_images):
+    (own_images / "shades/train/dark/x.heic").write_bytes(b"x")
+    plan, launch, in_parquet = (run(command) for command in of_network("console", IMAGES)[0].splitlines())
+    assert of_network("text", IMAGES)[1] in plan
+    assert "ran 2 trials. Now 2 completed" in launch
+    [fingerprint] = re.findall(r'data\.fingerprint: "(.*)"', plan)
+    assert f'data.fingerprint: "{fingerprint}"' in in_parquet
+    pinned = of_network("yaml", IMAGES)[1].replace("FINGERPRINT", fingerprint)
+    text = (own_images / "images.yaml").read_text()
+    (own_images / "images.yaml").write_text(re.sub(r"^data: .*\n", pinned, text, flags=re.MULTILINE))
+    (own_images / "shades").rename(own_images / "elsewhere")
+    assert "2 completed, 0 to run" in run("$ sweep plan images.yaml")
+
+
+def test_the_page_has_every_ending_and_every_named_set_with_its_formats():
+    from training.datasets import DATASETS
+    from training.sources.folder import ENDINGS
+
+    assert of_network("text", IMAGES)[0].split() == list(ENDINGS)
+    page = (ROOT / NETWORK).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ([a-z, ]+) \|", page, re.MULTILINE)
+    stated = {name: tuple(formats.split(", ")) for names, formats in rows for name in re.findall(r"`(\w+)`", names)}
+    assert stated == {name: known.formats for name, known in DATASETS.items() if not known.is_own}
