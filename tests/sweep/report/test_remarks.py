@@ -14,6 +14,7 @@ from sweep.report.summary import summary
 from sweep.report.trials import panels
 from sweep.store import Store
 from sweep.trial import run_trial
+from sweep.watch import Stop
 
 from .conftest import trial
 
@@ -47,7 +48,7 @@ def test_a_trial_records_its_ties_and_conservation_and_a_launch_says_them_once_a
     sweep = read_sweep(CONFIG, [*SETTINGS, methods, "grid.sparsity=0.5", "grid.ablation=none"])
     trials = {trial_id(one): one for one in expand(sweep)}
     text = StringIO()
-    progress = Progress(trials, 0, Store(str(tmp_path)), Console(file=text, width=200))
+    progress = Progress(trials, 0, Store(str(tmp_path)), Console(file=text, width=200), Stop())
     for one in trials.values():
         record = run_trial(one).trial
         assert record.status == "completed"
