@@ -17,6 +17,7 @@ from typing import Any
 from pruning import working_folder
 
 _PRIVATE = working_folder.__name__
+_loaded: dict[tuple[str, Path], ModuleType] = {}  # by the part before the colon, and the working folder
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,12 @@ def imported(name: str, kind: str, noun: str) -> Imported:
     where, _, attribute = name.rpartition(":")
     file = None
     try:
-        file = _given_file(where) if _is_path(where) else _file_in_folder(where)
-        module = _load_elsewhere(where) if file is None else _load(where, file)
-        return Imported(getattr(module, attribute), _file_of(module))
+        module = _loaded.get(key := (where, working_folder.path()))
+        if module is None or sys.modules.get(module.__name__) is not module:
+            file = _given_file(where) if _is_path(where) else _file_in_folder(where)
+            module = _loaded[key] = _load_elsewhere(where) if file is None else _load(where, file)
+        file = _file_of(module)
+        return Imported(getattr(module, attribute), file)
     except (Exception, SystemExit) as error:  # importing runs the user's code, which may raise anything
         raise ValueError(
             f"{kind} {name!r} cannot be imported from {file or working_folder.path()} ({one_line(error)}); "

@@ -100,7 +100,8 @@ def architectures(out: Console, rows: Sequence[Row]) -> None:
     ]
     out.print(columns(shown, ["architecture", "prunable", "tensors", "classes", "what", "options"]))
     out.print(
-        "\nIn a YAML: architecture: [resnet50, {name: vgg19, width: 0.5}]. Your own: package.module:factory",
+        "\nIn a YAML: architecture: [resnet50, {name: vgg19, width: 0.5}]. Your own:\n"
+        "package.module:factory or path/to/file.py:factory, docs/own-network-and-data.md",
         markup=False,
     )
 

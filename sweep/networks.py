@@ -83,7 +83,7 @@ def _summary(architecture: Choice, config: data.DataConfig, again: bool) -> Netw
         prunable, init = sum(weight.numel() for weight in weights.values()), dict(architecture.options)["init"]
         if not own:
             return NetworkSummary(prunable, init)
-        found = (*_kept_defaults(architecture, config), *_check_outputs(model, config))
+        found = (*(kept := _kept_defaults(architecture, config)), *_check_outputs(model, config, kept))
         if again:
             found += _check_drawn_again(architecture, config)
     return NetworkSummary(prunable, init, models.origin(architecture.name), found)
@@ -101,13 +101,21 @@ def _kept_defaults(architecture: Choice, config: data.DataConfig) -> Sequence[st
     return models.kept_defaults(architecture.name, dict(architecture.options), channels=channels, size=config.side)
 
 
-def _check_outputs(model: nn.Module, config: data.DataConfig) -> Sequence[str]:
+def _check_outputs(model: nn.Module, config: data.DataConfig, kept: Sequence[str]) -> Sequence[str]:
     """See that a network answers two images with logits, in both modes; a line if it answers with more in training.
+
+    Args:
+        kept: defaults of its factory that are not those of the images, and may be why it does not.
 
     Raises:
         ValueError: it does not.
     """
-    outputs: list[Any] = [_answer(model, 2, config, train) for train in (False, True)]
+    try:
+        outputs: list[Any] = [_answer(model, 2, config, train) for train in (False, True)]
+    except Exception as error:
+        if not kept:
+            raise
+        raise ValueError("; ".join([f"{type(error).__name__}: {error}", *kept])) from error
     for mode, output in zip(("", " in train mode"), outputs, strict=True):
         try:
             shape = list(logits_of(output).shape)

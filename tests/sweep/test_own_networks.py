@@ -69,6 +69,9 @@ def asking(classes):
 def channelled(classes, channels=64):
     return plain(classes, channels)
 
+def convolution(classes, channels=3):
+    return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.Flatten(), nn.Linear(144, classes))
+
 class Heads(nn.Module):
     def __init__(self, classes, kind, always):
         super().__init__()
@@ -220,6 +223,12 @@ def test_a_default_that_is_called_channels_is_kept_and_told(own):
     assert "nets:channelled channels" not in warning
     assert "channels=64 is an option of the factory, and the images have channels=1" in warning
     assert trial("{name: 'nets:channelled', channels: 3}").architecture.label == "nets:channelled channels=3"
+
+
+def test_a_default_that_does_not_fit_the_images_is_named_where_the_network_fails(own):
+    told = refused("nets:convolution")
+    assert "RuntimeError: Given groups=1" in told
+    assert "channels=3 is an option of the factory, and the images have channels=1" in told
 
 
 def test_milestones_that_no_epoch_reaches_are_warned_of_and_run(own):
