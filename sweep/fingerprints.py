@@ -19,10 +19,13 @@ _AWAY = (
 
 def cache(store: str) -> FingerprintCache:
     """In the folder of the store, where there is one, else with the user's other caches."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    users = Path(home) if home and os.path.isabs(home) else Path("~/.cache").expanduser()
-    folder = None if "://" in store else Path(store).expanduser()
-    return FingerprintCache([*([folder / _FILE] if folder and folder.is_dir() else []), users / "sweep" / _FILE])
+    folders = [] if "://" in store else [Path(store).expanduser()]
+    files = [folder / _FILE for folder in folders if folder.is_dir()]
+    users = os.environ.get("XDG_CACHE_HOME", "")
+    users = users if os.path.isabs(users) else os.path.expanduser("~/.cache")
+    if os.path.isabs(users):  # or this user has no home
+        files.append(Path(users, "sweep", _FILE))
+    return FingerprintCache(files)
 
 
 def filled_in(config: DataConfig, store: str) -> DataConfig:

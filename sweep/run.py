@@ -26,7 +26,7 @@ from sweep.report import write_report
 from sweep.store import Store
 from sweep.store.leases import Launch, Leases
 from sweep.store.sweeps import trials_of
-from sweep.text import one_line
+from sweep.text import one_line, redacted
 from sweep.tracking import Exporter
 from sweep.watch import Engine, Stop, Watcher, Watchers
 from training import data
@@ -247,7 +247,7 @@ def ids_of(sweep: SweepConfig, store: Store) -> tuple[list[str], str]:
         launched = next((record for record in store.sweeps() if record.name == sweep.name), None)
         if launched is not None:
             when = f"{launched.launched:%Y-%m-%d %H:%M} UTC"
-            note = f"no images in {sweep.data.path!r}: these are the trials of the launch of {when}"
+            note = f"no images in {redacted(sweep.data.path)!r}: these are the trials of the launch of {when}"
             return list(launched.trials), note
     return list(plan(sweep, store).trials), ""
 
@@ -265,7 +265,7 @@ def data_files(sweep: SweepConfig, of_streamed: bool = True) -> str:
     if data.info(sweep.data.name).streamed and not of_streamed:
         return ""
     with data_errors():
-        return data.summary(sweep.data)
+        return one_line(data.summary(sweep.data))
 
 
 def check_same_data(planned: Plan, store: Store) -> None:
@@ -286,7 +286,7 @@ def data_errors() -> Iterator[None]:
     try:
         yield
     except data.DataError as error:
-        raise InputError(f"data.{error}") from None
+        raise InputError(f"data.{one_line(str(error))}") from None
 
 
 def count(trials: dict[str, TrialConfig], store: Store) -> dict[str, int]:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from training.data_config import FINGERPRINT
 
+_VERSION = 1  # of what a fingerprint is over: another one makes nothing of caches
 _MOST_ENTRIES = 1000  # of a cache file: older ones are dropped
 _SETTLED_SECONDS = 2.0  # a file changed less long ago may change again without another time
 
@@ -55,7 +56,7 @@ class StampDigest:
 
     def __init__(self, *settings: object):
         """``settings``: what else decides how the files are read, such as the columns."""
-        self._hash, self._changed = hashlib.sha256(repr(settings).encode()), 0.0
+        self._hash, self._changed = hashlib.sha256(repr((_VERSION, *settings)).encode()), 0.0
 
     def add(self, path: Path, label: int | None = None) -> None:
         """Add a local file."""

@@ -304,5 +304,26 @@ def test_what_lies_on_this_disk_changes_no_id_and_another_format_has_to_be_writt
     assert "set data.format=parquet" in result.err
 
 
+def test_another_label_column_of_a_named_set_is_refused(tmp_path):
+    parquet(tmp_path / "set", label=[0] * 4 + [1] * 4, wet=[0, 1] * 4)
+    named = ["--set", "data={name: cifar10, path: set, format: parquet, classes: 2, image_size: 8, flip: false}"]
+    assert sweep("launch", config(""), "--local", *named).code == 0
+    result = sweep("launch", config(""), "--local", *named, "--set", "data.label_column=wet")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "completed trials of this sweep ran on" in result.err
+
+
+def test_images_that_moved_are_tried_again_where_they_are(tmp_path):
+    image_folder(tmp_path / "cats")
+    sweep("launch", config("cats"), "--local")
+    [row] = Store("results").trials().to_pylist()
+    (tmp_path / "cats").rename(tmp_path / "moved")
+    assert sweep("retry", row["trial_id"], "--force", "--local").code == 2
+    assert sweep("retry", row["trial_id"], "--force", "--local", "--set", "data.path=moved").code == 0
+    [again] = Store("results").trials().to_pylist()
+    assert again["outcome"] != row["outcome"]
+    assert sweep("verify", "results").code == 0
+
+
 def test_where_the_cache_is_for_a_store_that_is_no_folder(tmp_path):
     assert fingerprints.cache("s3://bucket/sweeps")._files == [tmp_path / "cache/sweep/fingerprints.json"]
