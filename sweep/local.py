@@ -11,7 +11,7 @@ from sweep.errors import GpuError, InputError
 from sweep.grid import trial_id
 from sweep.ledger import Ledger
 from sweep.records import INTERRUPTED
-from sweep.trial import load_data
+from sweep.trial import AnyDataset, load_data
 from sweep.watch import Stop, Watcher
 from training import allocator
 
@@ -26,7 +26,7 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch
     device = check_device(sweep)
     if device == "cpu":
         torch.set_num_threads(sweep.compute.cpus_per_trial)
-    dataset = load_data(sweep)
+    dataset: AnyDataset | None = None
     allocator.keep_freed_memory()
     for trial in trials:
         if stop.requested:
@@ -36,6 +36,8 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch
             return
         if not ledger.take(trial_id(trial)):
             continue
+        if dataset is None:  # not before there is a trial to run
+            dataset = load_data(sweep)
         watch.started(trial)
         outcome = run_attempts(
             trial,
@@ -43,7 +45,7 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch
             max_failures=sweep.compute.max_failures,
             device=device,
             sweep=sweep.name,
-            cluster=sweep.compute.cluster,
+            cluster=sweep.compute.cluster_name,
             compact=sweep.compute.compact,
             on_epoch=watch.epoch,
             stopping=lambda: stop.requested,

@@ -70,7 +70,7 @@ def run(
     job = _Job(
         environment=imports.variables(),
         sweep=sweep.name,
-        cluster=sweep.compute.cluster,
+        cluster=sweep.compute.cluster_name,
         compact=sweep.compute.compact,
         checkpoint_minutes=sweep.compute.checkpoint_minutes,
         max_failures=sweep.compute.max_failures,
@@ -104,7 +104,7 @@ class _Job:
 
     environment: dict[str, str | None]
     sweep: str
-    cluster: str | None
+    cluster: str
     compact: bool
     checkpoint_minutes: float
     max_failures: int

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from sweep.config import SweepConfig, TrialConfig, sweep_from, trial_from
@@ -14,8 +14,11 @@ from sweep.run import Plan
 from sweep.source import override, plain
 from sweep.store import Store
 from sweep.text import HIDDEN
+from training.data import DataConfig
 
-_FREE = ("compute.", "tracking.", "data.path", "data.download")  # what --set may change: no trial becomes another
+_PLACES = tuple(field.name for field in fields(DataConfig) if field.metadata.get("identity") is False)
+# What --set may change, since no trial becomes another by it
+_FREE_SECTIONS, _FREE_KEYS = ("compute", "tracking"), tuple(f"data.{name}" for name in _PLACES)
 
 
 def choose(
@@ -67,10 +70,10 @@ def plans(store: Store, records: Sequence[TrialRecord], settings: Sequence[str],
             lacks the secret of its ``tracking.uri``.
     """
     for setting in settings:
-        if not setting.strip().startswith(_FREE):
-            raise InputError(
-                f"--set {setting}: these trials are what they are; only compute.…, tracking.… and data.path can be set"
-            )
+        key = setting.partition("=")[0].strip()
+        if key not in _FREE_KEYS and key.partition(".")[0] not in _FREE_SECTIONS:
+            free = ", ".join([*(f"{section}.…" for section in _FREE_SECTIONS), *_FREE_KEYS])
+            raise InputError(f"--set {setting}: these trials are what they are; only these can be set: {free}")
     launched = {sweep.name: sweep for sweep in store.sweeps()}
     outcomes = store.outcomes([record.trial_id for record in records])
     groups: dict[tuple[Any, ...], dict[str, TrialConfig]] = {}
@@ -103,7 +106,8 @@ def _plan(
     outcomes: dict[str, str],
 ) -> Plan:
     sweep = _sweep(store, name, list(stored.values()), launched, settings)
-    trials = {each: replace(trial, data=replace(trial.data, path=sweep.data.path)) for each, trial in stored.items()}
+    places = {name: getattr(sweep.data, name) for name in _PLACES}
+    trials = {each: replace(trial, data=replace(trial.data, **places)) for each, trial in stored.items()}
     return Plan(sweep, trials, dict(trials), outcomes, is_whole=False)
 
 

@@ -26,6 +26,7 @@ from sweep.report import write_report
 from sweep.store import Store
 from sweep.store.leases import Launch, Leases
 from sweep.store.sweeps import trials_of
+from sweep.streak import FailureStreak
 from sweep.text import one_line, redacted
 from sweep.tracking import Exporter
 from sweep.watch import Engine, Stop, Watcher, Watchers
@@ -122,7 +123,7 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
     progress = Progress(planned.trials, planned.done, store, console, stop)
     account = _Account(planned, store, stop)
     with ExitStack() as stack:
-        watchers: list[Watcher] = [progress, account]
+        watchers: list[Watcher] = [progress, account, FailureStreak(stop, sweep.compute.stop_after)]
         exporter = None
         if sweep.tracking.enabled and planned.trials:
             exporter = stack.enter_context(Exporter(sweep, planned.trials, store))
@@ -138,6 +139,8 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
                 _run_all(planned, store, leases, engine, Watchers(watchers), progress, account, stop)
         if stop.error is not None:
             raise stop.error
+        if stop.reason is not None:
+            console.print(stop.reason, markup=False, soft_wrap=True)
         if not stop.requested:
             figures = _report(planned, store, console)
             if exporter is not None:  # with nothing new to show, it still exports what MLflow lacks
@@ -185,9 +188,7 @@ def _run_all(
     left, told, idle = dict(planned.todo), False, 0
     while left and not stop.requested and idle < 2:
         before = len(left)
-        engine(planned.sweep, list(left.values()), ledger, watch, stop)
-        left = {name: trial for name, trial in left.items() if name not in account.ended}
-        while left and not stop.requested:
+        while left and not stop.requested:  # before an engine starts, reads the data and finds nothing to run
             for record in _ended_elsewhere(left, planned, store):
                 progress.finished(record)
                 del left[record.trial_id]
@@ -198,6 +199,9 @@ def _run_all(
                 progress.say(_waiting(others))
                 told = True
             time.sleep(LOOK_SECONDS)
+        if left and not stop.requested:
+            engine(planned.sweep, list(left.values()), ledger, watch, stop)
+            left = {name: trial for name, trial in left.items() if name not in account.ended}
         idle = idle + 1 if len(left) == before else 0
 
 

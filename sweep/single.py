@@ -50,6 +50,7 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
             raise InputError(f"trial {name} is run by another launch: see sweep status, or run it without --keep")
         outcome = _run_here(
             planned.trials[name], sweep.name, device, threads, compact, console, checkpoints=ledger,
+            cluster=sweep.compute.cluster_name,
             checkpoint_minutes=sweep.compute.checkpoint_minutes,
         )  # fmt: skip
         ledger.write(outcome)

@@ -55,7 +55,7 @@ class Watchers:
 
 
 class Stop:
-    """A request to stop: by a signal, or by a store that takes nothing any more, or a GPU.
+    """A request to stop: by a signal, by a store that takes nothing any more, or a GPU, or by failures of one reason.
 
     The first signal asks for it; the second ends the process the usual way.
     """
@@ -63,12 +63,13 @@ class Stop:
     def __init__(self) -> None:
         self.signal: int | None = None
         self.error: StoreError | GpuError | None = None
+        self.reason: str | None = None  # to stop that is neither: in a sentence
         self._terminals: list[int] = []  # descriptors that are printed to
 
     @property
     def requested(self) -> bool:
         """Whether somebody asked, or there is no going on."""
-        return self.signal is not None or self.error is not None
+        return self.signal is not None or self.error is not None or self.reason is not None
 
     def request(self, number: int, frame: FrameType | None = None) -> None:
         """Signal handler."""
@@ -80,6 +81,10 @@ class Stop:
     def fail(self, error: StoreError | GpuError) -> None:
         """Nothing can be stored or run any more."""
         self.error = self.error or error
+
+    def give_up(self, reason: str) -> None:
+        """It makes no sense to go on."""
+        self.reason = self.reason or reason
 
     def _print_nowhere(self) -> None:
         """The terminal is gone, and what is printed to it raises."""

@@ -4,7 +4,6 @@ import logging
 import os
 import pickle
 import re
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,7 +67,7 @@ def _job(sweep: SweepConfig, ledger: Ledger) -> Job:
     home = ray.get_runtime_context().get_node_id()
     return Job(
         sweep=sweep.name,
-        cluster=sweep.compute.cluster or socket.gethostname(),
+        cluster=sweep.compute.cluster_name,
         device="cuda" if sweep.compute.gpus_per_trial else "cpu",
         threads=sweep.compute.cpus_per_trial,
         compact=sweep.compute.compact,

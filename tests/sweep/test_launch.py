@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -178,6 +179,7 @@ def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
     }  # fmt: skip
     assert all(note["shared"] for note in notes), "the data set is to lie in shared memory"
     assert len({note["pid"] for note in notes}) < len(notes), "workers are to be reused"
+    assert {record.cluster for record in heard.ended} == {socket.gethostname()}
     assert {epoch.trial_id for epoch in heard.epochs} == set(store.completed())
     assert set(heard.begun) == set(map(trial_id, trials))
     assert signal.getsignal(signal.SIGTERM) is handler

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from sweep.recording import lost
 from sweep.records import Outcome
 from sweep.retry import choose, plans
 from sweep.store import Store
+from training.data import DataConfig
 
 from .small import own_networks, sweep
 
@@ -272,6 +273,16 @@ def test_a_forced_rerun_that_is_killed_leaves_the_old_record_and_can_be_made_aga
 
 
 # --- data that has moved
+
+
+def test_what_names_no_trial_may_be_set(broken):
+    store, _ = broken
+    [record] = choose(store, by_status(store)["failed"], [], [], force=False)
+    free = [field.name for field in fields(DataConfig) if field.metadata.get("identity") is False]
+    assert {"path", "download", "workers"} <= set(free)
+    [planned] = plans(store, [record], ["data.workers=2", "data.path=there", "compute.cpus_per_trial=2"])
+    assert list(planned.trials) == [record.trial_id]
+    assert [(trial.data.workers, trial.data.path) for trial in planned.todo.values()] == [(2, "there")]
 
 
 def pictures(folder: Path) -> None:

@@ -1,0 +1,55 @@
+"""A launch that has nothing to run itself: it starts no engine, and its engines read no data."""
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sweep import local, run
+from sweep.config import SweepConfig, read_sweep
+from sweep.grid import expand, trial_id
+from sweep.ledger import Ledger
+from sweep.recording import describe
+from sweep.records import Outcome, TrialRecord
+from sweep.store import Store
+from sweep.store.leases import Leases
+from sweep.watch import Stop, Watchers
+
+from .small import DIGITS, QUICK
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> SweepConfig:
+    """Of one trial."""
+    off = ["tracking.enabled=false", f"store={tmp_path / 'results'}"]
+    return read_sweep(DIGITS, [*QUICK, "grid.method=magnitude", "training.epochs=1", *off])
+
+
+def test_no_engine_starts_for_what_another_launch_runs(sweep: SweepConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "LOOK_SECONDS", 0.05)
+    store, [trial] = Store(sweep.store), expand(sweep)
+    started = list[object]()
+    with Leases(store.files).held() as others:
+        other = Ledger(store, others, {})
+        assert other.take(trial_id(trial))
+        outcome = Outcome(TrialRecord(**describe(trial), sweep="digits", status="completed"))
+        threading.Timer(0.5, lambda: other.write(outcome)).start()
+        summary = run.run_sweep(sweep, lambda *arguments: started.append(arguments), Console(quiet=True))
+    assert (started, summary.exit_code, summary.ran) == ([], 0, 0)
+
+
+def test_no_data_is_read_for_what_another_launch_runs(sweep: SweepConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "load_data", lambda config: pytest.fail("read"))
+    store, [trial] = Store(sweep.store), expand(sweep)
+    with Leases(store.files).held() as others, Leases(store.files).held() as mine:
+        assert Ledger(store, others, {}).take(trial_id(trial))
+        local.run(sweep, [trial], Ledger(store, mine, {}), Watchers([]), Stop())
+    assert store.statuses() == {}
+
+
+def test_records_name_this_host_where_no_cluster_is_named(sweep: SweepConfig) -> None:
+    store = Store(sweep.store)
+    local.run(sweep, expand(sweep), Ledger.alone(store), Watchers([]), Stop())
+    assert store.trials()["cluster"].to_pylist() == [socket.gethostname()]
