@@ -50,7 +50,9 @@ def test_the_logits_are_the_output_of_that_name_or_the_first(output):
 
 @pytest.mark.parametrize("output", [None, (), {}, "logits", (None, LOGITS), 3])
 def test_an_answer_without_logits_says_so(output):
-    with pytest.raises(TypeError, match="a network answers with logits, or with several outputs, logits first, not with"):
+    with pytest.raises(
+        TypeError, match="a network answers with logits, or with several outputs, logits first, not with"
+    ):
         logits_of(output)
 
 
