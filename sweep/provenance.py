@@ -4,14 +4,13 @@ import functools
 import json
 import platform
 import socket
-import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sweep import machine
+from sweep import checkout, machine
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -30,18 +29,20 @@ def facts(device: str, has_peak: bool) -> dict[str, Any]:
 
 @functools.cache
 def code() -> dict[str, Any]:
-    """Commit and dirty flag of the checkout this package runs from (None outside one), and versions, once a process."""
-    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no")
+    """Commit and dirty flag of this code's own checkout (None outside one), and versions; once a process."""
+    commit = checkout.commit()
     packages = ("sweep", "torch", "torchvision", "numpy", "pyarrow", "ray", "mlflow")
     versions = {"python": platform.python_version()}
+    if own := checkout.version():  # where the code runs without being installed
+        versions["sweep"] = own
     for name in packages:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     return {
-        "git_commit": commit,
-        "git_dirty": None if commit is None else bool(changes),
+        "git_commit": commit.name if commit else None,
+        "git_dirty": commit.is_dirty if commit else None,
         "versions": json.dumps(versions),
     }
 
@@ -81,12 +82,3 @@ def reset_peak_memory(device: str) -> bool:
         return True
     except OSError:
         return False
-
-
-def _git(*arguments: str) -> str | None:
-    here = Path(__file__).resolve().parent
-    try:
-        answer = subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() if answer.returncode == 0 else None
