@@ -16,6 +16,7 @@ from sweep.grid import title
 from sweep.records import FAILED, Outcome, TrialRecord
 from sweep.trial import AnyDataset, run_trial
 from training import allocator
+from training.pieces import most_pieces
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def run_attempts(
     """``run_trial``, again where that may help: it goes on from the trial's checkpoint.
 
     A trial that failed is tried again, up to ``max_failures`` times, unless it has failed in the same way twice. Where
-    training ran out of the GPU's memory each batch is taken in twice as many pieces, as often as there are images.
+    training ran out of the GPU's memory each batch is taken in twice as many pieces, down to two images each.
 
     Args:
         trial, dataset, settings: as ``run_trial`` takes them.
@@ -77,8 +78,8 @@ def _more_pieces(trial: TrialConfig, record: TrialRecord) -> int | None:
     """In how many pieces to take a batch that had no room; None where that was not the trouble, or cannot be mended."""
     if kind(record) != OUT_OF_MEMORY or record.error_type in HOST_MEMORY or not _was_training(trial, record):
         return None
-    pieces, batch = record.accumulate or trial.training.accumulate, trial.training.batch_size
-    return min(2 * pieces, batch) if pieces < batch else None
+    pieces, most = record.accumulate or trial.training.accumulate, most_pieces(trial.training.batch_size)
+    return min(2 * pieces, most) if pieces < most else None
 
 
 def _was_training(trial: TrialConfig, record: TrialRecord) -> bool:

@@ -19,6 +19,7 @@ from pruning.outputs import logits_of
 from training import resuming, seeding
 from training.evaluate import autocast, evaluate
 from training.optimizer import learning_rate, make_optimizer, steps_per_epoch
+from training.pieces import most_pieces, sizes
 from training.recipe import TrainConfig
 from training.resuming import State
 from training.splits import Splits
@@ -132,7 +133,8 @@ class Training:
         accumulate: int | None = None,
         on_step: Callable[[], None] = lambda: None,
     ) -> None:
-        self._config = config if accumulate is None else replace(config, accumulate=accumulate)
+        pieces = config.accumulate if accumulate is None else min(accumulate, most_pieces(config.batch_size))
+        self._config = replace(config, accumulate=pieces)
         self._model, self._splits, self._seed, self._device = model, splits, seed, torch.device(device)
         self._masking, self._on_step = masking, on_step
         model.to(self._device)
@@ -296,7 +298,8 @@ def _backward(
         images = images.contiguous(memory_format=torch.channels_last)
     loss = torch.zeros((), dtype=torch.float64, device=images.device)
     correct = torch.zeros((), dtype=torch.int64, device=images.device)
-    for some, answers in zip(images.chunk(config.accumulate), labels.chunk(config.accumulate), strict=True):
+    each = sizes(len(images), config.accumulate)
+    for some, answers in zip(images.split(each), labels.split(each), strict=True):
         with autocast(images.device, config.precision):
             logits = logits_of(model(some))
         summed = F.cross_entropy(logits.float(), answers, reduction="sum", label_smoothing=config.label_smoothing)

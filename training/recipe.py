@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal, get_args
 
+from training.pieces import most_pieces
+
 Optimizer = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["multistep", "cosine", "constant"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -58,5 +60,8 @@ class TrainConfig:
             raise ValueError(f"milestones: only 'schedule: multistep' has them, not {self.schedule!r}; remove one")
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum > 0):
             raise ValueError("nesterov: needs 'optimizer: sgd' and a momentum above 0; turn it off or set them")
-        if self.accumulate > self.batch_size:
-            raise ValueError(f"accumulate: {self.accumulate} micro-batches do not fit a batch of {self.batch_size}")
+        if self.accumulate > (most := most_pieces(self.batch_size)):
+            raise ValueError(
+                f"accumulate: {self.accumulate} micro-batches do not fit a batch of {self.batch_size}: one of a single"
+                f" image is nothing for BatchNorm; at most {most}"
+            )

@@ -8,7 +8,7 @@ from sweep.report.axis import SparsityAxis
 from sweep.report.frame import draw_chance, draw_dense, draw_legend, draw_title, size, told_apart, variants
 from sweep.report.line import Line
 from sweep.report.overlay import Point, all_sparsities, draw_points, legend_entry
-from sweep.report.statistics import Cell, accuracies, by_label, by_sparsity, cells
+from sweep.report.statistics import Cell, accuracies, by_label, by_sparsity, cells, is_in_pieces
 from sweep.report.trials import Panel
 
 if TYPE_CHECKING:
@@ -53,6 +53,12 @@ def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
         places = [0.012 + 0.011 * i for i in range(len(heights))]  # shares of the axis
         edge: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "gid": "runs/dense", "zorder": 4}
         axes.scatter(places, heights, **style.point("dense"), **edge)
+        ringed = [
+            at for at, trial in zip(zip(places, heights, strict=True), cell.trained, strict=True) if is_in_pieces(trial)
+        ]
+        if ringed:
+            ring = {"s": 60, "facecolors": "none", "edgecolors": style.INK} | edge | {"gid": "pieces", "zorder": 4.5}
+            axes.scatter(*style.xy(ringed), **ring)
 
 
 def _draw_tallies(axes: "Axes", found: Sequence[Cell]) -> None:

@@ -85,6 +85,12 @@ def draw_chance(
     return ""
 
 
+def draw_rings(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
+    """A ring around runs whose batches were taken in pieces."""
+    if points:
+        axes.scatter(*style.xy(points), s=60, facecolors="none", edgecolors=style.INK, zorder=4.5, gid="pieces")
+
+
 def draw_title(axes: "Axes", panel: Panel, found: Sequence[Cell], remark: str) -> None:
     """What network on what data; below it what the marks mean."""
     counts = span({len(cell.completed) for cell in found})
@@ -125,6 +131,9 @@ def draw_legend(axes: "Axes", found: Sequence[Cell], others: Sequence["Line2D"] 
         dots: dict[str, Any] = {"linestyle": style.DOTTED, "linewidth": 1.5, "marker": "x", "markersize": 5}
         handles.append(Line2D([], [], color=style.MUTED, **dots))
         names.append("at chance")
+    if any(cell.in_pieces for cell in found):
+        handles.append(Line2D([], [], linestyle="", marker="o", **style.RING))
+        names.append("batches in pieces")
     handles += others
     names += [str(other.get_label()) for other in others]
     look: dict[str, Any] = {"framealpha": 0.9, "edgecolor": "none", "fontsize": 9}

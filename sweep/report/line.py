@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.records import TrialRecord
 from sweep.report import style
+from sweep.report.frame import draw_rings
 from sweep.report.names import method_name
-from sweep.report.statistics import Cell, accuracies, mean
+from sweep.report.statistics import Cell, accuracies, is_in_pieces, mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,8 @@ class Line:
     """One method on the axes, in percent.
 
     The line joins the means of the runs that trained, in a band of one sample standard deviation. Where no
-    run trained it is dotted and leads to where they collapsed. Every run is a point, one at chance a cross.
+    run trained it is dotted and leads to where they collapsed. Every run is a point, one at chance a cross; one
+    whose batches were taken in pieces is ringed.
 
     Attributes:
         cells: the method's, by rising sparsity, each with a completed run.
@@ -74,6 +76,8 @@ class Line:
         if points:
             look = style.cross() | {"color": self._colour} if kind == "collapsed" else style.point(self._label)
             axes.scatter(*style.xy(points), zorder=4, gid=f"{kind}/{self._label}", **look)
+        which = [is_in_pieces(trial) for trials in runs for trial in trials if trial.test_accuracy is not None]
+        draw_rings(axes, [point for point, ringed in zip(points, which, strict=True) if ringed])
 
 
 def connect(axes: "Axes", points: Sequence[tuple[float, float]], cells: Sequence[Cell], variant: int) -> None:

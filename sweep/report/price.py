@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sweep.report import style
-from sweep.report.frame import draw_chance, draw_dense, draw_legend, draw_title, size, told_apart, variants
+from sweep.report.frame import draw_chance, draw_dense, draw_legend, draw_rings, draw_title, size, told_apart, variants
 from sweep.report.line import connect, height
 from sweep.report.room import Room
 from sweep.report.statistics import Cell, by_label, cells
@@ -93,6 +93,7 @@ def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
         points = [(1.0, 100 * (trial.test_accuracy or 0)) for trial in cell.trained]
         if points:
             axes.scatter(*style.xy(points), zorder=4, gid="runs/dense", **style.point("dense"))
+        draw_rings(axes, [(1.0, 100 * (trial.test_accuracy or 0)) for trial in cell.in_pieces])
 
 
 def _draw_method(axes: "Axes", line: Sequence[Cell], which: int) -> None:
@@ -106,6 +107,7 @@ def _draw_method(axes: "Axes", line: Sequence[Cell], which: int) -> None:
     for kind, of, look in (("runs", "trained", style.point(label, size=9)), ("collapsed", "collapsed", crosses)):
         if runs := [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in line for t in getattr(cell, of)]:
             axes.scatter(*style.xy(runs), zorder=4, gid=f"{kind}/{label}", **look)
+    draw_rings(axes, [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in line for t in cell.in_pieces])
 
 
 def _draw_bars(axes: "Axes", line: Sequence[Cell]) -> None:

@@ -63,6 +63,7 @@ def _row(panel: Panel, cell: Cell, is_best: bool) -> Row:
         "best": is_best,
         "completed": len(cell.completed),
         "collapsed": len(cell.collapsed),
+        "in_pieces": len(cell.in_pieces),
         "failed": cell.failed,
         "diverged": cell.diverged,
         "interrupted": cell.interrupted,

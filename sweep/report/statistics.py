@@ -46,6 +46,11 @@ def is_collapsed(trial: TrialRecord) -> bool:
     return trial.test_accuracy <= chance_limit(trial.classes)
 
 
+def is_in_pieces(trial: TrialRecord) -> bool:
+    """Whether batches had no room in the memory and were taken in pieces: then BatchNorm saw smaller ones."""
+    return (trial.accumulate or 1) > 1
+
+
 @dataclass(frozen=True)
 class Cell:
     """One method at one sparsity in one panel: its runs, one a seed. Accuracies are fractions.
@@ -87,6 +92,11 @@ class Cell:
     def trained(self) -> tuple[TrialRecord, ...]:
         """The completed runs that did not: those that are averaged."""
         return tuple(t for t in self.completed if not is_collapsed(t))
+
+    @cached_property
+    def in_pieces(self) -> tuple[TrialRecord, ...]:
+        """The completed runs whose batches were taken in pieces."""
+        return tuple(t for t in self.completed if is_in_pieces(t))
 
     @property
     def n(self) -> int:

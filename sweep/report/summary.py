@@ -17,7 +17,7 @@ from sweep.report.measures import (
 )
 from sweep.report.names import architecture_name, data_name
 from sweep.report.remarks import remarks_section
-from sweep.report.statistics import cells, chance_limit, labels
+from sweep.report.statistics import cells, chance_limit, is_in_pieces, labels
 from sweep.report.table import (
     CAPTION,
     PAIRED_CAPTION,
@@ -108,6 +108,12 @@ def _what_was_run(panel: Panel) -> str:
     if panel.classes:
         limit = percent(round(chance_limit(panel.classes), 5))
         facts["chance"] = f"{percent(round(1 / panel.classes, 5))}; a run counts as at chance up to {limit}"
+    pieces = [trial for trial in done if is_in_pieces(trial)]
+    if pieces:
+        facts["**in pieces**"] = (
+            f"{len(pieces)} runs took each batch in pieces, since it had no room in the memory: where a network has"
+            " BatchNorm, its statistics are those of smaller batches than in the other runs"
+        )
     copies = {trial.data_fingerprint for trial in done if trial.data_fingerprint}
     if len(copies) > 1:
         facts["**not alike**"] = f"these trials saw {len(copies)} different copies of the data"

@@ -105,9 +105,10 @@ def _differences(panel: Panel, heading: str, references: Mapping[str, str]) -> T
 
 
 def accuracy_text(cell: Cell) -> str:
-    """``96.10 ± 0.35 (3)``, with runs at chance, diverged and failed ones named after it."""
+    """``96.10 ± 0.35 (3)``, with runs at chance, in pieces, diverged and failed ones named after it."""
     total, lost = len(cell.completed), len(cell.collapsed)
-    asides = [f"{count} {word}" for count, word in ((cell.diverged, "diverged"), (cell.failed, "failed")) if count]
+    counts = {"in pieces": len(cell.in_pieces), "diverged": cell.diverged, "failed": cell.failed}
+    asides = [f"{count} {word}" for word, count in counts.items() if count]
     if lost and not cell.n:
         return ", ".join([f"at chance ({lost})", *asides])
     if lost:

@@ -169,17 +169,17 @@ def test_memory_that_was_short_counts_as_no_failure(trial, digits, networks):
     assert (record.status, record.accumulate, record.attempts) == ("completed", 2, 3)
 
 
-def test_in_the_end_each_image_is_a_piece_and_after_that_there_is_nothing_more_to_be_done(digits, networks, caplog):
+def test_a_piece_has_two_images_at_least_and_after_that_there_is_nothing_more_to_be_done(digits, networks, caplog):
     trial = the_trial(*SETTINGS, "training.batch_size=25", "training.epochs=1")
-    no_room(networks, 1)
+    no_room(networks, 3)
     record = run_attempts(trial, digits, max_failures=0, checkpoints=Memory()).trial
-    assert (record.status, record.accumulate, record.attempts) == ("completed", 25, 6)
-    no_room(networks, 0)
+    assert (record.status, record.accumulate, record.attempts) == ("completed", 12, 5)
+    no_room(networks, 1)
     networks.batches.clear()
     with caplog.at_level(logging.WARNING):
         record = run_attempts(trial, digits, max_failures=0, checkpoints=Memory()).trial
-    assert (record.status, record.error_type, record.accumulate) == ("failed", "OutOfMemoryError", 25)
-    assert [size for size in networks.batches if size != PRUNING] == [25, 13, 7, 4, 2, 1]
+    assert (record.status, record.error_type, record.accumulate) == ("failed", "OutOfMemoryError", 12)
+    assert [size for size in networks.batches if size != PRUNING] == [25, 13, 7, 4, 3]
 
 
 @pytest.mark.parametrize("method", ["random", "snip"])

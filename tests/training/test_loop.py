@@ -158,7 +158,7 @@ def test_one_epoch_of_sgd_is_what_plain_torch_would_do(make_splits):
     assert result.train_accuracy == correct / 40
 
 
-@pytest.mark.parametrize("accumulate", [2, 3, 16])
+@pytest.mark.parametrize("accumulate", [2, 3, 8])
 def test_micro_batches_make_the_step_of_the_whole_batch_also_when_uneven(make_splits, accumulate):
     splits = make_splits(40)  # batches of 16, 16 and 8
     whole, pieces = linear(), linear()
@@ -174,6 +174,14 @@ def test_the_network_sees_a_batch_in_as_many_pieces_as_accumulate_says(make_spli
     model.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
     run(model, make_splits(40), replace(QUICK, epochs=1, accumulate=3))
     assert seen == [6, 6, 4, 6, 6, 4, 3, 3, 2]
+
+
+@pytest.mark.parametrize("accumulate", [None, 8, 16])
+def test_no_piece_of_a_batch_is_a_single_image(make_splits, accumulate):
+    model, seen = linear(), []
+    model.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    list(train(model, make_splits(39), replace(QUICK, epochs=1, accumulate=8), 0, device="cpu", accumulate=accumulate))
+    assert seen == [2] * 16 + [3, 2, 2]
 
 
 @pytest.mark.parametrize(

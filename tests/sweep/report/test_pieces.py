@@ -1,0 +1,55 @@
+"""Runs whose batches were taken in pieces are marked wherever their accuracies are shown."""
+
+import csv
+from pathlib import Path
+
+from sweep.report import accuracy_table, write_report
+from sweep.report.figure import accuracy_figure
+from sweep.report.price import price_figure
+
+from .conftest import MakeStore, artist, panel, places, texts, trial
+
+
+def runs(**facts: int) -> list:
+    shared = {"training_flops_share": 0.5}
+    return [
+        trial("dense", 0.0, 0, 0.95, training_flops_share=1.0, **facts),
+        trial("snip", 0.9, 0, 0.80, **shared, **facts),
+        trial("snip", 0.9, 1, 0.82, **shared),
+        trial("snip", 0.99, 0, 0.10, **shared, **facts),
+        trial("force", 0.9, 0, 0.85, **shared),
+    ]
+
+
+def test_tables_and_csv_count_them_and_the_summary_says_what_they_are(store: MakeStore, tmp_path: Path) -> None:
+    found = panel(runs(accumulate=4))
+    entries = {entry.text for row in accuracy_table(found).rows for entry in row}
+    assert {"81.00 ± 1.41 (2), 1 in pieces", "at chance (1), 1 in pieces", "85.00 (1)"} <= entries
+    assert accuracy_table(found).notes == ("Dense: 95.00 (1), 1 in pieces",)
+    files = write_report([store("a", runs(accumulate=4))], tmp_path / "out")
+    assert "- **in pieces**: 3 runs took each batch in pieces" in files.summary.read_text()
+    with files.summary_csv.open() as file:
+        counted = {(row["method"], row["sparsity"]): row["in_pieces"] for row in csv.DictReader(file)}
+    assert counted == {("dense", "0"): "1", ("snip", "0.9"): "1", ("snip", "0.99"): "1", ("force", "0.9"): "0"}
+    with files.trials_csv.open() as file:
+        assert sorted(row["accumulate"] for row in csv.DictReader(file)) == ["", "", "4", "4", "4"]
+
+
+def test_figures_ring_them() -> None:
+    found = panel(runs(accumulate=4))
+    figure = accuracy_figure(found)
+    rings = [
+        place for made in figure.findobj(lambda a: a.get_gid() == "pieces") for place in made.get_offsets().tolist()
+    ]
+    assert {round(y) for _, y in rings} == {95, 80, 10} and len(rings) == 3
+    points = places(figure, "runs/snip") + places(figure, "collapsed/snip") + places(figure, "runs/dense")
+    assert {(round(x, 6), round(y, 6)) for x, y in rings} <= set(points)
+    priced = price_figure(found)
+    assert priced is not None and artist(priced, "pieces") is not None
+    assert "batches in pieces" in texts(figure) and "batches in pieces" in texts(priced)
+
+
+def test_nothing_is_marked_where_all_batches_had_room() -> None:
+    found = panel(runs())
+    figure = accuracy_figure(found)
+    assert artist(figure, "pieces") is None and "batches in pieces" not in texts(figure)
