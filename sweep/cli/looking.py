@@ -139,18 +139,19 @@ def architectures(as_json: bool) -> None:
 )
 def ui(store: str | None, port: int) -> None:
     """Open the MLflow interface on the runs of a store, on this machine only."""
-    from sweep.tracking import damage, default_uri, ui_command
+    from sweep.tracking import damage, default_uri, set_all_places, sqlite_file, ui_command
 
     opened = named(store)
     uri = default_uri(opened)
-    database = Path(uri.removeprefix("sqlite:///"))
-    if not database.exists():
+    database = sqlite_file(uri)
+    if database is None or not database.exists():
         raise InputError(f"{database}: no MLflow database there; run 'sweep launch CONFIG' first, or name its --store")
     if damaged := damage(uri):
         raise InputError(f"{damaged}, and run: {shlex.join(['sweep', 'sync', opened.name])}")
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise InputError(f"--port {port}: something listens there already; choose another")
+    set_all_places(database)
     click.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = ui_command(uri, port=port)
     os.execvp(command[0], command)

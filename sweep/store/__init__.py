@@ -5,6 +5,7 @@
     masks/<trial id>-<outcome>.parquet     one row a masked tensor
     {trials,epochs,masks}/fold-….parquet   the same of many trials, made by ``sweep compact``
     sweeps/<name>.parquet                  one row: what its last launch asked for, and earlier ones
+    identity/<32 hex digits>.id            tells the store from others, where MLflow shows several
     checkpoints/<trial id>.pt              how far a trial is that has not ended
     leases/                                which launches run, and which trials they have taken
     damaged/                               files that could not be read, set aside by a launch
@@ -34,6 +35,7 @@ reading.py    their rows, while others write, replace and fold them
 store.py      Store: outcomes of trials, sweeps, checkpoints
 folding.py    many small files made one, with readers and writers running
 sweeps.py     which trials a sweep has
+identity.py   which store this is
 leases.py     who runs what
 verify.py     everything checked against everything
 """

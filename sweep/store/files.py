@@ -120,8 +120,8 @@ class Files:
         Args:
             name: with its folder.
             data: all of it.
-            synced: whether it is to be on a local disk before this returns. If not, it survives the end of every
-                process, but a power cut may leave half of it.
+            synced: whether it, and its name, are to be on a local disk before this returns. If not, it survives the
+                end of every process, but a power cut may leave half of it.
 
         Raises:
             StoreError: it cannot be written; an earlier file is as it was.
@@ -248,7 +248,7 @@ def _scan(folder: Path) -> Iterator[Entry]:
 
 
 def _write_atomically(path: Path, data: Any, synced: bool) -> None:
-    """Write beside ``path``, sync, rename: after a crash the file is whole or as it was."""
+    """Write beside ``path``, sync, rename, sync the folder: after a crash the file is whole or as it was."""
     for attempt in range(_FOLDERS):
         try:
             _write_beside(path, data, synced)
@@ -259,6 +259,7 @@ def _write_atomically(path: Path, data: Any, synced: bool) -> None:
 
 
 def _write_beside(path: Path, data: Any, synced: bool) -> None:
+    made = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -268,8 +269,23 @@ def _write_beside(path: Path, data: Any, synced: bool) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
+        if synced:
+            for folder in (path.parent, *(each.parent for each in made)):
+                _sync_folder(folder)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk: without it a power cut takes a file that has just been renamed."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that syncs no folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _is_hopeless(error: OSError) -> bool:

@@ -13,20 +13,25 @@ any number of times, be killed anywhere, and be done by several at once:
   nobody ends is replaced.
 * A run is written first, and the runs of its trial that it replaces are deleted after that.
 * Whoever has written runs looks again. Of several runs of a trial everybody keeps the same one.
+* A run says which store it shows (:mod:`sweep.store.identity`). Runs of other stores are left alone.
 
 places.py     where MLflow is
 damage.py     a database that cannot be read
+artifacts.py  figures and tables beside an SQLite database
 client.py     the way there, watched, since a call may hang
 content.py    what a run shows, by the records alone
 runs.py       runs, as MLflow shows them
+experiment.py a sweep's experiment, and which runs in it are of the store
 mirror.py     both made the same
+own_run.py    the run of the sweep itself
 stored.py     what sweeps a store has
 exporter.py   in a thread of the driver, while a sweep runs
 sync.py       on demand, for whole stores
 """
 
+from sweep.tracking.artifacts import set_all_places
 from sweep.tracking.damage import damage
 from sweep.tracking.exporter import Exporter
-from sweep.tracking.places import default_uri, ui_command
+from sweep.tracking.places import default_uri, sqlite_file, ui_command
 
-__all__ = ["Exporter", "damage", "default_uri", "ui_command"]
+__all__ = ["Exporter", "damage", "default_uri", "set_all_places", "sqlite_file", "ui_command"]

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sweep.errors import InputError
 from sweep.text import redacted
 from sweep.tracking.damage import damage
-from sweep.tracking.places import check, refused, sqlite_file
+from sweep.tracking.places import check, refused, sqlite_file, sqlite_uri
 
 ENVIRONMENT = {  # unless the user has set another value; nobody may rely on these being short
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by default a call to a dead server takes four minutes
@@ -75,6 +75,14 @@ class Client:
     def disconnect(self) -> None:
         """Connect again, next time."""
         self._client = None
+
+    def do(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, which is no call of MlflowClient's but is watched as one.
+
+        Raises:
+            Away: it failed.
+        """
+        return self._call(work)
 
     def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
         if self._client is None:
@@ -143,7 +151,7 @@ def _make_database(mlflow: Any, uri: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.absolute().with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
     try:
-        mlflow.MlflowClient(tracking_uri=f"sqlite:///{beside}").search_experiments(max_results=1)
+        mlflow.MlflowClient(tracking_uri=sqlite_uri(beside)).search_experiments(max_results=1)
         _put_in_place(beside, file)
     finally:
         beside.unlink(missing_ok=True)

@@ -1,7 +1,5 @@
 """A sweep's experiment in MLflow: made level with the store, told by the store alone."""
 
-import hashlib
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
@@ -10,16 +8,14 @@ from typing import Any, TypeVar
 
 from sweep.records import EpochRecord, TrialRecord, trial_record
 from sweep.store import Store
-from sweep.store.leases import Launch
 from sweep.tracking import content, runs
-from sweep.tracking.client import EXISTS, REFUSED, Away, Client
-from sweep.tracking.places import artifact_folder
-from sweep.tracking.runs import Shown, shown
+from sweep.tracking.client import REFUSED, Away, Client
+from sweep.tracking.experiment import Experiment
+from sweep.tracking.own_run import OwnRun
+from sweep.tracking.runs import Shown
 
 METRICS_A_CALL, PARAMS_A_CALL = 900, 100  # log_batch takes 1000 things, and so many parameters of them
-RUNS_A_PAGE = 1000
 TRIALS_A_READ = 256  # whose epochs and layers are read at once: each reading lists folders
-FEW = 8  # trials whose runs are asked for one by one, rather than listing the whole experiment's
 
 T = TypeVar("T")
 Tell = Callable[[int, int], None]  # trials exported so far, of how many
@@ -66,26 +62,29 @@ class Mirror:
             config: of the sweep, plain values, if it is known.
         """
         self.name, self.is_shown = name, set[str]()
-        self._trials, self._store, self._client, self._config = trials, store, client, config
+        self._trials, self._store, self._client = trials, store, client
         self._differing = content.differing(trials.values())
-        self._me = Launch()
-        self._experiment: str | None = None
+        self._experiment = Experiment(name, store, client)
+        self._own_run = OwnRun(self._experiment, config)
 
     def level(self, among: Collection[str] | None = None, tell: Tell = lambda done, total: None) -> Tally:
         """Export what the store has of these trials, or of all, and MLflow lacks or shows differently. Once each.
 
-        Of several runs of a trial, all but one are deleted, and so are those whose writer has died.
+        Of several runs of a trial, all but one are deleted, and so are those whose writer has died. Runs of other
+        stores are left alone.
         """
-        self._open()
+        self._experiment.open()
         wanted = self._outcomes(self._trials if among is None else among)
-        found = self._look(wanted)
+        found = self._experiment.runs_of(wanted)
         level, lacking, busy = self._sorted(wanted, found)
+        for name in level:
+            self._experiment.adopt(runs.best_first(found[name], wanted[name])[0])
         for done, record in enumerate(self._export(lacking), start=1):
             wanted[record.trial_id] = content.outcome(vars(record))  # by now another, maybe
-            self._delete(found.get(record.trial_id, ()))
+            self._experiment.delete(found.get(record.trial_id, ()))
             tell(done, len(lacking))
         amended = [name for name in level if self._add_params(found[name], wanted[name])]
-        found |= self._look(lacking)
+        found |= self._experiment.runs_of({name: wanted[name] for name in lacking})
         self._tidy(found, wanted)
         exported = [name for name in lacking if _shows(found.get(name, ()), wanted[name])]
         self.is_shown.update(level, exported)
@@ -97,75 +96,13 @@ class Mirror:
 
         They may have another way to MLflow than all the rest, which fails alone: a bucket, say.
         """
-        self._open()
-        self._on_own_run(lambda own: self._put(own, paths))
+        self._experiment.open()
+        self._own_run.put(paths)
 
     def close(self) -> None:
         """Forget the connection and what was learned."""
-        self._client.disconnect()
-        self._experiment = None
+        self._experiment.close()
         self.is_shown.clear()
-
-    # the experiment
-
-    def _open(self) -> None:
-        """Connect, once. Creates database and experiment where there are none."""
-        if self._experiment is not None:
-            return
-        experiment = self._client.get_experiment_by_name(self.name) or self._make_experiment()
-        if experiment.lifecycle_stage == "deleted":
-            self._client.restore_experiment(experiment.experiment_id)
-        self._experiment = experiment.experiment_id
-
-    def _make_experiment(self) -> Any:
-        try:
-            self._client.create_experiment(
-                self.name, artifact_location=artifact_folder(self._client.uri, self._store, self.name)
-            )
-        except Away as error:
-            if error.code != EXISTS:  # another launch has been quicker
-                raise
-        return self._client.get_experiment_by_name(self.name)
-
-    def _on_own_run(self, do: Callable[[Shown], Any]) -> None:
-        """Do something to the run of the sweep itself."""
-        try:
-            do(self._own_run())
-        except Away as error:
-            if error.code != REFUSED:
-                raise
-            do(self._own_run())  # another launch made one at the same time, and has deleted ours
-
-    def _put(self, own: Shown, paths: Sequence[Path]) -> None:
-        for path in paths:
-            self._client.log_artifact(own.run_id, str(path))
-        if self._config is None:
-            return
-        text = content.config_json(self._config)
-        mark = hashlib.sha256(text.encode()).hexdigest()[:16]
-        if own.tags.get(runs.CONFIG) != mark:
-            self._client.log_text(own.run_id, text, "config.json")
-            self._client.set_tag(own.run_id, runs.CONFIG, mark)
-
-    def _own_run(self) -> Shown:
-        """The run of the sweep itself, made if there is none: the first, where two launches made one each.
-
-        Ended before it is looked for: so of several launches the last to look sees nothing but runs that have ended,
-        and leaves one of them.
-        """
-        found = self._own_runs()
-        if not found:
-            tags = {runs.KIND: "sweep", "sweep.name": self.name, **self._writer()}
-            made = self._client.create_run(self._experiment, tags=tags, run_name=f"sweep {self.name}")
-            self._client.set_terminated(made.info.run_id)
-            found = self._own_runs()
-        self._delete(found[1:])
-        if found[0].is_half_written:
-            self._client.set_terminated(found[0].run_id)
-        return found[0]
-
-    def _own_runs(self) -> list[Shown]:
-        return sorted(self._search(f"tags.`{runs.KIND}` = 'sweep'"), key=lambda run: (run.start, run.run_id))
 
     # what there is
 
@@ -183,30 +120,11 @@ class Mirror:
             of_trial = found.get(name, [])
             if _shows(of_trial, outcome):
                 level.append(name)
-            elif any(self._is_others(run) for run in of_trial):
+            elif any(self._experiment.is_others(run) for run in of_trial):
                 busy.append(name)
             else:
                 lacking.append(name)
         return level, lacking, busy
-
-    def _look(self, names: Collection[str]) -> dict[str, list[Shown]]:
-        """The runs of these trials; maybe of others too."""
-        if len(names) <= FEW:
-            return runs.by_trial(run for name in names for run in self._search(f"tags.`{runs.TRIAL}` = '{name}'"))
-        return runs.by_trial(self._search(""))
-
-    def _search(self, condition: str) -> list[Shown]:
-        found: list[Shown] = []
-        token, more = None, True
-        while more:
-            page = self._client.search_runs([self._experiment], condition, max_results=RUNS_A_PAGE, page_token=token)
-            found += map(shown, page)
-            token, more = page.token, bool(page.token)
-        return found
-
-    def _is_others(self, run: Shown) -> bool:
-        """Whether another launch or sync is writing the run just now."""
-        return run.is_being_written and run.writer != self._me
 
     # what is written
 
@@ -223,8 +141,8 @@ class Mirror:
     def _write(self, record: TrialRecord, epochs: list[dict[str, Any]], layers: list[dict[str, Any]]) -> None:
         """One trial's run: ``RUNNING`` until all of it is there."""
         start, end = content.times(record)
-        tags = content.tags(record) | self._writer()
-        run = self._client.create_run(self._experiment, start, tags, run_name=content.title(record))
+        tags = content.tags(record) | self._experiment.writer()
+        run = self._client.create_run(self._experiment.id, start, tags, run_name=content.title(record))
         name: str = run.info.run_id
         by_epoch = sorted((EpochRecord(**row) for row in epochs), key=lambda epoch: epoch.epoch)
         try:
@@ -243,9 +161,6 @@ class Mirror:
         for some_params, some_values in zip_longest(params, values, fillvalue=()):  # of most trials, all in one call
             self._client.log_batch(run, metrics=some_values, params=some_params)
 
-    def _writer(self) -> dict[str, str]:
-        return {runs.EXPORTER: self._me.to_json(), runs.BEGAN: str(int(time.time() * 1000))}
-
     def _add_params(self, found: list[Shown], outcome: str) -> bool:
         """Say what has come to differ between trials since the run was written. Returns whether anything has."""
         from mlflow.entities import Param
@@ -263,14 +178,11 @@ class Mirror:
         """Leave one run a trial, and none that nobody ends."""
         for name, of_trial in found.items():
             if name in wanted:
-                self._delete(runs.best_first(of_trial, wanted[name])[1:])
-            else:  # of another store, maybe, whose launches cannot be seen from here
-                self._delete(run for run in of_trial if run.is_half_written and run.age > runs.FORGOTTEN_SECONDS)
-
-    def _delete(self, found: Iterable[Shown]) -> None:
-        for run in found:
-            if not self._is_others(run):
-                self._client.delete_run(run.run_id)
+                self._experiment.delete(runs.best_first(of_trial, wanted[name])[1:])
+            else:  # exported by another launch, maybe, from another machine
+                self._experiment.delete(
+                    run for run in of_trial if run.is_half_written and run.age > runs.FORGOTTEN_SECONDS
+                )
 
 
 def _shows(found: Iterable[Shown], outcome: str) -> bool:

@@ -3,16 +3,28 @@
 import re
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from sweep.errors import InputError
 from sweep.store import Store
 from sweep.text import redacted
+from sweep.tracking.artifacts import ArtifactFolder
 
 
 def default_uri(store: Store) -> str:
     """An SQLite database in the store's folder, or, for a store elsewhere, in the current one."""
-    return f"sqlite:///{(store.local or Path.cwd()).absolute() / 'mlflow.db'}"
+    return sqlite_uri((store.local or Path.cwd()).absolute() / "mlflow.db")
+
+
+def sqlite_uri(file: Path) -> str:
+    """The tracking URI of an SQLite database, with what has a meaning in a URI escaped in the name.
+
+    Where that changes the name it also names SQLite's driver: for ``sqlite:///`` alone MLflow makes the folder that the
+    escaped name would be.
+    """
+    path = str(file)
+    escaped = re.sub(r"[%?]", lambda match: quote(match[0]), path)
+    return f"sqlite:///{path}" if escaped == path else f"sqlite+pysqlite:///{escaped}"
 
 
 def is_server(uri: str) -> bool:
@@ -22,8 +34,8 @@ def is_server(uri: str) -> bool:
 
 def sqlite_file(uri: str) -> Path | None:
     """The file of an SQLite database; None for what is none."""
-    found = re.fullmatch(r"sqlite:///([^?]+)(\?.*)?", uri)
-    return Path(found[1]) if found else None
+    found = re.fullmatch(r"sqlite(?:\+pysqlite)?:///([^?]+)(\?.*)?", uri)
+    return Path(unquote(found[1])) if found else None
 
 
 def check(uri: str) -> None:
@@ -55,9 +67,14 @@ def artifact_folder(uri: str, store: Store, sweep: str) -> str | None:
     """An absolute folder beside the database, as a URI; None for a server, which has a place of its own."""
     if is_server(uri):
         return None
+    file = sqlite_file(uri) or (store.local or Path.cwd()) / "mlflow.db"
+    return ArtifactFolder(file, sweep).uri
+
+
+def is_of_store(uri: str, store: Store) -> bool:
+    """Whether a database lies in the store's folder, and so belongs to it alone."""
     file = sqlite_file(uri)
-    folder = file.absolute().parent if file else (store.local or Path.cwd()).absolute()
-    return (folder / "mlflow-artifacts" / sweep).as_uri()
+    return file is not None and store.local is not None and file.absolute().is_relative_to(store.local.absolute())
 
 
 def ui_command(uri: str, host: str = "127.0.0.1", port: int = 5000) -> list[str]:

@@ -13,6 +13,7 @@ FORGOTTEN_SECONDS = 3600.0
 
 TRIAL, OUTCOME = "sweep.trial_id", "sweep.outcome"
 KIND, CONFIG = "sweep.kind", "sweep.config"
+STORE = "sweep.store"  # an id of the store that it shows a trial or a sweep of
 EXPORTER, BEGAN = "sweep.exporter", "sweep.export_began"  # which process wrote the run, and since when (ms since 1970)
 
 
@@ -35,6 +36,11 @@ class Shown:
     def trial_id(self) -> str | None:
         """The trial that it shows; None where it is no trial's run."""
         return self.tags.get(TRIAL)
+
+    @property
+    def store(self) -> str | None:
+        """An id of its store. Runs of earlier versions do not say."""
+        return self.tags.get(STORE)
 
     @property
     def is_half_written(self) -> bool:

@@ -137,6 +137,11 @@ def _job(store: Store, sweep: Stored, uri: str | None, is_named: bool) -> Job:
             f" again, with --sweep {sweep.name} --uri URI"
         )
     place = uri or own or default_uri(store)
+    if uri is None and own and not is_off and (file := sqlite_file(own)) and not file.exists():
+        raise InputError(
+            f"sweep {sweep.name} was launched with tracking.uri {redacted(own)}, where there is no database any more:"
+            f" name one, with --sweep {sweep.name} --uri URI"
+        )
     check(place)
     return Job(store, sweep, place, tuple(row["trial_id"] for row in sweep.rows), is_off)
 

@@ -1,8 +1,10 @@
 """Which outcome of a trial counts, whoever writes it, when, in what order, and whatever becomes of the writer."""
 
+import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from sweep.records import EpochRecord, MaskRecord, Outcome, TrialRecord, table
 from sweep.store import Store
 from sweep.store import store as module
+from sweep.store.files import Files
 from sweep.store.folding import fold
 from sweep.store.layout import outcome_file
 from sweep.store.parquet import encode
@@ -257,3 +260,42 @@ def test_text_that_is_no_text_is_damage_and_no_crash(local):
     path.write_bytes(data.replace(b"0.weight", b"\xff\xfe.weigh"[:8]))
     assert local.masks().num_rows == 0
     assert file_of(local, "masks", IDS[0]).name in next(iter(local.damaged))
+
+
+def test_a_power_cut_takes_no_record_an_outcome_goes_only_after_the_name_of_the_next_is_on_the_disk(
+    tmp_path, monkeypatch
+):
+    unsynced: set[Path] = set()  # folders in which a name is not on the disk yet
+    replace, fsync, delete, mkdir = os.replace, os.fsync, Files._delete, os.mkdir
+
+    def renamed(source, target):
+        replace(source, target)
+        unsynced.add(Path(target).parent)
+
+    def made(path, *arguments):
+        mkdir(path, *arguments)
+        unsynced.add(Path(path).parent)
+
+    def synced(descriptor):
+        fsync(descriptor)
+        unsynced.discard(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    deleted = []
+
+    def gone(self, name):
+        deleted.append((name, set(unsynced)))
+        delete(self, name)
+
+    monkeypatch.setattr(os, "replace", renamed)
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "mkdir", made)
+    monkeypatch.setattr(Files, "_delete", gone)
+    store = Store(tmp_path / "new/store")
+    store.write(make_outcome(IDS[0], "failed"))
+    assert not unsynced
+    store.write(make_outcome(IDS[0]))
+    fold(store)
+    assert not unsynced - {store.local / "leases", store.local}  # a lease need not outlive a power cut
+    records = [(name, before) for name, before in deleted if not name.startswith(("leases/", "checkpoints/"))]
+    assert len(records) >= 6
+    assert not any(before & {store.local / name.partition("/")[0]} for name, before in records)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.tracking import runs, ui_command
+from sweep.tracking.places import sqlite_uri
 
 
 def copy(empty: Path, file: Path) -> Path:
@@ -71,7 +72,7 @@ class Server:
 
     def __init__(self, database: Path, port: int):
         self.uri = f"http://127.0.0.1:{port}"
-        command = ui_command(f"sqlite:///{database}", port=port)
+        command = ui_command(sqlite_uri(database), port=port)
         out = subprocess.DEVNULL
         self.process = subprocess.Popen(
             command,

@@ -18,7 +18,9 @@ from sweep.store import Store
 from sweep.store.leases import Launch
 from sweep.tracking import default_uri, exporter, runs
 from sweep.tracking.client import Client
+from sweep.tracking.experiment import Experiment
 from sweep.tracking.mirror import Mirror
+from sweep.tracking.own_run import OwnRun
 
 from .helpers import launched, outcome, sweep, synced, tallies
 from .mlflows import once_each, shown
@@ -183,7 +185,7 @@ def test_of_runs_that_show_the_same_trial_all_but_one_are_deleted(
 ) -> None:
     with monkeypatch.context() as blind:
         blind.setattr(Mirror, "_sorted", lambda self, wanted, found: ([], list(wanted), []))
-        blind.setattr(Mirror, "_delete", lambda self, found: None)
+        blind.setattr(Experiment, "delete", lambda self, found: None)
         assert tallies(filled) == tallies(filled) == [(12, 0, 0)]
     assert sorted(len(found) for found in shown(database).values()) == [1, *[2] * 12]
     begin_an_own_run(filled)
@@ -195,10 +197,10 @@ def test_what_another_deletes_while_it_is_written_is_left_to_it(
     filled: Store, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        own_run, fill, stolen = Mirror._own_run, Mirror._fill, []
+        get, fill, stolen = OwnRun.get, Mirror._fill, []
 
-        def own_run_lost(self: Mirror) -> runs.Shown:
-            run = own_run(self)
+        def own_run_lost(self: OwnRun) -> runs.Shown:
+            run = get(self)
             if len(stolen) < 2:
                 self._client.delete_run(run.run_id)
                 stolen.append(run)
@@ -210,7 +212,7 @@ def test_what_another_deletes_while_it_is_written_is_left_to_it(
                 stolen.append(run)
             fill(self, run, *arguments)
 
-        patch.setattr(Mirror, "_own_run", own_run_lost)
+        patch.setattr(OwnRun, "get", own_run_lost)
         patch.setattr(Mirror, "_fill", fill_lost)
         assert tallies(filled) == [(11, 0, 1)]
         assert len(stolen) == 2
@@ -239,16 +241,17 @@ def test_two_that_sync_at_once_leave_one_run_a_trial(filled: Store, database: Pa
 def test_two_that_make_the_sweeps_own_run_at_once_leave_one_however_they_take_turns(
     filled: Store, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, other = (Mirror("away", {}, filled, Client(f"sqlite:///{database}")) for _ in range(2))
-    for each in (one, other):
-        each._open()
-    look, create, end = other._own_runs, other._client.create_run, one._client.set_terminated
+    experiments = [Experiment("away", filled, Client(f"sqlite:///{database}")) for _ in range(2)]
+    for each in experiments:
+        each.open()
+    one, other = (OwnRun(each, None) for each in experiments)
+    look, create, end = other._look, other._client.create_run, one._client.set_terminated
     looks = iter([list, look])  # the other's first was before there was a run, and it began to make its own first
     with monkeypatch.context() as patch:
-        patch.setattr(other, "_own_runs", lambda: next(looks)())
+        patch.setattr(other, "_look", lambda: next(looks)())
         patch.setattr(other._client, "create_run", lambda *a, **named: create(*a, start_time=1, **named))
-        patch.setattr(one._client, "set_terminated", lambda *a: (other._own_run(), end(*a)))
-        kept = one._own_run()
+        patch.setattr(one._client, "set_terminated", lambda *a: (other.get(), end(*a)))
+        kept = one.get()
     assert [run["run"] for run in shown(database)["the sweep"]] == [kept.run_id]
 
 
@@ -271,5 +274,7 @@ def test_of_several_stores_the_outcome_is_shown_that_counts(
     other.write(outcome(trials[1], "failed"))
     for order in ((store, other), (other, store)):
         tallies(*order, uri=uri)
-        assert {run["status"] for run in once_each(database).values()} == {"FINISHED"}
+        found = shown(database)
+        assert len(found.pop("the sweep")) == 2  # one of each store
+        assert [[run["status"] for run in of_trial] for of_trial in found.values()] == [["FINISHED"]] * 2
     assert sum(exported for exported, _, _ in tallies(store, other, uri=uri)) == 0

@@ -349,7 +349,7 @@ def test_a_new_database_is_made_in_silence_beside_the_store(first: First) -> Non
     (run,) = runs_of(f"sqlite:///{first.folder}/results/mlflow.db", "first")
     assert run.data.tags["sweep.kind"] == "sweep"
     assert sorted(os.listdir(first.folder)) == ["first.yaml", "results"]
-    assert sorted(os.listdir(first.folder / "results")) == ["mlflow-artifacts", "mlflow.db"]
+    assert sorted(os.listdir(first.folder / "results")) == ["identity", "mlflow-artifacts", "mlflow.db"]
 
 
 def answers(port: int) -> bool:
