@@ -57,8 +57,7 @@ def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
             at for at, trial in zip(zip(places, heights, strict=True), cell.trained, strict=True) if is_in_pieces(trial)
         ]
         if ringed:
-            ring = {"s": 60, "facecolors": "none", "edgecolors": style.INK} | edge | {"gid": "pieces", "zorder": 4.5}
-            axes.scatter(*style.xy(ringed), **ring)
+            axes.scatter(*style.xy(ringed), **edge | style.RING)
 
 
 def _draw_tallies(axes: "Axes", found: Sequence[Cell]) -> None:

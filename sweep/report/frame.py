@@ -88,7 +88,7 @@ def draw_chance(
 def draw_rings(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
     """A ring around runs whose batches were taken in pieces."""
     if points:
-        axes.scatter(*style.xy(points), s=60, facecolors="none", edgecolors=style.INK, zorder=4.5, gid="pieces")
+        axes.scatter(*style.xy(points), **style.RING)
 
 
 def draw_title(axes: "Axes", panel: Panel, found: Sequence[Cell], remark: str) -> None:
@@ -132,7 +132,7 @@ def draw_legend(axes: "Axes", found: Sequence[Cell], others: Sequence["Line2D"] 
         handles.append(Line2D([], [], color=style.MUTED, **dots))
         names.append("at chance")
     if any(cell.in_pieces for cell in found):
-        handles.append(Line2D([], [], linestyle="", marker="o", **style.RING))
+        handles.append(Line2D([], [], linestyle="", marker="o", **style.RING_ENTRY))
         names.append("batches in pieces")
     handles += others
     names += [str(other.get_label()) for other in others]

@@ -107,7 +107,7 @@ def _draw_method(axes: "Axes", line: Sequence[Cell], which: int) -> None:
     for kind, of, look in (("runs", "trained", style.point(label, size=9)), ("collapsed", "collapsed", crosses)):
         if runs := [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in line for t in getattr(cell, of)]:
             axes.scatter(*style.xy(runs), zorder=4, gid=f"{kind}/{label}", **look)
-    draw_rings(axes, [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in line for t in cell.in_pieces])
+    draw_rings(axes, [(getattr(t, SHARE), 100 * (t.test_accuracy or 0)) for cell in line for t in cell.in_pieces])
 
 
 def _draw_bars(axes: "Axes", line: Sequence[Cell]) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:  # matplotlib takes half a second to import: only figures pay 
 
 INK, MUTED, GRID = "#1a1a1a", "#6b6b6b", "#e4e4e4"
 DOTTED: Any = (0, (1, 1.6))
-RING: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgecolor": INK}  # of a legend's entry
+RING: dict[str, Any] = {"s": 60, "facecolors": "none", "edgecolors": INK, "zorder": 4.5, "gid": "pieces"}
+RING_ENTRY: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgecolor": INK}  # in a legend
 ABOVE = 1.0  # the y of titles; unless it is given matplotlib looks for it in every drawing, for a fifth of the time
 
 # Colours that people with any colour vision tell apart (after Okabe and Ito); the marker says it once more.
