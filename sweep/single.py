@@ -80,7 +80,6 @@ _CIRCUMSTANCES = {
     "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback", "encoding",
     "packed", "trained_whole",
 }  # fmt: skip
-_LATER = {"data_content"}  # columns that older records lack
 
 
 def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> list[Comparison]:
@@ -105,8 +104,9 @@ def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> l
         *_pairs("mask of {}: ", _masks(masks), _masks(vars(mask) for mask in again.masks)),
     ]
     found = [each for prefix, stored, new in pairs for each in _compare(prefix, stored, new)]
-    is_older = record.written is None  # then nothing is stored of the fields that have come since
-    return [each for each in found if each.stored is not None or not (is_older or each.field in _LATER)]
+    # of fields that have come since nothing is stored; of two completed runs of one trial, none else is lacking in one
+    is_older = record.written is None or record.status == again.trial.status == COMPLETED
+    return [each for each in found if not (is_older and each.stored is None and each.again is not None)]
 
 
 def _pairs(prefix: str, stored: dict[Any, Facts], again: dict[Any, Facts]) -> Iterator[tuple[str, Facts, Facts]]:

@@ -17,6 +17,7 @@ from sweep import fingerprints
 from sweep.config import read_sweep, trial_from
 from sweep.errors import InputError
 from sweep.grid import expand, trial_id
+from sweep.records import TrialRecord, table
 from sweep.store import Store
 from training import data
 from training.sources import folder as folders
@@ -327,3 +328,17 @@ def test_images_that_moved_are_tried_again_where_they_are(tmp_path):
 
 def test_where_the_cache_is_for_a_store_that_is_no_folder(tmp_path):
     assert fingerprints.cache("s3://bucket/sweeps")._files == [tmp_path / "cache/sweep/fingerprints.json"]
+
+
+def test_a_rerun_of_a_record_from_before_a_column_came_has_nothing_to_compare_it_with(tmp_path):
+    image_folder(tmp_path / "cats")
+    sweep("launch", config("cats"), "--local")
+    store = Store("results")
+    [row] = store.trials().to_pylist()
+    record = replace(store.trial(row["trial_id"]), data_content=None, tied_kept=None)
+    [file] = store.loose("trials")
+    store._put(file.name, table(TrialRecord, [record]))
+    assert Store("results").trial(row["trial_id"]).data_content is None
+    result = sweep("trial", "rerun", row["trial_id"])
+    assert result.code == 0, result.out
+    assert "data_content" not in result.out

@@ -75,6 +75,15 @@ def test_damaged_files_fail_their_checksum(cifar_archive):
         loaded(DataConfig("cifar10", path=str(archive.parent)))
 
 
+def test_a_damaged_archive_is_not_fetched_again_unless_asked(cifar_archive, tmp_path, monkeypatch):
+    archive, _ = cifar_archive("cifar10")
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / archive.name).write_bytes(archive.read_bytes()[:-1])
+    monkeypatch.setattr(torchvision().datasets.CIFAR10, "download", lambda self: pytest.fail("fetched"))
+    with pytest.raises(DataError, match=r"^path: cifar10 in .* cannot be used \(checksum of cifar-10-python.tar.gz\)"):
+        loaded(DataConfig("cifar10", path=str(tmp_path / "alone")))
+
+
 def test_a_missing_set_says_how_to_get_it(tmp_path):
     config = resolve(DataConfig("cifar10", path=str(tmp_path)))
     with pytest.raises(DataError) as caught:

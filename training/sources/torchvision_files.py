@@ -61,10 +61,16 @@ def _archive(config: DataConfig) -> Path:
     return Path(config.path).expanduser() / _set(config).filename
 
 
+def _is_intact(config: DataConfig) -> bool:
+    return bool(torchvision().datasets.utils.check_integrity(str(_archive(config)), _set(config).tgz_md5))
+
+
 def _load_part(config: DataConfig, *, train: bool) -> Images:
     # torchvision's "download" also unpacks an archive that is already there, and fetches nothing then
     unpack = _archive(config).exists() and not _unpacked(config).exists()
     try:
+        if unpack and not (config.download or _is_intact(config)):  # or torchvision would fetch it again
+            raise OSError(f"checksum of {_archive(config).name}")
         with warnings.catch_warnings():
             # some numpy releases complain of the 0 that numpy itself wrote into these pickles years ago
             warnings.filterwarnings("ignore", message=r"dtype\(\): align")
