@@ -8,7 +8,9 @@ ours nor of an installed package.
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -58,7 +60,8 @@ def imported(name: str, kind: str, noun: str) -> Imported:
         module = _loaded.get(key := (where, working_folder.path()))
         if module is None or sys.modules.get(module.__name__) is not module:
             file = _given_file(where) if _is_path(where) else _file_in_folder(where)
-            module = _loaded[key] = _load_elsewhere(where) if file is None else _load(where, file)
+            with redirect_stdout(sys.stderr):  # what it prints is no part of our answers
+                module = _loaded[key] = _load_elsewhere(where) if file is None else _load(where, file)
         file = _file_of(module)
         return Imported(getattr(module, attribute), file)
     except (Exception, SystemExit) as error:  # importing runs the user's code, which may raise anything
@@ -66,6 +69,12 @@ def imported(name: str, kind: str, noun: str) -> Imported:
             f"{kind} {name!r} cannot be imported from {file or working_folder.path()} ({one_line(error)}); "
             f"{_advice(where, file, error) or f'write it as package.module:{noun} or path/to/file.py:{noun}'}"
         ) from error
+
+
+def normal_name(name: str) -> str:
+    """A name whose path is written in the one shortest way: "./lab/../nets.py:build" is "nets.py:build"."""
+    where, colon, attribute = name.rpartition(":")
+    return f"{os.path.normpath(where)}:{attribute}" if colon and _is_path(where) else name
 
 
 def one_line(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pruning
 from pruning.ablations import ABLATIONS, NONE
+from pruning.own_code import normal_name
 from sweep import reading
 from sweep.source import Node
 from sweep.text import number
@@ -84,12 +85,13 @@ def _axis(axis: str, node: Node, read_one: Any) -> tuple[Any, ...]:
 def _named(node: Node, key: str) -> tuple[str, dict[str, Any]]:
     """A bare name, or a mapping with ``name`` and options, lists made tuples."""
     if isinstance(node.value, str):
-        return node.value, {}
+        return normal_name(node.value), {}
     if not isinstance(node.value, dict) or not isinstance(getattr(node.value.get("name"), "value", None), str):
         nameless = " without a name" if isinstance(node.value, dict) else ""
         wanted = "a name, or a mapping such as {name: …, option: …}"
         raise node.error(key, f"{wanted}, not {reading.scalar(node)}{nameless}")
-    return node.value["name"].value, {k: _option(child, f"{key}.{k}") for k, child in node.value.items() if k != "name"}
+    options = {k: _option(child, f"{key}.{k}") for k, child in node.value.items() if k != "name"}
+    return normal_name(node.value["name"].value), options
 
 
 def _option(node: Node, key: str) -> Any:

@@ -1,8 +1,9 @@
 """The networks of trials: architectures of the grid, made for the images of a data set; what a plan says of them."""
 
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -91,9 +92,16 @@ def _summary(architecture: Choice, config: data.DataConfig, again: bool) -> Netw
 
 def _quietly_built(architecture: Choice, config: data.DataConfig) -> nn.Module:
     """A network, without what its own code or torch warns of on the way: a trial that runs shows it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         return build_network(architecture, config)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Show no warning, and print to standard error what other code prints: a plan answers on standard output."""
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _kept_defaults(architecture: Choice, config: data.DataConfig) -> Sequence[str]:
@@ -147,8 +155,7 @@ def _check_drawn_again(architecture: Choice, config: data.DataConfig) -> tuple[s
 
 def _answer(model: nn.Module, images: int, config: data.DataConfig, train: bool) -> Any:
     shape = (images, data.info(config.name).channels, config.side, config.side)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with torch.no_grad(), _quiet():
         return model.train(train)(torch.zeros(shape))
 
 

@@ -199,6 +199,11 @@ def test_the_initialiser_of_ones_own_factory_is_in_the_trials_id_and_in_the_plan
     assert "vgg_digits: initial weights by kaiming_normal\n" in shown
 
 
+def test_a_path_is_one_name_however_it_is_written(own):
+    assert trial_id(trial("./lab/../nets.py:plain")) == trial_id(trial("nets.py:plain"))
+    assert "nets.py:plain stands twice in the grid" in refused("['./nets.py:plain', {name: 'nets.py:plain'}]")
+
+
 def test_an_option_that_a_config_cannot_set_is_refused(own):
     assert "has an option called 'init', which a config cannot set; rename it" in refused("nets:initialised")
 
@@ -214,6 +219,15 @@ def test_a_factory_that_looks_at_its_weights_or_loads_a_checkpoint_is_planned_wi
     found = plan(f"nets:{name}")
     assert {row["prunable"] for row in found["trials"]} == {64 * 8 + 8 * 10}
     assert found["warnings"] == []
+
+
+def test_what_a_network_prints_is_no_part_of_a_plan(own):
+    (own / "chatty.py").write_text(
+        "import nets\nprint('imported')\n\ndef build(classes):\n    print('built')\n    return nets.plain(classes)\n"
+    )
+    done = sweep("plan", str(DIGITS), "--json", "--set", "grid.architecture=chatty:build")
+    assert json.loads(done.out)["architectures"][0]["file"] == "chatty.py"
+    assert {"imported", "built"} <= set(done.err.split())
 
 
 def test_a_default_that_is_called_channels_is_kept_and_told(own):
