@@ -24,12 +24,14 @@ from torch import Tensor, nn
 from pruning.masks import Scores
 from pruning.problem import Problem
 from pruning.registry import register
+from pruning.second_order import second_derivatives
 
 
 @register("grasp", paper="arXiv:2002.07376")
 def grasp(problem: Problem, *, temperature: float = 200.0, redraw_classifier: bool = False) -> Scores:
     """Weight times Hessian-gradient product."""
-    with _scored_on(problem, _other_classifier(problem) if redraw_classifier else {}):
+    others = _other_classifier(problem) if redraw_classifier else {}
+    with _scored_on(problem, others), second_derivatives("grasp"):
         constant = problem.gradients(temperature)
         product = {name: torch.zeros_like(weight) for name, weight in problem.dense.items()}
         for loss in problem.losses(temperature):

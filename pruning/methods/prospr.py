@@ -30,6 +30,7 @@ from torch import Tensor
 from pruning.masks import Scores
 from pruning.problem import Problem
 from pruning.registry import register
+from pruning.second_order import second_derivatives
 
 Vector = dict[str, Tensor]  # a value for every trained parameter
 
@@ -39,13 +40,14 @@ def prospr(
     problem: Problem, *, steps: int = 3, learning_rate: float = 0.1, momentum: float = 0.0, first_order: bool = False
 ) -> Scores:
     """Weight times meta-gradient: the sensitivity of the loss after a few steps of training."""
-    path = _train(problem, steps, learning_rate, momentum)
-    slope = _gradient(problem, steps, path.pop())
-    slope_of_velocity = {name: torch.zeros_like(value) for name, value in slope.items()}
-    for step in () if first_order else reversed(range(steps)):
-        update = _add(slope_of_velocity, -learning_rate, slope)
-        slope = _add(slope, 1.0, _hessian_product(problem, step, path.pop(), update))
-        slope_of_velocity = {name: momentum * value for name, value in update.items()}
+    with second_derivatives("prospr"):
+        path = _train(problem, steps, learning_rate, momentum)
+        slope = _gradient(problem, steps, path.pop())
+        slope_of_velocity = {name: torch.zeros_like(value) for name, value in slope.items()}
+        for step in () if first_order else reversed(range(steps)):
+            update = _add(slope_of_velocity, -learning_rate, slope)
+            slope = _add(slope, 1.0, _hessian_product(problem, step, path.pop(), update))
+            slope_of_velocity = {name: momentum * value for name, value in update.items()}
     return {name: (weight * slope[name]).abs() for name, weight in problem.dense.items()}
 
 
