@@ -26,6 +26,8 @@ class Method:
         paper: where it was published, for people to read.
         score: Problem -> Scores, its keyword-only arguments being the method's options.
         rounds: default T of a progressive method, None for one that is one-shot by definition.
+        truncates: whether the authors' code rounds each round's count down: the method then has the option
+            ``truncate``, off by default, which does so in all rounds but the last.
         recover: whether a removed weight may come back in a later round.
         scope: a name of ``pruning.scopes.SCOPES``.
         data: whether it looks at batches.
@@ -47,6 +49,7 @@ class Method:
     paper: str
     score: ScoreFunction
     rounds: int | None = None
+    truncates: bool = False
     recover: bool = False
     scope: str = "global"
     data: bool = True
@@ -106,9 +109,10 @@ class Method:
     def options(self) -> dict[str, Any]:
         """Every option a config may set, with its default."""
         progressive = {"rounds": self.rounds, "schedule": "exponential"} if self.rounds is not None else {}
+        truncate = {"truncate": False} if self.truncates else {}
         scope = {"scope": "global"} if self.removes and self.scope == "global" else {}
         floor = {"floor": 0.0} if scope else {}
-        return {**progressive, **scope, **floor, **self.score_options, **self.masking_options}
+        return {**progressive, **truncate, **scope, **floor, **self.score_options, **self.masking_options}
 
     def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """All options, the given ones over the defaults, less those that are off by default and stay so.

@@ -15,7 +15,7 @@ from pruning.modes import scoring_mode
 from pruning.problem import LOSSES, Batch, Loss, Problem
 from pruning.remarks import PruningWarning, remarks
 from pruning.rounds import Round, compare
-from pruning.schedules import kept_counts
+from pruning.schedules import kept_counts, truncated_counts
 from pruning.scores import checked
 from pruning.writes import Writes, refused
 
@@ -104,7 +104,8 @@ def prune(
     problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, generator, input_shape, precision)
     total = sum(weight.numel() for weight in problem.dense.values())
     times = settings["rounds"] if preset.rounds else 1  # a masking has rounds of its own, after trainings
-    counts = kept_counts(total, kept_count(total, sparsity), times, settings.get("schedule", "linear"))
+    plan = (total, kept_count(total, sparsity), times, settings.get("schedule", "linear"))
+    counts = truncated_counts(*plan, sparsity) if settings.get("truncate") else kept_counts(*plan)
     supply = _supply(batches)
     start, rounds, before = time.perf_counter(), [], total
     with (

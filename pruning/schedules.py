@@ -1,5 +1,6 @@
 """Schedules: the density after round t of T, falling from 1 to the target."""
 
+import math
 from collections.abc import Callable
 
 Schedule = Callable[[float, int, int], float]
@@ -30,3 +31,19 @@ def kept_counts(total: int, kept: int, rounds: int, schedule: str) -> list[int]:
     density_after = SCHEDULES[schedule]
     counts = [round(total * density_after(kept / total, step, rounds)) for step in range(1, rounds)]
     return [*(max(kept, count) for count in counts), kept]
+
+
+def truncated_counts(total: int, kept: int, rounds: int, schedule: str, sparsity: float) -> list[int]:
+    """The same as in the FORCE authors' code: rounded down, and from the density asked for, not from ``kept``.
+
+    The last count is ``kept`` here too.
+
+    Args:
+        sparsity: as asked for, in [0, 1).
+    """
+    density = round(1 - sparsity, 15)  # 0.1 where 1 − 0.9 is 0.09999999999999998
+    shares = [
+        math.exp(step * math.log(density) / rounds) if schedule == "exponential" else linear(density, step, rounds)
+        for step in range(1, rounds)
+    ]
+    return [*(max(kept, int(total * share)) for share in shares), kept]

@@ -10,10 +10,13 @@ at c = 1, and Iter-SNIP and FORCE are SNIP.
 
 Authors' code: raw logits go to ``nll_loss``, so the loss is the mean negative logit of the right class, not the
 cross-entropy: ``pruning.loss: logit``. Scores are taken in train mode, on augmented images, drawn anew in every round
-(all defaults here). T is 10 by default and 60 in the examples: ``rounds``, 60 here. A round's count is rounded down,
-here to the nearest weight, and ties with the threshold are all kept, here as many as there is room for: masks are the
-same but for these two. Iter-GraSP is "GRASP-It" there: neither the weight, nor the Hessian, nor the sign of GraSP is
-in it. The first version of the paper called Iter-SNIP "FORCE", and the example command of the code runs Iter-SNIP
+(all defaults here). T is 10 by default and 60 in the examples: ``rounds``, 60 here. A round's count is rounded down
+from the density that is asked for, here to the nearest weight from that of the exact count; ties with the threshold are
+all kept, here as many as there is room for. One weight more or less in one round changes most of the final mask: in the
+median 72 % of the weights that it keeps, in float64 too. ``truncate: true`` takes their count in every round but the
+last, whose count stays exact: masks are then theirs to the weight where no scores tie and theirs, too, end with that
+count. Iter-GraSP is "GRASP-It" there: neither the weight, nor the Hessian, nor the sign of GraSP is in it.
+The first version of the paper called Iter-SNIP "FORCE", and the example command of the code runs Iter-SNIP
 (``--prune_method 1``); the names here are those of the published paper.
 """
 
@@ -26,19 +29,19 @@ PAPER = "arXiv:2006.09081"
 ROUNDS = 60  # T of the authors' examples
 
 
-@register("iter_snip", paper=PAPER, rounds=ROUNDS)
+@register("iter_snip", paper=PAPER, rounds=ROUNDS, truncates=True)
 def iter_snip(problem: Problem) -> Scores:
     """SNIP in many small steps; removed weights stay removed."""
     return snip(problem)
 
 
-@register("force", paper=PAPER, rounds=ROUNDS, recover=True)
+@register("force", paper=PAPER, rounds=ROUNDS, truncates=True, recover=True)
 def force(problem: Problem) -> Scores:
     """Foresight connection sensitivity: many small steps; removed weights may come back."""
     return snip(problem)
 
 
-@register("iter_grasp", paper=PAPER, rounds=ROUNDS)
+@register("iter_grasp", paper=PAPER, rounds=ROUNDS, truncates=True)
 def iter_grasp(problem: Problem) -> Scores:
     """Squared gradient of the pruned network, in many small steps."""
     return {name: gradient.square() for name, gradient in problem.gradients().items()}

@@ -174,6 +174,44 @@ def test_masks_equal_the_force_authors_over_many_rounds_with_counts_rounded(name
     assert_equal(prune_like_them(network, method, sparsity, steps, schedule), theirs)
 
 
+@pytest.mark.parametrize(
+    ("name", "sparsity", "steps", "schedule"),
+    [
+        ("wide", 0.9, 60, "exponential"),
+        ("residual", 0.95, 10, "exponential"),
+        ("residual", 0.9, 10, "linear"),
+        ("resnet20", 0.9, 7, "linear"),
+    ],
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_masks_equal_the_force_authors_to_the_letter_with_the_counts_of_their_own_rounds(
+    name, sparsity, steps, schedule, method
+):
+    network = build(name)
+    total = sum(layer.weight.numel() for layer in layers(network))
+    kept = total - round(sparsity * total)
+    density = round(1 - sparsity, 15)
+    density = next(d for d in (density, (kept + 0.01) / total) if int(total * d) == kept)  # they end with ours
+    theirs, ties = progressive(network, two_fresh_batches, density, method, steps, schedule, whole=int)
+    ours = pruning.prune(
+        network, method, 1 - density, two_fresh_batches, loss="logit", rounds=steps, schedule=schedule, truncate=True
+    )
+    assert ties == 0
+    assert ours.rounds[-1].kept == kept
+    assert [r.kept for r in ours.rounds[:-1]] == [
+        int(total * share) for share in densities(density, steps, schedule)[:-1]
+    ]
+    assert_equal(ours.masks, theirs)
+
+
+def test_the_counts_of_their_own_rounds_make_another_mask_than_ours():
+    network, rounds = build("wide"), {"loss": "logit", "rounds": 60}
+    ours = pruning.prune(network, "force", 0.9, two_fresh_batches, **rounds).masks
+    theirs = pruning.prune(network, "force", 0.9, two_fresh_batches, truncate=True, **rounds).masks
+    assert sum(int(mask.sum()) for mask in theirs.values()) == sum(int(mask.sum()) for mask in ours.values())
+    assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+
+
 def test_their_loss_is_not_the_cross_entropy_and_makes_other_masks():
     network = build("residual")
     logit = prune_like_them(network, "force", 0.9, 5, "exponential")

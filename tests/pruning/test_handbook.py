@@ -97,8 +97,8 @@ def test_the_page_has_every_shared_option_and_setting_with_its_meaning():
 def test_a_method_has_its_preset_its_own_options_and_the_shared_ones_in_its_chapter():
     lines = handbook.page().splitlines()
     shared = "`rounds: 60`, `schedule`, `scope`, `floor`"
-    assert f"| `force` | 60 rounds; removed weights may come back | – | {shared} |" in lines
-    assert f"| `iter_snip` | 60 rounds | – | {shared} |" in lines
+    assert f"| `force` | 60 rounds; removed weights may come back | `truncate: false` | {shared} |" in lines
+    assert f"| `iter_snip` | 60 rounds | `truncate: false` | {shared} |" in lines
     assert "| `dense` | keeps everything | – | – |" in lines
     [grasp] = [line for line in lines if line.startswith("| `grasp` |")]
     assert grasp.startswith("| `grasp` | one-shot | `temperature: 200`")

@@ -80,7 +80,8 @@ def test_a_function_that_is_defined_again_takes_the_place_of_the_earlier_one():
 
 
 def test_options_are_the_loops_and_the_scores_own():
-    assert find("force").options == {"rounds": 60, "schedule": "exponential", "scope": "global", "floor": 0.0}
+    shared = {"rounds": 60, "schedule": "exponential", "scope": "global", "floor": 0.0}
+    assert find("force").options == {**shared, "truncate": False}
     assert find("grasp").options.items() >= {"scope": "global", "floor": 0.0, "temperature": 200.0}.items()
     assert find("synflow").options["rounds"] == 100
     assert find("erk").options == {}
@@ -208,3 +209,17 @@ def test_every_method_has_a_one_line_summary_and_a_paper():
 def test_a_registered_function_is_returned_as_it_was():
     assert register("mine", paper="ours")(mine) is mine
     assert find("mine").score is mine
+
+
+@pytest.mark.parametrize("method", ["force", "iter_snip", "iter_grasp"])
+def test_a_count_as_the_authors_round_it_is_off_by_default_and_then_no_part_of_a_trials_name(method):
+    preset = pruning.find(method)
+    assert preset.options["truncate"] is False
+    assert "truncate" not in preset.resolve({})
+    assert preset.resolve({"truncate": False}) == preset.resolve({})
+    assert preset.resolve({"truncate": True})["truncate"] is True
+
+
+def test_methods_whose_authors_round_otherwise_have_no_such_option():
+    with pytest.raises(ValueError, match="method synflow has no option 'truncate'"):
+        pruning.find("synflow").resolve({"truncate": True})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pruning.schedules import SCHEDULES, exponential, kept_counts, linear
+from pruning.schedules import SCHEDULES, exponential, kept_counts, linear, truncated_counts
 
 
 def test_exponential_is_the_geometric_mean_between_all_and_the_target():
@@ -31,3 +31,13 @@ def test_counts_never_rise_and_end_exactly(total, data, rounds, schedule):
     assert counts[-1] == kept
     assert counts == sorted(counts, reverse=True)
     assert max(counts) <= total
+
+
+def test_counts_as_the_force_authors_round_them_are_cut_down_from_the_density_asked_for():
+    # 1432 · 0.1^(1/3) = 664.68 and · 0.1^(2/3) = 308.51; the last is ours
+    assert truncated_counts(1432, 143, 3, "exponential", 0.9) == [664, 308, 143]
+    assert kept_counts(1432, 143, 3, "exponential") == [664, 308, 143]
+    assert kept_counts(1439, 144, 3, "exponential") == [668, 310, 144]
+    assert truncated_counts(1439, 144, 3, "exponential", 0.9) == [667, 310, 144]
+    assert truncated_counts(1432, 143, 2, "linear", 0.9) == [787, 143]
+    assert truncated_counts(10, 10, 3, "exponential", 0.0) == [10, 10, 10]
