@@ -18,9 +18,10 @@ from torch import nn
 
 import pruning
 from benchmarks.measure import Row, Setup
-from pruning.diagnostics import Layer, effective
+from pruning.diagnostics import Layer
 from pruning.macs import positions, tensor_macs
 from pruning.packing import entropy_bytes, pack, unpack
+from pruning.paths import effective
 from sweep.recording import mask_records
 from sweep.records import Outcome, TrialRecord
 from sweep.store import Store
@@ -103,7 +104,7 @@ def _layers(model: nn.Module, masks: pruning.Masks) -> dict[str, Layer]:
         name: Layer(
             total=mask.numel(),
             kept=int(mask.count_nonzero()),
-            effective_kept=int(alive[name].count_nonzero()),
+            effective_kept=None if alive is None else int(alive[name].count_nonzero()),
             macs_dense=tensor_macs(name, mask, uses[name], torch.numel),
             macs_kept=tensor_macs(name, mask, uses[name], torch.count_nonzero),
         )

@@ -1,19 +1,15 @@
 """Diagnostics: what a mask does to a network, beyond how many weights it removes."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 
-from pruning.functional import call
 from pruning.macs import Uses, positions, tensor_macs
 from pruning.masks import Masks
 from pruning.modes import scoring_mode
-from pruning.outputs import logits_of
+from pruning.paths import effective
 from pruning.problem import LOSSES, Batch, Loss, Problem, force_objective
 
 
@@ -23,7 +19,7 @@ class Layer:
 
     total: int
     kept: int
-    effective_kept: int  # kept weights that lie on a path from input to output
+    effective_kept: int | None  # kept weights that lie on a path from input to output; None: it cannot be told
     macs_dense: int
     macs_kept: int
 
@@ -48,9 +44,18 @@ class Diagnostics:
         return 1 - self._sum("kept") / self._sum("total")
 
     @property
-    def effective_sparsity(self) -> float:
-        """Fraction of weights removed or cut off from the input or the output. Never below :attr:`sparsity`."""
-        return 1 - self._sum("effective_kept") / self._sum("total")
+    def effective_kept(self) -> int | None:
+        """Kept weights on a path from input to output; None where :func:`pruning.paths.effective` cannot tell."""
+        known = all(layer.effective_kept is not None for layer in self.layers.values())
+        return self._sum("effective_kept") if known else None
+
+    @property
+    def effective_sparsity(self) -> float | None:
+        """Fraction of weights removed or cut off from the input or the output. Never below :attr:`sparsity`.
+
+        None where it cannot be told.
+        """
+        return None if self.effective_kept is None else 1 - self.effective_kept / self._sum("total")
 
     @property
     def empty_layers(self) -> int:
@@ -58,9 +63,9 @@ class Diagnostics:
         return sum(layer.kept == 0 for layer in self.layers.values())
 
     @property
-    def disconnected(self) -> bool:
-        """Whether no path from input to output is left: the network has collapsed to a constant."""
-        return self._sum("effective_kept") == 0
+    def disconnected(self) -> bool | None:
+        """Whether no path of kept weights from input to output is left; None where it cannot be told."""
+        return None if self.effective_kept is None else self.effective_kept == 0
 
     @property
     def macs_dense(self) -> int:
@@ -102,65 +107,19 @@ def diagnose(
     alive = effective(model, masks, problem.input_shape)
     uses = positions(model, problem.input_shape)
     return Diagnostics(
-        layers={name: _layer(name, mask, alive[name], uses[name]) for name, mask in masks.items()},
+        layers={
+            name: _layer(name, mask, None if alive is None else alive[name], uses[name]) for name, mask in masks.items()
+        },
         gradient_norm=float(sum((g * masks[name]).double().square().sum() for name, g in gradients.items())),
         force_objective=force_objective(problem.parameters, gradients),
     )
 
 
-def _layer(name: str, mask: Tensor, alive: Tensor, uses: Uses) -> Layer:
+def _layer(name: str, mask: Tensor, alive: Tensor | None, uses: Uses) -> Layer:
     return Layer(
         total=mask.numel(),
         kept=int(mask.count_nonzero()),
-        effective_kept=int(alive.count_nonzero()),
+        effective_kept=None if alive is None else int(alive.count_nonzero()),
         macs_dense=tensor_macs(name, mask, uses, torch.numel),
         macs_kept=tensor_macs(name, mask, uses, torch.count_nonzero),
     )
-
-
-def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Masks:
-    """The kept weights that some input reaches and that reach some output.
-
-    With every kept weight positive, no biases, normalisation layers as the identity and average for max pooling,
-    the output is a sum over live paths: a weight lies on one iff its gradient is above zero. Weights are scaled by
-    their layer's fan-in and taken in float64, so that deep sparse networks do not underflow. (Pooling and
-    normalisation called as functions, rather than as modules, stay what they are.)
-    """
-    state: dict[str, Tensor] = {}
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        state[name] = tensor.detach().double() if tensor.is_floating_point() else tensor
-        if name.rpartition(".")[2] == "bias":
-            state[name] = torch.zeros_like(state[name])
-    for name, mask in masks.items():
-        state[name] = (mask.double() / max(1, mask[0].numel())).requires_grad_()
-    ones = torch.ones(1, *input_shape, dtype=torch.float64, device=next(iter(masks.values())).device)
-    with scoring_mode(model, train=False), torch.enable_grad(), _open_paths(model):
-        output = logits_of(call(model, state, ones)).sum()
-    gradients = torch.autograd.grad(output, [state[name] for name in masks], allow_unused=True, materialize_grads=True)
-    return {name: mask & (gradient > 0) for (name, mask), gradient in zip(masks.items(), gradients, strict=True)}
-
-
-_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
-
-
-@contextmanager
-def _open_paths(model: nn.Module) -> Iterator[None]:
-    """Let every normalisation layer pass its input on, and every ``MaxPool2d`` answer with the average.
-
-    So all inputs of a window count, not the largest alone, and nothing is subtracted.
-    """
-
-    def average(module: nn.MaxPool2d, inputs: tuple[Tensor], output: Any) -> Tensor:
-        kernel, stride, padding = module.kernel_size, module.stride, module.padding
-        return nn.functional.avg_pool2d(inputs[0], kernel, stride, padding, ceil_mode=module.ceil_mode)
-
-    def identity(module: nn.Module, inputs: tuple[Tensor], output: Any) -> Tensor:
-        return inputs[0]
-
-    handles = [m.register_forward_hook(average) for m in model.modules() if isinstance(m, nn.MaxPool2d)]
-    handles += [m.register_forward_hook(identity) for m in model.modules() if isinstance(m, _NORMS)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

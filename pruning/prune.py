@@ -17,6 +17,7 @@ from pruning.remarks import PruningWarning, remarks
 from pruning.rounds import Round, compare
 from pruning.schedules import kept_counts, truncated_counts
 from pruning.scores import checked
+from pruning.share import prunable_share, share_remark
 from pruning.writes import Writes, refused
 
 Batches = Iterable[Batch] | Callable[[int], Iterable[Batch]]
@@ -33,6 +34,8 @@ class Pruned:
     passes: int  # forward and backward passes, each over one batch
     work: int  # the same in forward passes of one input, a backward pass being two
     unconserved: tuple[str, ...] | None = None  # layers whose SynFlow scores cancel or vanish; None: another method
+    prunable_share: float = 1.0  # of the network's weights that have a mask, see pruning.share
+    share_remark: str | None = None  # which weights have none, where they are more than one in a hundred
 
     @property
     def tied_kept(self) -> int | None:
@@ -46,9 +49,10 @@ class Pruned:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What :func:`prune` has warned of: how far scores decided which weights are kept."""
+        """What :func:`prune` has warned of: how much has no mask, how far scores decided which weights are kept."""
         unconserved = None if self.unconserved is None else len(self.unconserved)
-        return tuple(remarks(count(self.masks), self.tied_kept, self.tied_candidates, unconserved))
+        of_scores = remarks(count(self.masks), self.tied_kept, self.tied_candidates, unconserved)
+        return (*([self.share_remark] if self.share_remark else []), *of_scores)
 
 
 def prune(
@@ -135,6 +139,8 @@ def prune(
         problem.passes,
         problem.work,
         problem.unconserved,
+        prunable_share(model),
+        share_remark(model),
     )
     for sentence in pruned.remarks:
         if on_remark is not None:

@@ -6,7 +6,7 @@ SHARE = 0.001  # of the kept weights: float32 scores of millions of weights tie 
 
 
 class PruningWarning(UserWarning):
-    """The masks are as many weights as asked for, but scores decide less of them than it seems."""
+    """The masks keep as many weights as asked for, but of less of the network, or less by scores, than it seems."""
 
 
 def remarks(

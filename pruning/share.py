@@ -34,7 +34,7 @@ def prunable_share(model: nn.Module) -> float:
     return weights / max(1, weights + sum(not_prunable(model).values()))
 
 
-def share_warning(model: nn.Module) -> str | None:
+def share_remark(model: nn.Module) -> str | None:
     """What to tell a user of a network of whose weights less than :data:`ALMOST_ALL` can be pruned; None: of no other.
 
     It names the largest parameters that stay dense.

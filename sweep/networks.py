@@ -13,6 +13,7 @@ from torch import nn
 import pruning
 from pruning.ablations import REINITIALIZE
 from pruning.outputs import is_single, logits_of
+from pruning.share import prunable_share, share_remark
 from sweep.axes import Choice
 from sweep.config import SweepConfig
 from sweep.errors import InputError
@@ -32,6 +33,7 @@ class NetworkSummary:
     Attributes:
         prunable: weights that pruning may remove.
         init: how its weights are initialised.
+        prunable_share: of all its weights, see :mod:`pruning.share`.
         file: that your own factory was found in; empty for a shipped one.
         warnings: what is probably not meant.
     """
@@ -39,6 +41,7 @@ class NetworkSummary:
     prunable: int
     init: str
     file: str = ""
+    prunable_share: float = 1.0
     warnings: tuple[str, ...] = ()
 
 
@@ -84,10 +87,12 @@ def _summary(architecture: Choice, config: data.DataConfig, again: bool) -> Netw
         prunable, init = sum(weight.numel() for weight in weights.values()), dict(architecture.options)["init"]
         if not own:
             return NetworkSummary(prunable, init)
+        share, told = prunable_share(model), share_remark(model)
         found = (*(kept := _kept_defaults(architecture, config)), *_check_outputs(model, config, kept))
+        found += (told,) if told else ()
         if again:
             found += _check_drawn_again(architecture, config)
-    return NetworkSummary(prunable, init, models.origin(architecture.name), found)
+    return NetworkSummary(prunable, init, models.origin(architecture.name), share, found)
 
 
 def _quietly_built(architecture: Choice, config: data.DataConfig) -> nn.Module:

@@ -124,7 +124,11 @@ def of_rounds(rounds: Sequence[pruning.Round]) -> Facts:
 def of_pruning(pruned: pruning.Pruned) -> Facts:
     """How the mask that training starts from came about."""
     unconserved = None if pruned.unconserved is None else len(pruned.unconserved)
-    return {**of_rounds(pruned.rounds), "unconserved_layers": unconserved}
+    return {
+        **of_rounds(pruned.rounds),
+        "unconserved_layers": unconserved,
+        "prunable_share": pruned.prunable_share,
+    }
 
 
 def of_masks(records: Sequence[MaskRecord], masks: pruning.Masks) -> Facts:
@@ -161,7 +165,7 @@ def mask_records(
             encoding=encoding,
             packed=packed,
             hash=digest(mask),
-            effective_density=layer.effective_kept / layer.total,
+            effective_density=None if layer.effective_kept is None else layer.effective_kept / layer.total,
             start_kept=start[name].kept,
             start_effective_kept=start[name].effective_kept,
             macs_dense=layer.macs_dense,

@@ -47,7 +47,7 @@ class MaskRecord:
     total: int
     kept: int
     density: float
-    effective_kept: int  # kept weights on a path from input to output
+    effective_kept: int | None  # kept weights on a path from input to output; None where that cannot be told
     encoding: str
     packed: bytes
     hash: str
@@ -112,11 +112,12 @@ class TrialRecord:
 
     # the mask, as the (last) training starts
     prunable: int | None = None
+    prunable_share: float | None = None  # prunable over all weights; recurrent layers and embeddings are never pruned
     kept: int | None = None
     achieved_sparsity: float | None = None
-    effective_sparsity: float | None = None  # weights cut off from input or output count as removed
+    effective_sparsity: float | None = None  # weights cut off from input or output count as removed; None: unknown
     empty_layers: int | None = None
-    disconnected: bool | None = None  # collapsed: no path from input to output is left
+    disconnected: bool | None = None  # no path of kept weights from input to output is left
     macs_dense: int | None = None
     macs_kept: int | None = None
     speedup: float | None = None  # theoretical: macs_dense / macs_kept; None where nothing is left

@@ -21,8 +21,8 @@ _GROUPS = {  # heading -> columns of the record, in order
         *("error_type", "error_message", "traceback"),
     ),
     "mask": (
-        *("prunable", "kept", "compression_ratio", "speedup", "revived", "mask_bytes", "mask_entropy_bytes"),
-        *("tied_kept", "tied_candidates", "unconserved_layers"),
+        *("prunable", "prunable_share", "kept", "compression_ratio", "speedup", "revived", "mask_bytes"),
+        *("mask_entropy_bytes", "tied_kept", "tied_candidates", "unconserved_layers"),
     ),
     "price": (
         *("prune_seconds", "prune_passes", "prune_flops", "passes", "training_flops", "training_flops_share"),

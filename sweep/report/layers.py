@@ -33,7 +33,7 @@ class Layer:
 
     Attributes:
         kept: one density a run.
-        effective: the same, counting only weights on a path from input to output.
+        effective: the same, counting only weights on a path from input to output; of runs where that is known.
         start: one density a run, of the mask that the last training started from, where it is known.
     """
 
@@ -62,11 +62,15 @@ def layers(cell: Cell, masks: pa.Table) -> list[Layer]:
         Layer(
             tensor,
             tuple(row["kept"] / row["total"] for row in groups[position, tensor]),
-            tuple(row["effective_kept"] / row["total"] for row in groups[position, tensor]),
-            tuple(r["start_kept"] / r["total"] for r in groups[position, tensor] if r["start_kept"] is not None),
+            tuple(row["effective_kept"] / row["total"] for row in _known(groups[position, tensor], "effective_kept")),
+            tuple(row["start_kept"] / row["total"] for row in _known(groups[position, tensor], "start_kept")),
         )
         for position, tensor in sorted(groups)
     ]
+
+
+def _known(rows: Sequence[Mapping[str, Any]], column: str) -> list[Mapping[str, Any]]:
+    return [row for row in rows if row[column] is not None]
 
 
 class StoredMasks:
@@ -136,7 +140,8 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | N
             axes.set_visible(False)
         _name_layers(grid[-1], names)
         figure.supylabel("Density of the layer (log)", fontsize=10)
-        _draw_title(figure, panel, sparsity, moved=any(_moved(its) for _, its in shown))
+        known = all(_tells_effective(its) for _, its in shown)
+        _draw_title(figure, panel, sparsity, moved=any(_moved(its) for _, its in shown), known=known)
     return figure
 
 
@@ -161,10 +166,10 @@ def _draw(axes: "Axes", cell: Cell, its: Sequence[Layer], low: float, width: flo
     """One method's bars, points and crosses, in a plot of about this width in inches."""
     colour = style.colour(cell.method)
     empty = [place for place, layer in enumerate(its) if layer.empty]
-    for kind, densities, alpha in (
-        ("kept", [mean(layer.kept) or 0.0 for layer in its], 0.3),
-        ("effective", [mean(layer.effective) or 0.0 for layer in its], 0.9),
-    ):
+    known = _tells_effective(its)
+    shown = [("kept", [mean(layer.kept) or 0.0 for layer in its], 0.3 if known else 0.6)]
+    shown += [("effective", [mean(layer.effective) or 0.0 for layer in its], 0.9)] if known else []
+    for kind, densities, alpha in shown:
         heights = [max(density - low, 0.0) for density in densities]
         bars = axes.bar(range(len(its)), heights, 0.76, bottom=low, color=colour, alpha=alpha, linewidth=0)
         bars.set_label(f"{kind}/{cell.method_label}")
@@ -199,6 +204,11 @@ def _draw_heading(axes: "Axes", cell: Cell, width: float) -> None:
         axes.set_title(_effective(cell), loc="right", y=style.ABOVE, pad=3, **aside)
     else:
         axes.annotate(_effective(cell), (0.99, 0.97), xycoords="axes fraction", ha="right", va="top", **aside)
+
+
+def _tells_effective(its: Sequence[Layer]) -> bool:
+    """Whether it is known what is cut off from input or output."""
+    return all(layer.effective for layer in its)
 
 
 def _moved(its: Sequence[Layer]) -> bool:
@@ -240,9 +250,10 @@ def _name_layers(bottom: "Sequence[Axes]", names: Sequence[str]) -> None:
         axes.tick_params(axis="x", labelrotation=90, labelsize=6.5, length=2, labelbottom=True)
 
 
-def _draw_title(figure: "Figure", panel: Panel, sparsity: float, moved: bool) -> None:
+def _draw_title(figure: "Figure", panel: Panel, sparsity: float, moved: bool, known: bool) -> None:
     title = f"{panel.title}: layers at {percent(sparsity)} sparsity"
     figure.suptitle(style.wrapped(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
     explain = "Bars: mean (pale: cut off from input or output); dots: runs; dashes: network; ×: empty in a run"
+    explain += "" if known else "\nBars of one medium shade: what is cut off is not known for this network"
     explain += "\nBars are of the tested mask; strokes: the density that training started from" if moved else ""
     figure.supxlabel(explain, x=0.01, ha="left", fontsize=8, color=style.MUTED)

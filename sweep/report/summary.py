@@ -94,10 +94,9 @@ def _tally(trials: Iterable[TrialRecord]) -> str:
 def _what_was_run(panel: Panel) -> str:
     """A list: data, network, training, seeds, where."""
     done = [trial for trial in panel.trials if trial.status == COMPLETED]
-    weights = " or ".join(f"{count:,}" for count in sorted({t.prunable for t in done if t.prunable}))
     facts = {
         "data": data_name(panel.data, panel.encoding),
-        "network": architecture_name(panel.architecture) + (f", {weights} prunable weights" if weights else ""),
+        "network": architecture_name(panel.architecture) + _prunable(done),
         "epochs": _epochs(panel.epochs, {trial.epochs for trial in done}),
         "setting": panel.setting,
         "seeds": _listed(trial.seed for trial in done),
@@ -118,6 +117,14 @@ def _what_was_run(panel: Panel) -> str:
     if len(copies) > 1:
         facts["**not alike**"] = f"these trials saw {len(copies)} different copies of the data"
     return "\n".join(f"- {name}: {text}" for name, text in facts.items() if text)
+
+
+def _prunable(done: Sequence[TrialRecord]) -> str:
+    """``, 270,896 prunable weights``, and their share of all weights where there are others."""
+    weights = " or ".join(f"{count:,}" for count in sorted({t.prunable for t in done if t.prunable}))
+    share = min((t.prunable_share for t in done if t.prunable_share is not None), default=1.0)
+    of_all = f", {percent(round(share, 5))} of all its weights" if share < 1 else ""
+    return f", {weights} prunable weights{of_all}" if weights else ""
 
 
 def _epochs(asked: int | None, trained: set[int]) -> str:

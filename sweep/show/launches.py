@@ -56,7 +56,20 @@ def plan_json(planned: Plan) -> Row:
 
 
 def _of_network(network: NetworkSummary) -> Row:
-    return {"prunable": network.prunable, "init": network.init, "file": network.file or None}
+    return {
+        "prunable": network.prunable,
+        "prunable_share": network.prunable_share,
+        "init": network.init,
+        "file": network.file or None,
+    }
+
+
+def _network_line(row: Row) -> str:
+    found = f"from {row['file']}, " if row["file"] else ""
+    share = row["prunable_share"]
+    of_all = f"{100 * share:.3g} % of its weights are prunable, " if share < 1 else ""
+    made = " (as its factory makes them)" if row["init"] == "default" else ""
+    return f"{row['architecture']}: {found}{of_all}initial weights by {row['init']}{made}"
 
 
 def plan(out: Console, planned: Plan) -> None:
@@ -77,9 +90,7 @@ def plan(out: Console, planned: Plan) -> None:
         out.print(f"data: {values['data']['files']}", markup=False, soft_wrap=True)
     out.print()
     for row in values["architectures"]:
-        found = f"from {row['file']}, " if row["file"] else ""
-        made = " (as its factory makes them)" if row["init"] == "default" else ""
-        out.print(f"{row['architecture']}: {found}initial weights by {row['init']}{made}", markup=False, soft_wrap=True)
+        out.print(_network_line(row), markup=False, soft_wrap=True)
     for row in values["methods"]:
         out.print(f"{row['method']}: from {row['file']}", markup=False, soft_wrap=True)
     for warning in values["warnings"]:

@@ -209,7 +209,7 @@ def _mask(row: Mapping[str, Any]) -> Iterator[str]:
         yield "its mask has another hash than it was stored with"
     if int(mask.count_nonzero()) != row["kept"]:
         yield f"its mask keeps {int(mask.count_nonzero())} weights, not {row['kept']}"
-    if not 0 <= row["effective_kept"] <= row["kept"]:
+    if row["effective_kept"] is not None and not 0 <= row["effective_kept"] <= row["kept"]:
         yield f"{row['effective_kept']} of {row['kept']} kept weights are said to be on a path"
 
 

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 import pruning
 from pruning.compaction import Compaction, compact
-from pruning.diagnostics import effective
 from pruning.masks import count, full
+from pruning.paths import effective
 from training import models
 from training.vision import torchvision
 

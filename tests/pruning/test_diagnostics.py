@@ -10,9 +10,10 @@ from networks import batch, convolutional, linear, perceptron
 from torch import nn
 
 import pruning
-from pruning.diagnostics import diagnose, effective
+from pruning.diagnostics import diagnose
 from pruning.macs import positions
 from pruning.masks import count, full
+from pruning.paths import effective
 
 Edges = dict[tuple, list[tuple]]  # unit -> (weight that leads on or None, next unit)
 

@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 
 import pruning
-from pruning.diagnostics import effective
 from pruning.masks import count
 from pruning.methods.phew import _Network, _Walks, phew
+from pruning.paths import effective
 from pruning.problem import Problem
 from training import models
 
