@@ -12,7 +12,7 @@ from typing import Any
 import pruning
 from pruning.ablations import NONE
 from pruning.settings import PruneConfig
-from sweep import fingerprints, reading
+from sweep import fingerprints, reading, shipped_configs
 from sweep.axes import (
     Choice,
     Grid,
@@ -185,13 +185,14 @@ def _identity(config: Any) -> dict[str, Any]:
 
 
 def read_sweep(path: str | Path, settings: Iterable[str] = ()) -> SweepConfig:
-    """Read and check a whole sweep: a YAML file and ``--set`` overrides.
+    """Read and check a whole sweep: a YAML file, or the name of a shipped one, and ``--set`` overrides.
 
     Raises:
         InputError: naming the file, the line, the key and the fix.
     """
-    root = override(read_yaml(path), settings)
-    return sweep_from(root, default_name=Path(path).stem)
+    file = shipped_configs.find(path)
+    root = override(read_yaml(file), settings)
+    return sweep_from(root, default_name=file.stem)
 
 
 def sweep_from(root: Node, default_name: str = "sweep") -> SweepConfig:

@@ -65,7 +65,7 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-CONFIG = click.argument("config", type=click.Path(dir_okay=False))
+CONFIG = click.argument("config", type=click.Path())  # or the name of a shipped one
 STORES = click.argument("stores", nargs=-1, metavar="[STORE]...")
 STORE = click.option("--store", help="Folder or URI of the store.  [default: results, or the config's]")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")

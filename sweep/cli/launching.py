@@ -12,11 +12,11 @@ from sweep.errors import InputError
 
 
 @main.command(epilog=examples(
-    "sweep launch configs/digits.yaml",
-    "sweep launch configs/cifar10.yaml --set grid.seed=0 --set compute.gpus_per_trial=0.5",
-    "sweep launch configs/cifar10.yaml --address auto --set store=s3://bucket/sweeps",
-    "sweep launch configs/cifar10.yaml --local --jobs 3   # three trials side by side on one GPU",
-    "sweep launch configs/cifar10.yaml --dry-run",
+    "sweep launch digits",
+    "sweep launch cifar10 --set grid.seed=0 --set compute.gpus_per_trial=0.5",
+    "sweep launch cifar10 --address auto --set store=s3://bucket/sweeps",
+    "sweep launch cifar10 --local --jobs 3   # three trials side by side on one GPU",
+    "sweep launch cifar10 --dry-run",
 ))  # fmt: skip
 @CONFIG
 @SETTINGS
@@ -30,7 +30,7 @@ def launch(
     context: click.Context, config: str, settings: tuple[str, ...], address: str | None, local: bool, jobs: int | None,
     dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Run every trial of CONFIG that the store lacks.
+    """Run every trial of CONFIG, a YAML file or the name of a shipped one, that the store lacks.
 
     Launching again runs what is missing, and nothing if nothing is. Exit code 0: all trials are completed;
     1: some failed; 2: bad input, nothing was started; 130, 143, 129: stopped by Ctrl-C, SIGTERM, a hang-up.
@@ -53,8 +53,8 @@ def launch(
 
 
 @main.command(epilog=examples(
-    "sweep plan configs/cifar10.yaml",
-    "sweep plan configs/cifar10.yaml --set grid.sparsity=0.9,0.99 --json",
+    "sweep plan cifar10",
+    "sweep plan cifar10 --set grid.sparsity=0.9,0.99 --json",
 ))  # fmt: skip
 @CONFIG
 @SETTINGS

@@ -14,10 +14,10 @@ from sweep.errors import InputError
 
 
 @main.command(epilog=examples(
-    "sweep status configs/digits.yaml",
+    "sweep status digits",
     "sweep status --store s3://bucket/sweeps --json",
 ))  # fmt: skip
-@click.argument("config", type=click.Path(dir_okay=False), required=False)
+@click.argument("config", type=click.Path(), required=False)
 @SETTINGS
 @STORE
 @AS_JSON

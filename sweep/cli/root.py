@@ -13,7 +13,7 @@ def main() -> None:
 
     \b
     Begin with:
-      sweep launch configs/digits.yaml     five methods on real images, minutes on a laptop
-      sweep report                         tables and figures of what is in results/
+      sweep launch digits     five methods on real images, minutes on a laptop
+      sweep report            tables and figures of what is in results/
     """
     collector.relax()

@@ -37,10 +37,10 @@ def trial_show(trial_id: str, store: str | None, as_json: bool) -> None:
 
 @trial.command("run", epilog=examples(
     "sweep trial run 3f9c",
-    "sweep trial run 3f9c --config configs/cifar10.yaml --device cuda --keep",
+    "sweep trial run 3f9c --config cifar10 --device cuda --keep",
 ))  # fmt: skip
 @click.argument("trial_id", metavar="ID")
-@click.option("--config", type=click.Path(dir_okay=False), help="The sweep it is in; not needed for a stored trial.")
+@click.option("--config", type=click.Path(), help="The sweep it is in; not needed for a stored trial.")
 @SETTINGS
 @STORE
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")

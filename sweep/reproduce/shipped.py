@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import sweep
+from sweep import shipped_configs
 from sweep.config import SweepConfig, read_sweep
 from sweep.errors import InputError
 from sweep.grid import expand
 from sweep.report.names import architecture_name, data_name
 from sweep.reproduce.published import FAIL, Claim, Number, read_claims, read_numbers
+from sweep.shipped_configs import folders
 from sweep.text import number
 from training.suggest import suggest
 
@@ -40,17 +41,17 @@ class Reproduction:
 
 def names() -> list[str]:
     """Every name that can be reproduced here."""
-    return sorted({path.stem for folder in _folders() for path in folder.glob("*.yaml") if _tables(path)})
+    return sorted({path.stem for folder in folders() for path in folder.glob("*.yaml") if _tables(path)})
 
 
 def find(name: str) -> Path:
-    """The YAML of a shipped name, looked up in ``./configs`` and in the checkout; or of a path to one.
+    """The YAML of a shipped name, looked up in ``./configs`` and in the package; or of a path to one.
 
     Raises:
         InputError: no such name, with the nearest known one; no such file; nothing published beside it.
     """
     if name.endswith((".yaml", ".yml")):
-        path = Path(name)
+        path = shipped_configs.find(name)
         if not path.is_file():
             raise InputError(f"{path}: there is no such config")
         if not _tables(path):
@@ -59,11 +60,11 @@ def find(name: str) -> Path:
                 f" {path.parent / 'published'}"
             )
         return path
-    found = [path for folder in _folders() if (path := folder / f"{name}.yaml").is_file() and _tables(path)]
+    found = [path for folder in folders() if (path := folder / f"{name}.yaml").is_file() and _tables(path)]
     if not found and not names():
         raise InputError(
-            f"{name}: neither {Path.cwd() / 'configs'} nor the folder that sweep is installed from has configs with"
-            " published numbers; run this in a checkout of sweep, or give the path of a YAML"
+            f"{name}: neither {Path.cwd() / 'configs'} nor the installed package has configs with published numbers;"
+            " install sweep again, or give the path of a YAML"
         )
     if not found:
         raise InputError(f"{name!r} is no shipped reproduction; {suggest(name, names())}")
@@ -112,12 +113,6 @@ def summarise(name: str) -> dict[str, Any]:
         "claims": len(found.claims),
         "source": "; ".join(dict.fromkeys(row.source for row in found.rows)),
     }
-
-
-def _folders() -> list[Path]:
-    """Where configs are shipped: here, and in the checkout that an editable install runs from."""
-    found = [Path.cwd() / "configs", Path(sweep.__file__).resolve().parents[1] / "configs"]
-    return list(dict.fromkeys(folder.resolve() for folder in found))
 
 
 def _files(config: Path) -> tuple[Path, Path]:

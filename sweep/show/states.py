@@ -20,7 +20,7 @@ _WHY = ["trial_id", "status", "error_type", "error_message", "architecture_label
 def status(out: Console, found: Sequence[Overview], store: Store) -> None:
     """Counts by sweep, what did not complete and why, and files that cannot be read."""
     if not found:
-        out.print(f"{store.name} holds no trials. Fill it: sweep launch configs/digits.yaml", markup=False)
+        out.print(f"{store.name} holds no trials. Fill it: sweep launch digits", markup=False)
     names = {name for each in found for name in each.ended_early}
     rows = {row["trial_id"]: row for row in store.trials(names, _WHY).to_pylist()} if names else {}
     for each in found:

@@ -80,6 +80,18 @@ def test_a_launch_side_by_side_stores_what_one_by_one_does(launched, tmp_path):
         )
 
 
+def test_a_shipped_config_goes_by_its_name_beside_whatever_is_called_so(tmp_path):
+    (tmp_path / "digits").mkdir()  # a folder of results, say
+    plans = [sweep("plan", name, "--json", cwd=tmp_path) for name in ("digits", DIGITS)]
+    assert plans[0].stdout == plans[1].stdout
+    (tmp_path / "configs").mkdir()
+    text = Path(DIGITS).read_text()
+    for file, seed in (("configs/digits.yaml", 7), ("digits.yaml", 8)):
+        (tmp_path / file).write_text(text.replace("seed: [0, 1]", f"seed: {seed}"))
+    found = [sweep("plan", name, "--json", cwd=tmp_path).stdout for name in ("digits", "digits.yaml")]
+    assert [{trial["seed"] for trial in json.loads(plan)["trials"]} for plan in found] == [{7}, {8}]
+
+
 @pytest.mark.parametrize("command", [["plan"], ["plan", "--json"], ["launch", "--local"], ["launch", "--dry-run"]])
 def test_two_sparsities_that_are_one_are_refused_before_anything_runs(command, tmp_path):
     result = sweep(*command, DIGITS, *QUICK, "--set", "grid.sparsity=[0.3, 0.30000000000000004]", cwd=tmp_path)
@@ -216,6 +228,9 @@ BAD = {
     "unknown method": (["launch", DIGITS, "--set", "grid.method=forse"], "did you mean 'force'"),
     "percentage": (["launch", DIGITS, "--set", "grid.sparsity=99"], "write 0.99"),
     "no such config": (["plan", "absent.yaml"], "absent.yaml: cannot read this config"),
+    "no such shipped config": (["plan", "digit"], "digit: there is no such file and no shipped config; did you mean"),
+    "path to a shipped config that is elsewhere": (["plan", "x/digits.yaml"], "the shipped one is called digits alone"),
+    "folder": (["plan", "."], ".: cannot read this config: Is a directory"),
     "data that is not there": (
         ["launch", str(ROOT / "configs/cifar10.yaml"), "--set", "data.download=false", "--local"],
         "data.download=true",

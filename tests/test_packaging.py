@@ -1,0 +1,73 @@
+"""What an installed package has beside the code, tried in an empty folder."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("sweep", "pruning", "training")
+COMMANDS = """
+import json, sys
+import sweep
+from sweep.cli import main
+print(sweep.__file__)
+for command in json.loads(sys.argv[1]):
+    try:
+        main(command, standalone_mode=False)
+    except SystemExit as exit:
+        print("exit code", exit.code)
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that a wheel is made of, and unpacked to; built from a copy, since building writes into the source."""
+    source, library = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
+    leave_out = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for part in (*PARTS, "configs"):
+        shutil.copytree(ROOT / part, source / part, symlinks=True, ignore=leave_out)
+    for file in ("README.md", "LICENSE"):
+        shutil.copy(ROOT / file, source)
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in project if not line.startswith("license")]  # which setuptools before 77 reads otherwise
+    (source / "pyproject.toml").write_text("\n".join(kept), encoding="utf-8")
+    build = "import setuptools; setuptools.setup()"
+    command = [sys.executable, "-W", "ignore", "-c", build, "--quiet", "build_py", "--build-lib", str(library)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, text=True)
+    return library
+
+
+def run(installed: Path, folder: Path, *commands: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(installed))
+    return done
+
+
+def test_a_wheel_has_all_code_and_all_configs_and_nothing_else(installed: Path) -> None:
+    def files(folder: Path, *endings: str) -> set[str]:
+        return {str(path.relative_to(folder.parent)) for end in endings for path in folder.rglob(f"*{end}")}
+
+    found = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
+    code = {name for part in PARTS for name in files(ROOT / part, ".py")}
+    assert found == code | {f"sweep/{name}" for name in files(ROOT / "configs", ".yaml", ".csv")}
+
+
+def test_shipped_sweeps_and_published_numbers_are_there_without_a_checkout(installed: Path, tmp_path: Path) -> None:
+    done = run(installed, tmp_path, ["reproduce"], ["plan", "digits", "--json"], ["launch", "configs/digits.yaml"])
+    listed, _, rest = done.stdout.partition("{")
+    expected = {path.name.partition(".")[0] for path in (ROOT / "configs/published").iterdir()}
+    assert expected <= set(listed.split())
+    plan, _ = json.JSONDecoder().raw_decode("{" + rest)
+    assert (plan["sweep"], plan["missing"]) == ("digits", len(plan["trials"]))
+    packaged = installed / "sweep/configs/digits.yaml"
+    hint = f"configs/digits.yaml: there is no such file; the shipped one is called digits alone, and is {packaged}"
+    assert hint in done.stderr and done.stdout.endswith("exit code 2\n")
+    assert list(tmp_path.iterdir()) == []
