@@ -85,6 +85,7 @@ def ui_command(uri: str, host: str = "127.0.0.1", port: int = 5000) -> list[str]
     """
     if is_server(uri):
         raise InputError(f"tracking.uri: {redacted(uri)} is a server and has its own pages: open it in a browser")
-    quiet = ["env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true"]
+    # a file of this folder, mlflow.py, is not what is to be imported
+    quiet = ["env", "PYTHONSAFEPATH=1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true"]
     serve = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
     return [*quiet, sys.executable, "-m", "mlflow", "server", *serve]

@@ -340,6 +340,7 @@ def test_no_password_is_shown(sweep: SweepConfig, store: Store, caplog: pytest.L
 def test_ui_is_for_this_machine_and_for_databases_only() -> None:
     command = ui_command("sqlite:////x/mlflow.db", port=5001)
     assert command[command.index("--host") + 1] == "127.0.0.1" and command[command.index("--port") + 1] == "5001"
+    assert "PYTHONSAFEPATH=1" in command  # or a file mlflow.py of the working folder would be imported
     with pytest.raises(InputError, match=r"https://\*\*\*@host is a server"):
         ui_command("https://u:p@host")
 
