@@ -60,6 +60,15 @@ def test_a_folder_pruning_and_a_file_training_in_the_working_folder_hide_nothing
     assert ran.returncode == 1
 
 
+def test_beside_a_script_and_in_a_notebook_neither(folder: Path) -> None:
+    (folder / "script.py").write_text(
+        "import sweep; from importlib.util import find_spec; print(*(find_spec(n).origin for n in ('pruning', 'training')))"
+    )
+    ran = subprocess.run([sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=60)
+    root = Path(imports.ROOT)
+    assert ran.stdout.split() == [str(root / name / "__init__.py") for name in ("pruning", "training")], ran.stderr
+
+
 def test_on_another_machine_its_own_install_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", ["own"])
     imports.take_over([str(tmp_path), "/there/is/no/such/folder"], same_machine=False)
