@@ -5,11 +5,25 @@ from pathlib import Path
 import click
 import torch
 
-from benchmarks import compiled, gpu, masks, measure, mirror, pruning, roofline, store, streamed, sweeps, training
+from benchmarks import (
+    authors,
+    compiled,
+    gpu,
+    masks,
+    measure,
+    mirror,
+    pruning,
+    roofline,
+    store,
+    streamed,
+    sweeps,
+    training,
+)
 from training.allocator import keep_freed_memory
 
 GROUPS = {
     "pruning": pruning.run,
+    "authors": authors.run,
     "training": training.run,
     "compiled": compiled.run,
     "gpu": gpu.run,

@@ -29,19 +29,20 @@ def run(setup: Setup) -> Iterator[Row]:
 
 
 def epoch_beside_authors(name: str, device: str, images: int = IMAGES) -> Row:
-    """An epoch of the whole network under a mask in bf16, beside the authors' loop: float32, a loader of two."""
+    """An epoch of the whole network under a mask in bf16, beside the authors' loop in float32, with a second loader."""
     pixels, labels = networks.pixels(images)
     split = networks.memory_split(pixels, labels, device)
     config, splits = TrainConfig(epochs=1, batch_size=BATCH, precision="bf16"), Splits(split, None, split)
     model, theirs = networks.build(name, device), networks.build(name, device, channels_last=False)
     masks = pruning.prune(model, "random", 0.99).masks
+    plain.block(theirs, [mask.float() for mask in masks.values()])
     optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-    batches, floats = plain.loader(pixels, labels, BATCH, workers=2), [mask.float() for mask in masks.values()]
+    batches = plain.loader(pixels, labels, BATCH, workers=2)
     return gain(
         "gpu",
         f"images a second, {LABEL.get(name, name)}, bf16, batch {BATCH}, against the authors' loop in fp32",
         lambda: list(loop.train(model, splits, config, 0, masking=pruning.FixedMask(masks), device=device)),
-        lambda: plain.epoch(theirs, optimizer, batches, floats, device),
+        lambda: plain.epoch(theirs, optimizer, batches, device),
         at_least=4,
         device=device,
         pairs=3,

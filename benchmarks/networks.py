@@ -13,7 +13,8 @@ from training import data, models, seeding
 from training.data_config import DataConfig
 from training.splits import Dataset, Split, memory_splits
 
-BATCH = {"vgg19": 128, "resnet50": 64}  # images a batch, as the time of a round allows on two cores
+LABEL = {"vgg19": "VGG-19", "resnet50": "ResNet-50", "resnet20": "ResNet-20"}
+BATCH = {"vgg19": 128, "resnet50": 64, "resnet20": 128}  # images a batch, as the time of a round allows on two cores
 CLASSES = 10
 
 
@@ -41,7 +42,7 @@ def pixels(images: int) -> tuple[np.ndarray, np.ndarray]:
 @functools.cache
 def force_masks(name: str, sparsity: float, setup: Setup, rounds: int = 20) -> pruning.Masks:
     """FORCE's masks, in bf16: it is their shape that matters here."""
-    model, draw = build(name, setup.device), batches(BATCH.get(name, 128), setup)
+    model, draw = build(name, setup.device), batches(BATCH[name], setup)
     return pruning.prune(model, "force", sparsity, draw, rounds=rounds, precision="bf16").masks
 
 

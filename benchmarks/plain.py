@@ -1,8 +1,16 @@
 """The plain ways: what a good researcher writes on torch and torchvision when there is no time to make it fast.
 
-Nothing of ``pruning``, ``training`` or ``sweep`` is used here. The algorithm of :func:`force` is that of the FORCE
-authors' code as their paper and README tell it: a deep copy of the network each round, masks put on by hooks, a data
-loader that is started anew for every batch, tensors in the default layout, a full sort of all scores.
+Nothing of ``pruning``, ``training`` or ``sweep`` is used here. :func:`force` and :func:`epoch` do what the FORCE
+authors' program (naver/force) does, written anew from a reading of it:
+
+- a round copies the network and sets the removed weights to zero in the copy, without hooks, so that removed weights
+  have gradients; it starts the data loader, of one worker, for each batch; its loss is ``nll_loss`` on raw logits; the
+  gradients are added up and divided by the number of batches; the threshold is the last of a sorted ``topk`` of all
+  scores together; the share of kept weights is asked for;
+- training sets the removed weights to zero once and blocks their gradients by hooks; the loss is asked for after
+  every batch.
+
+Tensors have the default layout. What their program writes for TensorBoard is left out.
 """
 
 import copy
@@ -19,6 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from training.vision import torchvision  # torchvision itself, whole on every machine
 
 transforms = torchvision().transforms
+Loss = Callable[[Tensor, Tensor], Tensor]
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 
@@ -46,57 +55,68 @@ def layers(model: nn.Module) -> list[nn.Module]:
 
 
 def force(
-    model: nn.Module, batches: Callable[[], Iterator], sparsity: float, rounds: int, counts: list[int]
+    model: nn.Module, batches: Callable[[], Iterator], counts: list[int], loss: Loss = F.nll_loss
 ) -> list[Tensor]:
-    """FORCE's masks, by layer. ``batches()`` starts the loader; ``counts`` are the weights to keep, round by round."""
-    original = [layer.weight.detach().clone() for layer in layers(model)]
-    masks = [torch.ones_like(weight) for weight in original]
-    for kept in counts[:rounds]:
+    """FORCE's masks, by layer.
+
+    Args:
+        model: the dense network; it is not changed.
+        batches: starts the loader.
+        counts: weights to keep, round by round.
+        loss: of logits and labels.
+    """
+    pruned = copy.deepcopy(model)
+    original = [layer.weight.detach() for layer in layers(pruned)]
+    masks: list[Tensor] = []
+    for kept in counts:
+        gradients = average_gradients(pruned, batches, loss)
+        scores = [(weight * gradient).abs() for weight, gradient in zip(original, gradients, strict=True)]
+        highest, _ = torch.cat([score.flatten() for score in scores]).topk(kept, sorted=True)
+        masks = [(score >= highest[-1]).float() for score in scores]
         pruned = copy.deepcopy(model)
-        hooks = []
-        for layer, mask in zip(layers(pruned), masks, strict=True):
-            hooks.append(layer.register_forward_pre_hook(_masked(mask)))
-        pruned.zero_grad()
-        inputs, labels = next(batches())
-        F.cross_entropy(pruned(inputs), labels).backward()
-        scores = [(weight * layer.weight.grad).abs() for weight, layer in zip(original, layers(pruned), strict=True)]
-        for hook in hooks:
-            hook.remove()
-        every = torch.cat([score.flatten() for score in scores])
-        threshold = torch.sort(every, descending=True).values[kept - 1]
-        masks = [(score >= threshold).float() for score in scores]
+        zero(pruned, masks)
+        float(torch.cat([mask.flatten() for mask in masks]).mean())  # which they print
     return masks
 
 
-def _masked(mask: Tensor) -> Callable[..., None]:
-    def hook(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        layer.weight.data.mul_(mask)
-
-    return hook
-
-
-def step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, masks: list[Tensor]
-) -> Tensor:
-    """One training step of a masked network."""
-    optimizer.zero_grad()
-    loss = F.cross_entropy(model(images), labels)
-    loss.backward()
-    optimizer.step()
-    with torch.no_grad():
-        for layer, mask in zip(layers(model), masks, strict=False):
-            layer.weight.mul_(mask)
-    return loss
+def average_gradients(model: nn.Module, batches: Callable[[], Iterator], loss: Loss, count: int = 1) -> list[Tensor]:
+    totals: list[Tensor | int] = [0] * len(layers(model))
+    for _ in range(count):
+        inputs, labels = next(batches())
+        model.zero_grad()
+        loss(model(inputs), labels).backward()
+        totals = [total + layer.weight.grad for total, layer in zip(totals, layers(model), strict=True)]
+    return [total / count for total in totals]
 
 
-def epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, batches: DataLoader, masks: list[Tensor], device: str
-) -> float:
-    """One epoch as scripts have it: the loss is asked for after every batch."""
+def zero(model: nn.Module, masks: list[Tensor]) -> None:
+    """Set the removed weights to zero; their gradients are as they were."""
+    for layer, mask in zip(layers(model), masks, strict=True):
+        layer.weight.data[mask == 0] = 0
+
+
+def block(model: nn.Module, masks: list[Tensor]) -> None:
+    """Set the removed weights to zero and leave them so: their gradients are blocked by hooks."""
+    zero(model, masks)
+    for layer, mask in zip(layers(model), masks, strict=True):
+        layer.weight.register_hook(_times(mask))
+
+
+def _times(mask: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda gradient: gradient * mask
+
+
+def epoch(model: nn.Module, optimizer: torch.optim.Optimizer, batches: DataLoader, device: str) -> float:
+    """One epoch of a network, masked by :func:`block` where it is: the mean loss."""
     model.train()
     total = 0.0
     for images, labels in batches:
-        total += step(model, optimizer, images.to(device), labels.to(device), masks).item()
+        images, labels = images.to(device), labels.to(device)
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(images), labels)
+        loss.backward()
+        total += loss.item()
+        optimizer.step()
     return total / len(batches)
 
 

@@ -30,8 +30,9 @@ def main(method: str, sparsity: float, seed: int, epochs: int, rounds: int) -> f
     masks = prune(model, method, sparsity, images[train], labels[train], rounds)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    plain.block(model, masks)
     for _ in range(epochs):
-        plain.epoch(model, optimizer, batches, masks, "cpu")
+        plain.epoch(model, optimizer, batches, "cpu")
         schedule.step()
     model.eval()
     with torch.no_grad():
@@ -46,7 +47,7 @@ def prune(model: nn.Module, method: str, sparsity: float, images: Tensor, labels
     steps = 1 if method == "snip" else rounds
     counts = [max(1, round(total * density ** (step / steps))) for step in range(1, steps + 1)]
     batches = DataLoader(TensorDataset(images, labels), batch_size=128, shuffle=True)
-    return plain.force(model, lambda: iter(batches), sparsity, steps, counts)
+    return plain.force(model, lambda: iter(batches), counts, F.cross_entropy)
 
 
 if __name__ == "__main__":

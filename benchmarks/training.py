@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 import pruning
-from benchmarks import networks, plain
+from benchmarks import networks
 from benchmarks.measure import Row, Setup, cost, gain
 from pruning.compaction import compact
 from pruning.narrowing import WIDTH
@@ -89,7 +89,7 @@ class Prepared(Split):
 
 
 def epochs(device: str) -> Iterator[Row]:
-    """An epoch of ResNet-20 with data and augmentation, beside compute alone and beside a plain script's."""
+    """An epoch of ResNet-20 with data and augmentation, beside compute alone."""
     pixels, labels = networks.pixels(IMAGES)
     config, split = TrainConfig(epochs=1), networks.memory_split(pixels, labels, device)
     model = networks.build("resnet20", device)
@@ -107,15 +107,5 @@ def epochs(device: str) -> Iterator[Row]:
         ours(Prepared(split, config.batch_size)),
         at_most=1.05,
         pairs=15,
-        device=device,
-    )
-    theirs = networks.build("resnet20", device, channels_last=False)
-    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-    batches, floats = plain.loader(pixels, labels, config.batch_size), [mask.float() for mask in masks.values()]
-    yield gain(
-        "training",
-        "epoch, ResNet-20, against DataLoader, torchvision's transforms and weight.mul_(mask)",
-        ours(split),
-        lambda: plain.epoch(theirs, optimizer, batches, floats, device),
         device=device,
     )
