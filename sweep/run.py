@@ -3,8 +3,8 @@
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from sweep.config_warnings import config_warnings
 from sweep.duplicates import check_sparsities
 from sweep.errors import InputError, StoreError
 from sweep.grid import expand, trial_id
+from sweep.images import check_same, check_there, data_errors, files_read
 from sweep.ledger import Ledger, has_ended
 from sweep.networks import network_warnings, summaries
 from sweep.overview import MISSING
@@ -30,7 +31,6 @@ from sweep.streak import FailureStreak
 from sweep.text import one_line, redacted
 from sweep.tracking import Exporter
 from sweep.watch import Engine, Stop, Watcher, Watchers
-from training import data
 
 LOOK_SECONDS = 2.0  # between two looks at what other launches are at
 
@@ -108,14 +108,14 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
     """
     sweep = planned.sweep
     if planned.todo:
-        check_data(sweep)
-    check_same_data(planned, store)
+        check_there(sweep)
+    check_same(sweep, planned.trials, store)
     if planned.todo:
         store.check_writable()
         console.print(
             f"{sweep.name}: {len(planned.trials)} trials, {planned.done} completed, {len(planned.todo)} to run"
         )
-        if files := data_files(sweep):
+        if files := files_read(sweep):
             console.print(f"data: {files}", markup=False, soft_wrap=True)
         for name in store.set_aside():
             console.print(f"could not be read and is set aside: {name}", markup=False)
@@ -235,12 +235,6 @@ def write_down(planned: Plan, store: Store) -> None:
         store.write_sweep(SweepRecord(sweep.name, config, trials, now, socket.gethostname(), versions, earlier))
 
 
-def check_data(sweep: SweepConfig) -> None:
-    """Make sure the images are there before anything starts."""
-    with data_errors():
-        data.check(sweep.data)
-
-
 def ids_of(sweep: SweepConfig, store: Store) -> tuple[list[str], str]:
     """Ids of the trials of a sweep. Where its own images are not here: those of its last launch, and a note on that.
 
@@ -254,43 +248,6 @@ def ids_of(sweep: SweepConfig, store: Store) -> tuple[list[str], str]:
             note = f"no images in {redacted(sweep.data.path)!r}: these are the trials of the launch of {when}"
             return list(launched.trials), note
     return list(plan(sweep, store).trials), ""
-
-
-def data_files(sweep: SweepConfig, of_streamed: bool = True) -> str:
-    """One line on which files of the data are read and which are not; empty where that says nothing.
-
-    Args:
-        sweep: the sweep.
-        of_streamed: also where a look at a million files takes its time.
-
-    Raises:
-        InputError: two sets lie in one folder, or files are missing.
-    """
-    if data.info(sweep.data.name).streamed and not of_streamed:
-        return ""
-    with data_errors():
-        return one_line(data.summary(sweep.data))
-
-
-def check_same_data(planned: Plan, store: Store) -> None:
-    """Make sure that the images, if they are here, are those that the sweep's completed trials ran on.
-
-    Raises:
-        InputError: they are others, with both fingerprints.
-    """
-    rows = store.trials(planned.trials, ["trial_id", "status", "data_content"]).to_pylist()
-    recorded = {row["data_content"] for row in rows if row["status"] == COMPLETED}
-    with data_errors():
-        fingerprints.check_same(planned.sweep.data, planned.sweep.store, recorded)
-
-
-@contextmanager
-def data_errors() -> Iterator[None]:
-    """Data that is not what it should be is the user's to mend."""
-    try:
-        yield
-    except data.DataError as error:
-        raise InputError(f"data.{one_line(str(error))}") from None
 
 
 def count(trials: dict[str, TrialConfig], store: Store) -> dict[str, int]:

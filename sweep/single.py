@@ -15,9 +15,10 @@ from pruning.packing import unpack
 from sweep.config import SweepConfig, TrialConfig, trial_from
 from sweep.errors import InputError
 from sweep.grid import title, trial_id
+from sweep.images import data_errors
 from sweep.ledger import Ledger
 from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, Outcome, TrialRecord
-from sweep.run import data_errors, plan
+from sweep.run import plan
 from sweep.store import Store
 from sweep.store.leases import Leases
 from sweep.trial import load_data, run_trial
@@ -80,6 +81,8 @@ _CIRCUMSTANCES = {
     "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback", "encoding",
     "packed", "trained_whole",
 }  # fmt: skip
+# Fields that have come since records say when they were written
+_LATER = {"data_content", "prunable_share", "tied_candidates", "tied_kept", "trained_whole", "unconserved_layers"}
 
 
 def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> list[Comparison]:
@@ -104,9 +107,8 @@ def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> l
         *_pairs("mask of {}: ", _masks(masks), _masks(vars(mask) for mask in again.masks)),
     ]
     found = [each for prefix, stored, new in pairs for each in _compare(prefix, stored, new)]
-    # of fields that have come since nothing is stored; of two completed runs of one trial, none else is lacking in one
-    is_older = record.written is None or record.status == again.trial.status == COMPLETED
-    return [each for each in found if not (is_older and each.stored is None and each.again is not None)]
+    is_older = record.written is None  # then nothing is stored of the fields that have come since
+    return [each for each in found if each.stored is not None or not (is_older or each.field in _LATER)]
 
 
 def _pairs(prefix: str, stored: dict[Any, Facts], again: dict[Any, Facts]) -> Iterator[tuple[str, Facts, Facts]]:

@@ -13,9 +13,10 @@ from pruning.plugins import origin
 from sweep.config import SweepConfig
 from sweep.config_warnings import config_warnings
 from sweep.duplicates import check_sparsities
+from sweep.images import files_read
 from sweep.networks import NetworkSummary, network_warnings, summaries
 from sweep.records import TrialRecord
-from sweep.run import Plan, Summary, data_files
+from sweep.run import Plan, Summary
 from sweep.show.screen import Row, named
 from sweep.text import percent, redacted
 
@@ -41,7 +42,7 @@ def plan_json(planned: Plan) -> Row:
     return {
         "sweep": sweep.name,
         "store": redacted(sweep.store),
-        "data": {"fingerprint": sweep.data.fingerprint, "files": data_files(sweep, of_streamed=False)},
+        "data": {"fingerprint": sweep.data.fingerprint, "files": files_read(sweep, of_streamed=False)},
         "done": planned.done,
         "missing": len(planned.todo),
         "trials": trials,
