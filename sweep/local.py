@@ -11,6 +11,7 @@ from sweep.errors import GpuError, InputError
 from sweep.grid import trial_id
 from sweep.ledger import Ledger
 from sweep.records import INTERRUPTED
+from sweep.text import store_option
 from sweep.trial import AnyDataset, load_data
 from sweep.watch import Stop, Watcher
 from training import allocator
@@ -32,7 +33,8 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch
         if stop.requested:
             return
         if not renew():
-            stop.fail(GpuError("a failed trial has broken what this process has of the GPU (see sweep failures)"))
+            see = f"sweep failures{store_option(ledger.store.name)}"
+            stop.fail(GpuError(f"a failed trial has broken what this process has of the GPU (see {see})"))
             return
         if not ledger.take(trial_id(trial)):
             continue

@@ -17,7 +17,7 @@ from sweep.report import accuracy_table, from_table, panels
 from sweep.report.remarks import trial_remarks
 from sweep.report.terminal import render
 from sweep.store import Store
-from sweep.text import clock
+from sweep.text import clock, store_option
 from sweep.watch import Stop
 
 DRAW_SECONDS = 2.0  # between two drawings of the tables: of thousands of trials each takes a while
@@ -107,7 +107,7 @@ class Progress:
             how = f"test accuracy {100 * (record.test_accuracy or 0):.2f} %"
         else:
             reason = f": {record.error_type}: {record.error_message}" if record.error_type else ""
-            how = f"{record.status}{reason}; see: sweep trial show {record.trial_id}"
+            how = f"{record.status}{reason}; see: sweep trial show {record.trial_id}{store_option(self._store.name)}"
         left = self.remaining
         eta = f", {clock(left)} left" if left else ""
         return f"[{count}/{len(self._trials)}] {what}: {how} ({record.seconds or 0:.1f} s{eta})"

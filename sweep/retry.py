@@ -1,6 +1,7 @@
 """Stored trials tried again, told by the store alone: which, and as part of which sweep."""
 
 import json
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -78,7 +79,7 @@ def plans(store: Store, records: Sequence[TrialRecord], settings: Sequence[str],
     outcomes = store.outcomes([record.trial_id for record in records])
     groups: dict[tuple[Any, ...], dict[str, TrialConfig]] = {}
     for record in records:
-        trial = _stored(record)
+        trial = _stored(store, record)
         groups.setdefault((record.sweep, trial.data, trial.pruning, trial.training), {})[record.trial_id] = trial
     return [
         replace(_plan(store, name, mine, launched.get(name), settings, outcomes), anew=force)
@@ -86,14 +87,16 @@ def plans(store: Store, records: Sequence[TrialRecord], settings: Sequence[str],
     ]
 
 
-def _stored(record: TrialRecord) -> TrialConfig:
+def _stored(store: Store, record: TrialRecord) -> TrialConfig:
     """The trial that a record is of, told by its config."""
     try:
         trial = trial_from(json.loads(record.config))
     except ValueError as error:  # of another version, or with a method or network that is not here
         raise InputError(f"trial {record.trial_id}: {error}") from None
     if trial_id(trial) != record.trial_id:
-        raise InputError(f"trial {record.trial_id}: its stored config is another trial's; see sweep verify")
+        raise InputError(
+            f"trial {record.trial_id}: its stored config is another trial's; see sweep verify {shlex.quote(store.name)}"
+        )
     return trial
 
 

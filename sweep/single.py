@@ -21,6 +21,7 @@ from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, Outcome, TrialRec
 from sweep.run import plan
 from sweep.store import Store
 from sweep.store.leases import Leases
+from sweep.text import store_option
 from sweep.trial import load_data, run_trial
 from training import allocator
 
@@ -48,7 +49,8 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
     with Leases(store.files).held() as leases:
         ledger = Ledger(store, leases, planned.outcomes)
         if not ledger.take(name):
-            raise InputError(f"trial {name} is run by another launch: see sweep status, or run it without --keep")
+            see = f"sweep status{store_option(store.name)}"
+            raise InputError(f"trial {name} is run by another launch: see {see}, or run it without --keep")
         outcome = _run_here(
             planned.trials[name], sweep.name, device, threads, compact, console, checkpoints=ledger,
             cluster=sweep.compute.cluster_name,

@@ -1,6 +1,8 @@
 """What is shown to people: numbers as they read them, lines as a terminal takes them, addresses as they may be seen."""
 
+import os
 import re
+import shlex
 from decimal import Decimal
 
 HIDDEN = "***"  # where a secret was
@@ -36,3 +38,8 @@ def redacted(text: str) -> str:
     """``text`` without the secrets of the addresses in it: user names, passwords, and keys in their queries."""
     text = re.sub(r"://[^/\s]+@", f"://{HIDDEN}@", text)
     return re.sub(rf"([?&](?:{_SECRETS})=)[^&\s'\"]+", rf"\1{HIDDEN}", text, flags=re.IGNORECASE)
+
+
+def store_option(name: str) -> str:
+    """What to append to a command for it to look into a store: nothing for the one that it looks into anyway."""
+    return "" if name == os.path.abspath("results") else f" --store {shlex.quote(name)}"

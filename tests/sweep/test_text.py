@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from sweep.text import clock, number, percent
+from sweep.text import clock, number, percent, store_option
 
 
 def test_sparsities_read_as_people_write_them():
@@ -23,3 +23,9 @@ def test_numbers_that_differ_are_shown_apart(shown):
 
 def test_times_read_as_a_clock_does():
     assert [clock(s) for s in (5, 75.4, 3700)] == ["0:05", "1:15", "1:01:40"]
+
+
+def test_commands_name_a_store_where_they_would_look_into_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert store_option(str(tmp_path / "results")) == ""
+    assert store_option(str(tmp_path / "a b")) == f" --store '{tmp_path}/a b'"
