@@ -37,7 +37,7 @@ from torch import nn
 from pruning.channels import Channels
 from pruning.liveness import fed_and_read, rounded_up
 from pruning.macs import macs, positions
-from pruning.masks import Masks, apply
+from pruning.masks import Masks, apply, check
 from pruning.narrowing import narrowed, tensors_of
 from pruning.places import Places, cut_out, narrow_state, put_back, widen_state
 from pruning.tracing import CannotCopy
@@ -145,6 +145,7 @@ def compacted(
     Raises:
         ValueError: the masks belong to another network.
     """
+    check(tensors_of(model), masks)
     try:
         channels = Channels(model, input_shape)
         fed, read = fed_and_read(channels, masks)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pruning.arguments import Batch, Loss, pairs
 from pruning.macs import Uses, positions, tensor_macs
-from pruning.masks import Masks
+from pruning.masks import Masks, check
 from pruning.modes import scoring_mode
 from pruning.paths import effective
-from pruning.problem import LOSSES, Batch, Loss, Problem, force_objective
+from pruning.problem import Problem, force_objective
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,16 @@ def diagnose(
     loss: str | Loss = "cross_entropy",
     train_mode: bool = True,
 ) -> Diagnostics:
-    """Measure ``masks`` on ``model``, at the weights it has, and ``batches``. The model is not changed."""
-    problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, torch.Generator(), None)
-    problem.batches = list(batches)
+    """Measure ``masks`` on ``model``, at the weights it has, and ``batches``. The model is not changed.
+
+    Raises:
+        ValueError: bad arguments; masks of another network, or not of all its prunable weights.
+    """
+    problem = Problem(model, loss, torch.Generator(), None)
+    check(problem.dense, masks)
+    if missing := [name for name in problem.dense if name not in masks]:
+        raise ValueError(f"there is no mask of {missing[0]}: these masks belong to another network")
+    problem.batches = pairs(batches, problem.device)
     problem.mask(masks)
     with scoring_mode(model, train_mode), torch.enable_grad():
         gradients = problem.gradients()

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from pruning.standardising import fills_zeros
 from pruning.threshold import Threshold, kth_highest
+from pruning.wrappers import refuse_wrapped
 
 Masks = dict[str, Tensor]
 Scores = dict[str, Tensor]
@@ -32,8 +34,11 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     :func:`pruning.share.not_prunable`. A weight shared by two layers appears once.
 
     Raises:
-        ValueError: a layer whose weight is computed from others (``weight_norm``, parametrizations).
+        ValueError: a layer whose weight is computed from others (``weight_norm``, parametrizations), or that computes
+            with something made of it that is not zero where it is (weight standardisation); a module that is wrapped
+            (``nn.DataParallel``), compiled (``torch.jit``) or not run yet (lazy).
     """
+    refuse_wrapped(model)
     names = {id(parameter): name for name, parameter in reversed(list(model.named_parameters()))}
     found: dict[str, nn.Parameter] = {}
     for prefix, module in model.named_modules():
@@ -43,6 +48,12 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
                     f"the weight of {prefix or 'the model'} is not a parameter of its own; unwrap it first"
                 )
             found.setdefault(names[id(weight)], weight)
+        if isinstance(module, PRUNABLE_LAYERS) and fills_zeros(module):
+            raise ValueError(
+                f"{prefix or 'the model'} ({type(module).__name__}) computes with something made of its weight that is"
+                " not zero where the weight is, as weight standardisation does: removing weights would remove nothing;"
+                " use a layer that computes with its weight itself"
+            )
     return found
 
 
@@ -179,11 +190,37 @@ def digest(mask: Tensor) -> str:
     return hashlib.sha256(shape + b"\0" + mask.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
+def check(parameters: Mapping[str, Tensor], masks: Masks) -> None:
+    """Make sure that masks are bool tensors in the shapes of the parameters that they name.
+
+    Raises:
+        ValueError: naming the parameter: the masks belong to another network, or are none.
+    """
+    for name, mask in masks.items():
+        if name not in parameters:
+            raise ValueError(f"the model has no parameter {name!r}: these masks belong to another network")
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+            kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+            raise ValueError(f"the mask of {name} must be a tensor of bool, not {kind}: True keeps a weight")
+        if mask.shape != parameters[name].shape:
+            raise ValueError(
+                f"the mask of {name} has the shape {list(mask.shape)} and the parameter {list(parameters[name].shape)}:"
+                " these masks belong to another network"
+            )
+        if mask.device != parameters[name].device:
+            raise ValueError(
+                f"the mask of {name} is on {mask.device} and the parameter on {parameters[name].device}: move the"
+                " masks, {name: mask.to(device) for name, mask in masks.items()}"
+            )
+
+
 @torch.no_grad()
 def apply(model: nn.Module, masks: Masks) -> None:
-    """Set every removed weight of ``model`` to zero, in place. Call it after each optimizer step."""
+    """Set every removed weight of ``model`` to zero, in place. Call it after each optimizer step.
+
+    Raises:
+        ValueError: the masks belong to another network; nothing has been written.
+    """
     parameters = dict(model.named_parameters())
-    missing = [name for name in masks if name not in parameters]
-    if missing:
-        raise ValueError(f"the model has no parameter {missing[0]!r}: these masks belong to another network")
+    check(parameters, masks)
     torch._foreach_mul_([parameters[name] for name in masks], list(masks.values()))

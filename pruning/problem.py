@@ -1,18 +1,17 @@
 """Problem: what a method sees of the network it scores."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pruning.arguments import Batch, Loss, check_generator, check_input_shape, check_weights, loss_function
 from pruning.draws import gpus_of, seed_draws
 from pruning.functional import call
 from pruning.live_part import LivePart, LiveParts
 from pruning.masks import Masks, full, prunable
 from pruning.outputs import logits_of
-
-Batch = tuple[Tensor, Tensor]
-Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def logit_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -37,7 +36,7 @@ class Problem:
         round: which one this is, from 1 on.
         kept: how many weights are to be left after it.
         batches: this round's (inputs, labels); empty for methods without data.
-        loss: mean loss of logits and labels.
+        loss: mean loss of logits and labels; a name of :data:`LOSSES` stands for one.
         generator: CPU generator for whatever a method draws.
         precision: "fp32", or "bf16" for forward and backward passes under autocast; weights stay what they are. In bf16
             :meth:`gradients` leaves dead channels out; fp32 keeps the order of the authors' sums, on which masks of
@@ -51,7 +50,7 @@ class Problem:
     def __init__(
         self,
         model: nn.Module,
-        loss: Loss,
+        loss: str | Loss,
         generator: torch.Generator,
         input_shape: Sequence[int] | None,
         precision: str = "fp32",
@@ -63,11 +62,11 @@ class Problem:
         self.dense = {name: parameter.detach() for name, parameter in prunable(model).items()}
         if not self.dense:
             raise ValueError("the model has nothing to prune: no convolution and no linear layer")
-        self.loss = loss
+        check_weights(self.dense)
+        check_generator(generator)
+        check_input_shape(input_shape)
+        self.loss = loss_function(loss, LOSSES)
         self.generator = generator
-        half = [name for name, weight in self.dense.items() if weight.dtype in (torch.float16, torch.bfloat16)]
-        if half:
-            raise ValueError(f"{half[0]} is in half precision, in which saliencies vanish: prune model.float()")
         self.batches: Sequence[Batch] = ()
         self.round = 0
         self.kept = sum(weight.numel() for weight in self.dense.values())
@@ -128,8 +127,19 @@ class Problem:
         self.count(forward=1)
         weights = self.parameters if parameters is None else parameters
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            output = logits_of(call(self.model, {**weights, **self._buffers}, inputs))
+            output = logits_of(self._answer(inputs, {**weights, **self._buffers}))
         return output.float() if output.dtype == torch.bfloat16 else output
+
+    def _answer(self, inputs: Tensor, tensors: Mapping[str, Tensor]) -> Any:
+        try:
+            return call(self.model, tensors, inputs)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                "batches: one input is too few for BatchNorm to take statistics of: give more a batch, or score with"
+                " running ones (train_mode=False)"
+            ) from error
 
     def count(self, forward: int = 0, backward: int = 0, inputs: int | None = None) -> None:
         """Note passes over a batch of ``inputs`` (default: as many as the last forward pass had)."""

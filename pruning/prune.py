@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from pruning import registry, scopes
+from pruning.arguments import Batches, Loss, check_method, check_sparsity, check_trainable, supply
 from pruning.masks import Masks, count, kept_count
 from pruning.modes import scoring_mode
-from pruning.problem import LOSSES, Batch, Loss, Problem
+from pruning.problem import Problem
 from pruning.remarks import PruningWarning, remarks
 from pruning.rounds import Round, compare
 from pruning.schedules import kept_counts, truncated_counts
@@ -20,7 +21,6 @@ from pruning.scores import checked
 from pruning.share import prunable_share, share_remark
 from pruning.writes import Writes, refused
 
-Batches = Iterable[Batch] | Callable[[int], Iterable[Batch]]
 SEED = 200609081  # not one that people seed their weights with: random scores are to be independent of them
 
 
@@ -96,21 +96,22 @@ def prune(
     Warns:
         PruningWarning: weights are kept by index among equal scores, or SynFlow's scores are rounding.
     """
+    check_method(method)
     preset = registry.find(method)
     settings = preset.resolve(options)
-    if not 0 <= sparsity < 1:
-        raise ValueError(f"sparsity: a fraction in [0, 1), not {sparsity}")
+    check_sparsity(sparsity)
     if not preset.removes and sparsity != 0:
         raise ValueError(f"sparsity: method {method} removes nothing, its sparsity is 0, not {sparsity}")
     scope, floor = settings.get("scope", preset.scope), settings.get("floor", 0.0)
     own = {name: settings.get(name, default) for name, default in preset.score_options.items()}
     generator = torch.Generator().manual_seed(SEED) if generator is None else generator
-    problem = Problem(model, LOSSES[loss] if isinstance(loss, str) else loss, generator, input_shape, precision)
+    problem = Problem(model, loss, generator, input_shape, precision)
+    check_trainable(model)
     total = sum(weight.numel() for weight in problem.dense.values())
     times = settings["rounds"] if preset.rounds else 1  # a masking has rounds of its own, after trainings
     plan = (total, kept_count(total, sparsity), times, settings.get("schedule", "linear"))
     counts = truncated_counts(*plan, sparsity) if settings.get("truncate") else kept_counts(*plan)
-    supply = _supply(batches)
+    draw = supply(batches, problem.device)
     start, rounds, before = time.perf_counter(), [], total
     with (
         refused(model, preset.name),
@@ -121,7 +122,7 @@ def prune(
             on_round(step)
             problem.round, problem.kept = step, kept
             problem.batches = ()  # the last round's go before the next ones come
-            problem.batches = supply(step) if preset.data or input_shape is None else ()
+            problem.batches = draw(step) if preset.data or input_shape is None else ()
             problem.objective = None
             writes = Writes(problem)
             scores = checked(preset.name, preset.score(problem, **own), problem.dense)
@@ -148,19 +149,3 @@ def prune(
         else:
             warnings.warn(f"method {preset.name}: {sentence}", PruningWarning, stacklevel=2)
     return pruned
-
-
-def _supply(batches: Batches) -> Callable[[int], Sequence[Batch]]:
-    """Batches by round, each read once: a loader that shuffles would show a method other data in every pass."""
-    if callable(batches):
-        draw = batches
-        return lambda step: _pairs(draw(step))
-    same = _pairs(batches)
-    return lambda step: same
-
-
-def _pairs(batches: Iterable[Batch]) -> Sequence[Batch]:
-    found = list(batches)
-    if not all(isinstance(batch, (tuple, list)) and len(batch) == 2 for batch in found):
-        raise ValueError("batches: a list of (inputs, labels) pairs, such as [(images, labels)]")
-    return found

@@ -41,8 +41,13 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
     """The recipe's optimizer over all parameters; weight decay on all of them too, as the papers' authors do.
 
     Fused: a step reads and writes every value once, in one kernel for many tensors.
+
+    Raises:
+        ValueError: no parameter requires a gradient.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise ValueError("every parameter of this network is frozen (requires_grad is False): nothing can be trained")
     optimizer = OPTIMIZERS[config.optimizer]
     own = {name: getattr(config, name) for name in optimizer.options}
     make = _plain(optimizer.kind)  # type: ignore[arg-type]  # classes can be hashed

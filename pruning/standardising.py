@@ -1,0 +1,103 @@
+"""Layers that convolve or multiply with something else than their weight: zeros in the weight may be none there.
+
+Weight standardisation (Qiao et al. 2019) subtracts the mean of each filter in the forward pass: a removed weight then
+counts as −mean/deviation, and nothing is removed at all. A layer is probed for it: zeros are put into its weight, and
+the tensors that it multiplies its input with are looked at. To scale a weight, to mask it or to take its sign keeps
+zeros zero.
+"""
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
+
+from pruning.draws import seeded_draws
+from pruning.functional import unchanged
+
+_PRODUCTS = ("conv", "linear", "mm", "matmul", "einsum", "tensordot")  # in the names of functions
+_seen: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # a layer is probed once
+
+
+def fills_zeros(layer: nn.Module) -> bool:
+    """Whether a layer computes with a tensor of its weight's size that is not zero where the weight is.
+
+    Without a look at layers that are exactly torch's. False, too, for a layer that takes other arguments than one
+    input, or that multiplies in a way that is not seen. The layer is not changed.
+    """
+    if type(layer).__module__.startswith("torch.nn.") and "forward" not in vars(layer):
+        return False
+    if layer not in _seen:
+        _seen[layer] = _probe(layer)
+    return _seen[layer]
+
+
+class _Forward(nn.Module):
+    """A layer without its hooks."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, inputs: Tensor) -> Any:
+        return self.layer.forward(inputs)
+
+
+class _Operands(TorchFunctionMode):
+    """Notes how few zeros an operand of a product has, of those that are as large as the weight."""
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        self.weight, self.zeros = weight, weight.numel()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if any(name in getattr(func, "__name__", "") for name in _PRODUCTS):
+            for operand in _tensors((*args, *(kwargs or {}).values())):
+                if operand is not self.weight and operand.numel() == self.weight.numel():
+                    self.zeros = min(self.zeros, int((operand == 0).sum()))
+        return func(*args, **(kwargs or {}))
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    flat = (part for value in values for part in (value if isinstance(value, (tuple, list)) else (value,)))
+    return [value for value in flat if isinstance(value, Tensor)]
+
+
+def _probe(layer: nn.Module) -> bool:
+    # an operand that is made of the inputs grows with their number, and is not as large as the weight both times
+    return all(_fills(layer, inputs) for inputs in (2, 3))
+
+
+@torch.no_grad()
+def _fills(layer: nn.Module, inputs: int) -> bool:
+    own = {f"layer.{name}": tensor for name, tensor in (*layer.named_parameters(), *layer.named_buffers())}
+    with torch.device("cpu"), seeded_draws(0), unchanged(layer):
+        tensors = {name: _drawn(tensor) for name, tensor in own.items()}
+        weight = tensors["layer.weight"]
+        weight *= torch.rand(weight.shape) < 0.5
+        operands = _Operands(weight)
+        try:
+            with operands:
+                functional_call(_Forward(layer), tensors, (_input(layer, inputs, weight.dtype),))
+        except Exception:  # it takes other arguments, or asks for more than it can be given here
+            return False
+        return operands.zeros < int((weight == 0).sum())
+
+
+def _drawn(tensor: Tensor) -> Tensor:
+    """Positive values in a tensor of this shape on the CPU, whatever device it is on."""
+    if not tensor.is_floating_point():
+        return torch.zeros(tensor.shape, dtype=tensor.dtype)
+    return torch.rand(tensor.shape).to(tensor.dtype) + 0.5
+
+
+def _input(layer: Any, inputs: int, dtype: torch.dtype) -> Tensor:
+    """As small as the layer takes it."""
+    if isinstance(layer, nn.Linear):
+        shape = [inputs, layer.in_features]
+    else:
+        sides = (1 + d * (k - 1) for k, d in zip(layer.kernel_size, layer.dilation, strict=True))
+        shape = [inputs, layer.in_channels, *sides]
+    return torch.rand(shape).to(dtype) + 0.5
