@@ -12,6 +12,7 @@ from torch import nn
 
 import pruning
 from pruning.ablations import REINITIALIZE
+from pruning.arguments import check_trainable, check_weights
 from pruning.outputs import is_single, logits_of
 from pruning.share import prunable_share, share_remark
 from sweep.axes import Choice
@@ -87,6 +88,8 @@ def _summary(architecture: Choice, config: data.DataConfig, again: bool) -> Netw
         prunable, init = sum(weight.numel() for weight in weights.values()), dict(architecture.options)["init"]
         if not own:
             return NetworkSummary(prunable, init)
+        check_weights(weights)
+        check_trainable(model)
         share, told = prunable_share(model), share_remark(model)
         found = (*(kept := _kept_defaults(architecture, config)), *_check_outputs(model, config, kept))
         found += (told,) if told else ()

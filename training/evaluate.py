@@ -1,12 +1,10 @@
 """How good a network is on a split, and in which precision it computes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pruning.functional import unchanged
 from pruning.outputs import logits_of
 from training.splits import Split
 
@@ -29,26 +27,17 @@ def evaluate(
 ) -> tuple[float, float]:
     """Accuracy, a fraction in [0, 1], and mean cross-entropy without label smoothing, over every image.
 
-    In evaluation mode and without gradients; the model is left in the mode in which it came.
+    In evaluation mode and without gradients. The model is left as it came: its mode, its buffers, and no tensor on it
+    that training could take no gradient through.
     """
     device = torch.device(device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
-    with _evaluating(model), torch.inference_mode():
+    with unchanged(model), torch.inference_mode():
+        model.eval()
         for images, labels in split.batches(batch_size):
             with autocast(device, precision):
                 logits = logits_of(model(images))
             correct += (logits.argmax(1) == labels).sum()
             loss += F.cross_entropy(logits.float(), labels, reduction="sum")
     return correct.item() / len(split), loss.item() / len(split)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

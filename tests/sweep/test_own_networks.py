@@ -104,6 +104,24 @@ def wrong_in_training(classes):
 
 def initialised(classes, init="own"):
     return plain(classes)
+
+class Standardised(nn.Linear):
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight - self.weight.mean(1, keepdim=True), self.bias)
+
+def unprunable(classes, how):
+    if how == "inference":
+        with torch.inference_mode():
+            return plain(classes)
+    model = plain(classes)
+    return {
+        "frozen": lambda: model.requires_grad_(False),
+        "parallel": lambda: nn.DataParallel(model),
+        "script": lambda: torch.jit.script(model),
+        "lazy": lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(classes)),
+        "half": lambda: model.bfloat16(),
+        "standardised": lambda: nn.Sequential(nn.Flatten(), Standardised(64, classes)),
+    }[how]()
 """
 
 
@@ -289,6 +307,22 @@ def test_of_several_outputs_the_first_is_scored_trained_and_tested(own, digits, 
 
 def test_a_network_that_answers_otherwise_in_train_mode_is_refused_by_the_plan(own):
     assert "answers with [2, 3] in train mode, not with [2, 10] logits" in refused("nets:wrong_in_training")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("frozen", "every parameter of the model is frozen"),
+        ("parallel", "is wrapped in nn.DataParallel, which copies its weights: unwrap it"),
+        ("script", "is a compiled torch.jit module"),
+        ("lazy", "weight of 1 has no shape yet"),
+        ("half", "is in half precision, in which saliencies vanish"),
+        ("inference", "was made under torch.inference_mode()"),
+        ("standardised", "1 (Standardised) computes with something made of its weight"),
+    ],
+)
+def test_a_network_that_cannot_be_pruned_or_trained_is_refused_by_the_plan(own, how, message):
+    assert message in refused(f"{{name: 'nets:unprunable', how: {how}}}")
 
 
 def test_old_and_new_initial_weights_of_one_factory_do_not_share_a_table():

@@ -143,3 +143,15 @@ def test_an_optimizer_is_elementwise_if_part_of_a_tensor_is_trained_as_in_the_wh
             optimizer.step()
     same = torch.allclose(whole[0][:2, :3], part[0], rtol=1e-6)
     assert same == OPTIMIZERS[name].elementwise
+
+
+@pytest.mark.usefixtures("networks")
+def test_a_trial_on_a_cpu_starts_no_gpu_of_the_machine(digits, monkeypatch):
+    def start(*_):
+        raise AssertionError("CUDA was started")
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name in ("get_rng_state", "set_rng_state", "_lazy_init", "_lazy_call"):
+        monkeypatch.setattr(torch.cuda, name, start)
+    record = run_trial(trial("TwoNames", "grid.method=snip", "training.epochs=1"), digits).trial
+    assert (record.status, record.error_message) == ("completed", None)

@@ -46,6 +46,21 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
+class Table(nn.Module):
+    """Keeps a factor for each number of images, made when it first meets so many; and counts its batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers, self.factors = linear(), {}
+        self.register_buffer("batches", torch.zeros(()))
+
+    def forward(self, images):
+        self.batches += 1
+        if len(images) not in self.factors:
+            self.factors[len(images)] = torch.full((len(images), 1), 0.5)
+        return self.layers(images) * self.factors[len(images)]
+
+
 class HalfMask:
     """Keeps every other weight of each matrix and kernel, and notes when it is called."""
 
@@ -384,6 +399,18 @@ def test_evaluation_uses_running_statistics_and_leaves_every_mode_and_buffer_as_
     assert [module.training for module in model] == [True, False, True, True, True, True]
     assert same(state(model), before)
     assert first == pytest.approx(evaluate(model, splits.test, device="cpu", batch_size=64))
+
+
+def test_a_network_that_keeps_tensors_in_evaluation_is_left_as_it_was_and_trains_on(make_splits):
+    splits, model = make_splits(), Table()
+    images = next(splits.train.batches(5))[0]
+    evaluate(model, splits.test, device="cpu", batch_size=5)  # without gradients: none may be taken through its factors
+    assert (model.factors, model.batches.item(), model.training) == ({}, 0, True)
+    model(images).sum().backward()
+    assert model.layers[1].weight.grad.any()
+    evaluate(model, splits.test, device="cpu", batch_size=7)
+    assert (set(model.factors), model.batches.item()) == ({5}, 1)
+    assert len(run(model, splits)) == 2
 
 
 def test_a_shipped_network_trains_from_images_to_results(make_splits):
