@@ -6,7 +6,7 @@ one tensor twice and puts the wrong one back. So every tensor goes by its first 
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from operator import is_
 from typing import Any
@@ -29,17 +29,15 @@ def call(model: nn.Module, tensors: Mapping[str, Tensor], inputs: Tensor) -> Any
         tensors: by first name, see above; others stay. What a pass writes into a buffer in place, it writes into these.
         inputs: [B, …].
     """
-    types = {}
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if name in tensors and tensor.is_floating_point():
-            types[tensor.dtype] = tensors[name].dtype
-    with unchanged(model, tensors, types):
-        return functional_call(model, _by_place(model, tensors), (inputs,), tie_weights=False)
+    places, own = _by_place(model, tensors)
+    types = {tensor.dtype: tensors[name].dtype for name, tensor in own.items() if tensor.is_floating_point()}
+    with unchanged(model, own.values(), types):
+        return functional_call(model, places, (inputs,), tie_weights=False)
 
 
 @contextmanager
 def unchanged(
-    model: nn.Module, given: Mapping[str, Tensor] | None = None, types: Mapping[torch.dtype, torch.dtype] | None = None
+    model: nn.Module, apart: Iterable[Tensor] = (), types: Mapping[torch.dtype, torch.dtype] | None = None
 ) -> Iterator[None]:
     """Let the model run, and give every module back what it had: parameters, buffers, flags, hooks, all attributes.
 
@@ -48,43 +46,43 @@ def unchanged(
     them. What other objects keep, such as a variable that a hook closes over, is out of reach.
 
     Args:
-        given: buffers of these names need no copy.
+        apart: buffers that need no copy, as the model is run with others.
         types: by type, the one that a copy shall have instead.
     """
-    attributes = _Attributes(model, given or {}, types or {})
+    attributes = _Attributes(model, apart, types or {})
     try:
         yield
     finally:
         attributes.restore()
 
 
-def first_names(model: nn.Module) -> dict[int, str]:
-    """The first name of each parameter and buffer, by the tensor's ``id``."""
-    return {id(tensor): name for name, tensor in (*model.named_parameters(), *model.named_buffers())}
-
-
-def _by_place(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by every name that ``functional_call`` has to swap: one for each module that holds it."""
-    names = first_names(model)
+def _by_place(model: nn.Module, tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The tensors by every name that ``functional_call`` has to swap, one for each module that holds it; and the
+    model's own tensors that they take the place of, by first name.
+    """
+    names: dict[int, str] = {}
     places: dict[str, Tensor] = {}
+    own: dict[str, Tensor] = {}
     for prefix, module in model.named_modules():  # each module once
         for key, tensor in (*module._parameters.items(), *module._buffers.items()):
-            name = names.get(id(tensor), "")
-            if name in tensors:
-                places[f"{prefix}.{key}" if prefix else key] = tensors[name]
-    return places
+            if tensor is not None:
+                place = f"{prefix}.{key}" if prefix else key
+                name = names.setdefault(id(tensor), place)
+                if name in tensors:
+                    places[place], own[name] = tensors[name], tensor
+    return places, own
 
 
 class _Attributes:
     """The attributes of all modules as they were, down to the containers among them."""
 
-    def __init__(self, model: nn.Module, given: Mapping[str, Tensor], types: Mapping[torch.dtype, torch.dtype]):
+    def __init__(self, model: nn.Module, apart: Iterable[Tensor], types: Mapping[torch.dtype, torch.dtype]):
         self._types = types
         self._before: list[tuple[Any, Any]] = []
         self._empty: list[Any] = []  # containers, such as most of a module's dicts of hooks
         self._seen: set[int] = set()
         self._copies: dict[int, Tensor] = {}
-        self._kept = {id(buffer) for name, buffer in model.named_buffers() if name in given}
+        self._apart = set(map(id, apart))
         try:
             for module in model.modules():
                 self._note(vars(module))
@@ -119,7 +117,7 @@ class _Attributes:
             if kind in _ATOMS or kind is nn.Parameter:
                 continue
             if issubclass(kind, Tensor):
-                if not (isinstance(value, nn.Parameter) or id(value) in self._kept or is_lazy(value)):
+                if not (isinstance(value, nn.Parameter) or id(value) in self._apart or is_lazy(value)):
                     container[key] = self._copied(value)
             elif issubclass(kind, _CONTAINERS):
                 if value:
