@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from sweep.report import style
+from sweep.report.names import figure_title
 from sweep.report.statistics import Cell, accuracies, cells, labels
 from sweep.report.table import accuracy_text
 from sweep.report.trials import Panel
@@ -99,7 +100,7 @@ def draw_title(axes: "Axes", panel: Panel, found: Sequence[Cell], remark: str) -
     explained = f"every run a point, mean and sample std of those that trained{remark}"
     width = cast("Figure", axes.figure).get_figwidth()
     lines = textwrap.wrap(f"{_epochs(panel, found)}, n = {counts}; {explained}", round(_CHARACTERS * width) - _MARGIN)
-    axes.set_title(style.wrapped(panel.title), loc="left", y=style.ABOVE, fontweight="bold", pad=9 + 11 * len(lines))
+    axes.set_title(figure_title(panel.title), loc="left", y=style.ABOVE, fontweight="bold", pad=9 + 11 * len(lines))
     note = axes.annotate(
         "\n".join(lines),
         (0, 1),

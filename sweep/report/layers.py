@@ -11,7 +11,7 @@ import pyarrow as pa
 from sweep.records import TrialRecord
 from sweep.report import style
 from sweep.report.frame import told_apart
-from sweep.report.names import measured_sparsity, method_name
+from sweep.report.names import figure_name, figure_title, measured_sparsity
 from sweep.report.statistics import Cell, at, cells, mean, sparsities
 from sweep.report.trials import Panel, among
 from sweep.store import Store
@@ -196,7 +196,7 @@ def _draw(axes: "Axes", cell: Cell, its: Sequence[Layer], low: float, width: flo
 
 def _draw_heading(axes: "Axes", cell: Cell, width: float) -> None:
     """The method, and how much of the network is effectively gone: inside the axes where the name is long."""
-    name, colour = method_name(cell.method_label), style.colour(cell.method)
+    name, colour = figure_name(cell.method_label), style.colour(cell.method)
     size = min(9.5, (72 * width - 30) / (0.68 * len(name)))
     axes.set_title(name, loc="left", y=style.ABOVE, fontsize=size, fontweight="bold", color=colour, pad=3)
     aside: dict[str, Any] = {"fontsize": 8, "color": style.MUTED}
@@ -252,7 +252,7 @@ def _name_layers(bottom: "Sequence[Axes]", names: Sequence[str]) -> None:
 
 def _draw_title(figure: "Figure", panel: Panel, sparsity: float, moved: bool, known: bool) -> None:
     title = f"{panel.title}: layers at {percent(sparsity)} sparsity"
-    figure.suptitle(style.wrapped(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure.suptitle(figure_title(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
     explain = "Bars: mean (pale: cut off from input or output); dots: runs; dashes: network; ×: empty in a run"
     explain += "" if known else "\nBars of one medium shade: what is cut off is not known for this network"
     explain += "\nBars are of the tested mask; strokes: the density that training started from" if moved else ""

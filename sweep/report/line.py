@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.records import TrialRecord
 from sweep.report import style
 from sweep.report.frame import draw_rings
-from sweep.report.names import method_name
+from sweep.report.names import figure_name
 from sweep.report.statistics import Cell, accuracies, is_in_pieces, mean
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def connect(axes: "Axes", points: Sequence[tuple[float, float]], cells: Sequence
     solid = [(x, y if cell.n else math.nan) for (x, y), cell in zip(points, cells, strict=True)]
     look: dict[str, Any] = {"color": style.colour(cells[0].method), "zorder": 3}
     line = axes.plot(*zip(*solid, strict=True), linewidth=1.9, **look)[0]
-    line.set(linestyle=style.dashes(variant), gid=f"mean/{label}", label=method_name(label))
+    line.set(linestyle=style.dashes(variant), gid=f"mean/{label}", label=figure_name(label))
     for (start, begin), (end, stop) in pairwise(zip(points, cells, strict=True)):
         if not (begin.n and stop.n):
             axes.plot(*zip(start, end, strict=True), linestyle=style.DOTTED, linewidth=1.5, **look)

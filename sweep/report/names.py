@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+import textwrap
 from collections.abc import Iterable
 
 from sweep.text import percent
@@ -51,6 +52,8 @@ CONTROLS = {  # in order, after the method that they are made of
 }
 _OPTIONS = {"scope=uniform_plus": "uniform+"}
 _LONGEST = 120  # characters of a file name
+_IN_FIGURE = 44  # characters of a method's name
+_TITLE = 288  # characters of a figure's title, four lines
 
 
 def data_name(name: str, encoding: str | None) -> str:
@@ -72,6 +75,21 @@ def method_name(label: str) -> str:
     name, options = _split(own)
     parts = [METHODS.get(name, name), *(_OPTIONS.get(option, option) for option in options)]
     return ", ".join([*parts, CONTROLS.get(control, control)] if control else parts)
+
+
+def figure_name(label: str) -> str:
+    """:func:`method_name` where room is short: of a long one its start and four digits that tell it from others."""
+    own, control = split_control(label)
+    return ", ".join([_shortened(method_name(own), _IN_FIGURE), *([CONTROLS.get(control, control)] if control else [])])
+
+
+def figure_title(title: str) -> str:
+    """A title in lines that fit a figure: of a long one its start and four digits that tell it from others."""
+    return textwrap.fill(_shortened(title, _TITLE), 72)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 6]}… {hashlib.sha256(text.encode()).hexdigest()[:4]}"
 
 
 def split_control(label: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from sweep.records import RoundRecord
 from sweep.report import style
 from sweep.report.frame import variants
-from sweep.report.names import method_name
+from sweep.report.names import figure_name, figure_title
 from sweep.report.statistics import Cell, at, cells, labels, mean, sparsities
 from sweep.report.trials import Panel, StoredRows
 from sweep.text import percent
@@ -27,6 +27,7 @@ _FACTS = {  # field of the record -> title of its plot
     "revived": "Weights revived",
 }
 _SPREAD = 4  # rounds of one method over those of another from where on the axis of rounds is logarithmic
+_LEGEND = 112  # characters in a row of the legend
 _MARKED = 12  # up to so many rounds a point marks each
 
 
@@ -57,7 +58,7 @@ def rounds_figure(panel: Panel) -> "Figure | None":
     if not found:
         return None
     with style.styled():
-        figure = style.new_figure((7.4, 5.0 + 0.2 * ((len(found) - 1) // 4)))
+        figure = style.new_figure((7.4, 5.0 + 0.2 * ((len(found) - 1) // _columns(found))))
         grid = figure.subplots(2, 2, sharex=True)
         for axes, (field, title) in zip(grid.flat, _FACTS.items(), strict=True):
             _draw(axes, field, found)
@@ -66,7 +67,7 @@ def rounds_figure(panel: Panel) -> "Figure | None":
             _scale_rounds(axes, [_longest(cell) for cell in found])
         _draw_legend(figure, found)
         title = f"{panel.title}: rounds at {percent(found[0].sparsity)} sparsity"
-        figure.suptitle(style.wrapped(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        figure.suptitle(figure_title(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 
 
@@ -165,5 +166,11 @@ def _draw_legend(figure: "Figure", found: Sequence[Cell]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], **look) for look in _looks(found).values()]
-    names = [method_name(cell.method_label) for cell in found]
-    figure.legend(handles, names, loc="outside lower left", ncols=4, fontsize=8, frameon=False, handlelength=2.4)
+    names = [figure_name(cell.method_label) for cell in found]
+    look: dict[str, Any] = {"fontsize": 8, "frameon": False, "handlelength": 2.4}
+    figure.legend(handles, names, loc="outside lower left", ncols=_columns(found), **look)
+
+
+def _columns(found: Sequence[Cell]) -> int:
+    """Of the legend: as many as the longest name leaves room for."""
+    return max(1, min(4, _LEGEND // max(len(figure_name(cell.method_label)) for cell in found)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.report import style
 from sweep.report.axis import SparsityAxis
 from sweep.report.line import height
-from sweep.report.names import CONTROLS, method_name
+from sweep.report.names import CONTROLS, figure_name, figure_title
 from sweep.report.statistics import Cell, accuracies, by_label, cells, grouped, labels, sparsities
 from sweep.report.trials import Panel
 
@@ -48,7 +48,7 @@ def sanity_figure(panel: Panel) -> "Figure | None":
         for axes in list(grid.flat)[len(methods) :]:
             axes.set_visible(False)
         figure.supylabel("Test accuracy, final epoch (%)", fontsize=10)
-        figure.suptitle(style.wrapped(panel.title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        figure.suptitle(figure_title(panel.title), x=0.01, ha="left", fontsize=11, fontweight="bold")
         drawn = [control for control in CONTROLS if any(cell.control == control for cell in found)]
         _draw_legend(figure, drawn, columns=4 if columns > 2 else 2)
     return figure
@@ -71,7 +71,7 @@ def _draw(axes: "Axes", found: Sequence[Cell], axis: SparsityAxis) -> None:
         for kind, of, look in (("runs", "trained", point), ("collapsed", "collapsed", cross)):
             if runs := [(at, 100 * a) for at, cell in zip(x, line, strict=True) for a in accuracies(getattr(cell, of))]:
                 axes.scatter(*style.xy(runs), zorder=4, gid=f"{kind}/{label}", **look)
-    name = method_name(found[0].own_label)
+    name = figure_name(found[0].own_label)
     title: dict[str, Any] = {"fontsize": min(9.5, 210 / len(name)), "fontweight": "bold"}
     axes.set_title(name, loc="left", y=style.ABOVE, color=style.colour(found[0].method), **title)
 

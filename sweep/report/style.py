@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -172,11 +171,6 @@ def save(figure: "Figure", stem: Path) -> list[Path]:
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
     figure.set(canvas=canvas, dpi=dpi)
     return [png, svg]
-
-
-def wrapped(title: str) -> str:
-    """A title in lines that fit the figure."""
-    return textwrap.fill(title, 72)
 
 
 def _number(text: str) -> int:

@@ -15,7 +15,7 @@ from sweep.report.measures import (
     price_table,
     start_table,
 )
-from sweep.report.names import architecture_name, data_name
+from sweep.report.names import architecture_name, data_name, figure_name, method_name
 from sweep.report.remarks import remarks_section
 from sweep.report.statistics import cells, chance_limit, is_in_pieces, labels
 from sweep.report.table import (
@@ -75,7 +75,14 @@ def _panel(panel: Panel, figures: Mapping[str, str]) -> list[str]:
     parts += _section("After training", MOVED_CAPTION if moved(panel) else END_CAPTION, end_table(panel))
     if "rounds" in images:
         parts += ["### Rounds", images["rounds"], _ROUNDS_CAPTION]
-    return parts
+    return [*parts, *_cut_names(panel)] if figures else parts
+
+
+def _cut_names(panel: Panel) -> list[str]:
+    """The names of methods that the figures show the beginnings of, in full; nothing where they show all."""
+    names = {figure_name(label): method_name(label) for label in labels(cells(panel))}
+    cut = [f"- {shown}: {name}" for shown, name in names.items() if shown != name]
+    return ["### Names that the figures cut", "\n".join(cut)] if cut else []
 
 
 def _section(heading: str, caption: str, table: Table, image: str | None = None) -> list[str]:
