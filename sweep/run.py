@@ -25,6 +25,7 @@ from sweep.progress import Progress
 from sweep.records import COMPLETED, STATUSES, EpochRecord, SweepRecord, TrialRecord, trial_record
 from sweep.report import write_report
 from sweep.store import Store
+from sweep.store.folding import fold, is_slow
 from sweep.store.leases import Launch, Leases
 from sweep.store.sweeps import trials_of
 from sweep.streak import FailureStreak
@@ -126,7 +127,7 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
         watchers: list[Watcher] = [progress, account, FailureStreak(stop, sweep.compute.stop_after)]
         exporter = None
         if sweep.tracking.enabled and planned.trials:
-            exporter = stack.enter_context(Exporter(sweep, planned.trials, store))
+            exporter = stack.enter_context(Exporter(sweep, planned.trials, store, is_whole=planned.is_whole))
             watchers.append(exporter)
         if not planned.todo:
             try:
@@ -145,7 +146,21 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
             figures = _report(planned, store, console)
             if exporter is not None:  # with nothing new to show, it still exports what MLflow lacks
                 exporter.add_artifacts(figures)
+    if not stop.requested:
+        _fold(store, console)
     return Summary(len(account.ended), count(planned.trials, store), stop.signal)
+
+
+def _fold(store: Store, console: Console) -> None:
+    """Fold a store of many small files. Prints one line; whatever fails, the launch has ended well."""
+    try:
+        if is_slow(store):
+            told = f"folding the many small files of {store.name} into a few, as sweep compact does"
+            console.print(told, markup=False, soft_wrap=True)
+            fold(store)
+    except (Exception, KeyboardInterrupt) as error:
+        reason = one_line(redacted(str(error))) or type(error).__name__
+        console.print(f"not folded, the store is as it was: {reason}", markup=False, soft_wrap=True)
 
 
 class _Account:

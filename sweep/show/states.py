@@ -10,6 +10,7 @@ from sweep.failures import Group
 from sweep.overview import Overview
 from sweep.show.screen import Row, named
 from sweep.store import Store
+from sweep.store.folding import is_slow
 
 if TYPE_CHECKING:
     from sweep.store.verify import Problem  # which takes torch
@@ -32,6 +33,9 @@ def status(out: Console, found: Sequence[Overview], store: Store) -> None:
         _ended_early(out, [rows[name] for name in each.ended_early if name in rows], store)
     for path, reason in store.damaged.items():
         out.print(f"  cannot read {path}: {reason}", markup=False)
+    if is_slow(store):
+        hint = f"Many small files make this slow: sweep compact {shlex.quote(store.name)}"
+        out.print(hint, markup=False, soft_wrap=True)
 
 
 def _ended_early(out: Console, rows: Sequence[Row], store: Store) -> None:

@@ -25,6 +25,7 @@ from sweep.store.store import Store
 
 BYTES_A_FOLD = 128 << 20  # in memory
 FOLDS = 8  # of trials: more of them are made one again
+MANY = 500  # trials in files of their own from which on a launch folds its store
 ORPHANED = 86400.0  # seconds after which nobody is still to name the outcome that a file is of
 _KEY = "fold"  # what is claimed by whoever folds
 _FILES, _BYTES = 512, 32 << 20  # read at once
@@ -38,6 +39,11 @@ class Folded:
 
     before: int
     after: int
+
+
+def is_slow(store: Store) -> bool:
+    """Whether so many trials lie in files of their own that every command takes seconds to read them."""
+    return len(store.loose("trials")) >= MANY
 
 
 def fold(store: Store, tell: Tell = lambda done, total: None) -> Folded:

@@ -35,8 +35,16 @@ class Exporter:
     Nothing happens before the first trial starts: a sweep that cannot start leaves no database behind.
     """
 
-    def __init__(self, sweep: SweepConfig, trials: Mapping[str, TrialConfig], store: Store):
-        self._sweep, self._trials, self._store = sweep, trials, store
+    def __init__(self, sweep: SweepConfig, trials: Mapping[str, TrialConfig], store: Store, *, is_whole: bool = True):
+        """
+        Args:
+            sweep: as it is launched.
+            trials: those that it asks for.
+            store: where they are.
+            is_whole: False where these are some of the sweep's trials, as of a retry, and ``sweep`` is of them alone:
+                then the config of the sweep's last launch is shown.
+        """
+        self._sweep, self._trials, self._store, self._is_whole = sweep, trials, store, is_whole
         self._client = Client(sweep.tracking.uri or default_uri(store))
         self._tasks: queue.SimpleQueue[str | Sequence[Path] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
@@ -147,8 +155,10 @@ class Exporter:
     def _make_mirror(self) -> Mirror:
         """Of the sweep's trials, and of those that earlier launches of the sweep had."""
         mine = {name: json.loads(trial.to_json()) for name, trial in self._trials.items()}
-        trials = stored.configs(stored.rows_of(self._sweep.name, self._store)) | mine
-        return Mirror(self._sweep.name, trials, self._store, self._client, self._sweep.as_dict())
+        sweep = next((each for each in stored.sweeps(self._store) if each.name == self._sweep.name), None)
+        trials = stored.configs(sweep.rows if sweep else ()) | mine
+        launched = sweep.config if sweep and not self._is_whole else None
+        return Mirror(self._sweep.name, trials, self._store, self._client, launched or self._sweep.as_dict())
 
     def _fail(self, error: Exception) -> None:
         if not self._failures and not self._client.is_cut:

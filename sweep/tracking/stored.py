@@ -43,11 +43,6 @@ def sweeps(store: Store) -> list[Stored]:
     ]
 
 
-def rows_of(name: str, store: Store) -> list[Row]:
-    """The rows of the trials of one sweep."""
-    return next((sweep.rows for sweep in sweeps(store) if sweep.name == name), [])
-
-
 def configs(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
     """Configs by trial id."""
     return {row["trial_id"]: json.loads(row["config"]) for row in rows}

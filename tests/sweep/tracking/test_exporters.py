@@ -1,5 +1,6 @@
 """Several that export to one experiment, killed or at the same moment: every trial is shown once."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sweep.config import TrialConfig, read_sweep
+from sweep.config import TrialConfig, canonical, read_sweep
 from sweep.grid import expand, trial_id
 from sweep.store import Store
 from sweep.store.leases import Launch
@@ -278,3 +279,19 @@ def test_of_several_stores_the_outcome_is_shown_that_counts(
         assert len(found.pop("the sweep")) == 2  # one of each store
         assert [[run["status"] for run in of_trial] for of_trial in found.values()] == [["FINISHED"]] * 2
     assert sum(exported for exported, _, _ in tallies(store, other, uri=uri)) == 0
+
+
+def test_a_retry_of_one_trial_leaves_the_config_of_the_whole_sweep_in_mlflow(
+    filled: Store, config: Path, database: Path
+) -> None:
+    asked = read_sweep(config, [f"store={filled.uri}"])
+    grid = {trial_id(trial): trial for trial in expand(asked)}
+    record = launched("away", expand(asked))
+    filled.write_sweep(replace(record, config=canonical(asked.as_dict())))
+    some = read_sweep(config, [f"store={filled.uri}", "grid.seed=0", "grid.method=snip"])
+    for launched_as, trials, is_whole in ((asked, grid, True), (some, dict([*grid.items()][:1]), False)):
+        with exporter.Exporter(launched_as, trials, filled, is_whole=is_whole) as found:
+            found.add_artifacts([])
+        (run,) = shown(database)["the sweep"]
+        shows = (database.parent / "mlflow-artifacts/away" / run["run"] / "artifacts/config.json").read_text()
+        assert json.loads(shows)["grid"]["seed"] == [0, 1]
