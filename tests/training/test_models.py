@@ -19,6 +19,9 @@ class Net(torch.nn.Module):
             torch.nn.Flatten(), torch.nn.Linear(inputs, hidden), torch.nn.Linear(hidden, classes))
     def forward(self, x):
         return self.layers(x)
+class Own(Net):
+    def __init__(self, num_classes, channels, size, hidden=4):
+        super().__init__(channels * size * size, num_classes, hidden)
 def plain(classes, hidden=4): return Net(3 * 32 * 32, classes, hidden)
 def sized(classes, channels, size): return Net(channels * size * size, classes, 4)
 def needy(classes, *, hidden): return Net(3 * 32 * 32, classes, hidden)
@@ -298,6 +301,11 @@ def test_the_number_of_classes_is_told_as_classes_or_num_classes():
         models.build("own_networks:neither", classes=10)
     with pytest.raises(ValueError, match="num_classes: an architecture is told of it by the data"):
         models.check("own_networks:keywords", {"num_classes": 3})
+
+
+@pytest.mark.usefixtures("own")
+def test_a_class_is_a_factory():
+    assert models.build("own_networks:Own", classes=7, channels=1, size=8, hidden=5).layers[1].weight.shape == (5, 64)
 
 
 @pytest.mark.usefixtures("own")
