@@ -106,11 +106,11 @@ from torch import nn
 
 
 def build(classes, depth, widths=(8, 8), act="relu", scale=1.0, bias=True, note=None, **more):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
+    return nn.Sequential(nn.Flatten(1), nn.Unflatten(1, (1, -1)), nn.AdaptiveAvgPool1d(64), nn.Flatten(), nn.Linear(64, classes))
 
 
 def nested(classes, widths=[[1, 2], [3]]):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
+    return nn.Sequential(nn.Flatten(1), nn.Unflatten(1, (1, -1)), nn.AdaptiveAvgPool1d(64), nn.Flatten(), nn.Linear(64, classes))
 
 
 def raising(classes):
