@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pruning.masks import Masks
+from pruning.masks import Masks, check
 from pruning.modes import scoring_mode, slow_attention
 from pruning.outputs import logits_of
 from pruning.path_rules import RULES, Rule, Unknown, elementwise
@@ -45,6 +45,9 @@ def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Mas
     Args:
         masks: by parameter name; what they do not name is kept. The model is not changed.
         input_shape: of one input, without the batch.
+
+    Raises:
+        ValueError: the masks belong to another network.
     """
     with scoring_mode(model, train=False), torch.enable_grad(), slow_attention(), _plain_recurrence(model):
         like, tape = next(model.parameters()), Tape()
@@ -52,6 +55,7 @@ def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Mas
         with tape:
             output = logits_of(model(inputs))
         parameters = dict(model.named_parameters())
+        check(parameters, masks)
         walk = _Walk({parameters[name]: mask for name, mask in masks.items()}, parameters.values())
         try:
             alive = walk.live(tape.operations, inputs, output)

@@ -98,8 +98,10 @@ def check(state: State, model: nn.Module, steps: int) -> None:
     """
     if missing := [name for name in NAMES if name not in state]:
         raise ValueError(f"the training's state has no {missing[0]!r}")
-    own = tensors(model)
+    own, unset = tensors(model), _unset(model)
     for name in {**own, **state["model"]}:
+        if name in unset:
+            continue
         here, there = (_described(found[name]) if name in found else "missing" for found in (own, state["model"]))
         if here != there:
             _differs(name, there, here)
@@ -112,6 +114,16 @@ def check(state: State, model: nn.Module, steps: int) -> None:
                 _differs(f"the optimizer's {key} of {name}", list(value.shape), list(parameters[name].shape))
     if not 0 <= state["step"] <= steps:
         _differs("step", state["step"], f"at most {steps}")
+
+
+def _unset(model: nn.Module) -> set[str]:
+    """Names of buffers that are there and None, until a pass sets them: it does so again."""
+    return {
+        f"{prefix}.{key}" if prefix else key
+        for prefix, module in model.named_modules()
+        for key, buffer in module._buffers.items()
+        if buffer is None
+    }
 
 
 def _described(tensor: Tensor) -> str:

@@ -86,8 +86,9 @@ class Lottery(MagnitudeAfter):
         """Prune and rewind: removed weights too, in case the masks are exchanged. The next start zeroes them."""
         restart = super().after_training(model)
         if restart is not None:
-            for name, tensor in _state(model).items():
-                tensor.detach().copy_(self._rewound[name])
+            state = _state(model)
+            for name, values in self._rewound.items():  # a buffer that came later is worked out again
+                state[name].detach().copy_(values)
         return restart
 
 

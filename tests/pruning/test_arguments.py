@@ -13,6 +13,7 @@ import pruning
 from pruning.compaction import compact
 from pruning.diagnostics import diagnose
 from pruning.masks import count
+from pruning.paths import effective
 from training.optimizer import make_optimizer
 from training.recipe import TrainConfig
 
@@ -242,6 +243,7 @@ def test_masks_of_another_network_are_refused_before_anything_is_written(change,
     calls = [
         lambda: pruning.apply(model, masks),
         lambda: compact(model, masks, SHAPE),
+        lambda: effective(model, masks, SHAPE),
         lambda: diagnose(model, masks, [batch()]),
     ]
     if "meta" not in message and "ndarray" not in message:

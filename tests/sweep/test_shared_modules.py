@@ -46,11 +46,13 @@ class Keeping(TwoNames):
     def __init__(self, classes, width=8):
         super().__init__(classes, width)
         self.lock, self.seen = threading.Lock(), []
+        self.register_buffer("last", None)
 
     def forward(self, x):
         with self.lock:
             self.features = self.body(x)
             self.seen = self.seen[-2:] + [self.features]
+            self.last = self.features.detach()
         return self.classifier(self.features.mean((2, 3)))
 """
 
@@ -89,6 +91,7 @@ def trial(network: str, *settings: str):
         ("Repeated", ["grid.method=phew", "pruning.precision=bf16"]),
         ("Keeping", ["grid.method=prospr"]),
         ("Keeping", ["grid.method=set"]),
+        ("Keeping", ["grid.method={name: imp, rounds: 1}"]),
     ],
 )
 def test_a_sweep_over_networks_that_share_modules_or_keep_tensors_completes(digits, network, settings):
@@ -110,6 +113,14 @@ def test_a_stopped_trial_of_such_a_network_ends_as_if_it_had_not_been_stopped(di
     alone, place = run_trial(chosen, digits), Memory()
     assert alone.trial.status == "completed"
     assert run_trial(chosen, digits, checkpoints=place, stopping=Stop(4)).trial.status == "interrupted"
+    assert not differences(alone, run_trial(chosen, digits, checkpoints=place))
+
+
+@pytest.mark.usefixtures("networks")
+def test_a_lottery_ticket_stopped_in_its_second_training_ends_as_if_it_had_not_been_stopped(digits):
+    chosen = trial("Keeping", "grid.method={name: imp, rounds: 1}")
+    alone, place = run_trial(chosen, digits), Memory()
+    assert run_trial(chosen, digits, checkpoints=place, stopping=Stop(11)).trial.epochs == 2  # of the first training
     assert not differences(alone, run_trial(chosen, digits, checkpoints=place))
 
 
