@@ -52,7 +52,7 @@ class Compaction:
     Attributes:
         model: of the same class and with the same parameter names; its removed weights are zero.
         masks: cut to it, by the same names.
-        weights: prunable weights in it; ``weights_dense``: in the original.
+        weights: of its masked tensors; ``weights_dense``: of the original's.
         macs: multiply-accumulates that it takes for one input; ``macs_dense``: that the original takes.
     """
 
@@ -161,8 +161,8 @@ def compacted(
     return Compaction(
         model=small,
         masks=small_masks,
-        weights=sum(cut[name].numel() for name in uses),
-        weights_dense=sum(whole[name].numel() for name in uses),
+        weights=sum(mask.numel() for mask in small_masks.values()),
+        weights_dense=sum(mask.numel() for mask in masks.values()),
         macs=macs({name: cut[name] for name in uses}, uses, torch.numel),
         macs_dense=macs({name: whole[name] for name in uses}, uses, torch.numel),
         _places=places,

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pruning.arguments import Batch, Loss, pairs
-from pruning.macs import Uses, positions, tensor_macs
-from pruning.masks import Masks, check
+from pruning.macs import Uses, macs, positions, tensor_macs
+from pruning.masks import Masks, check, prunable
 from pruning.modes import scoring_mode
 from pruning.paths import effective
 from pruning.problem import Problem, force_objective
@@ -30,14 +30,16 @@ class Diagnostics:
     """Measured on a pruned network, at initialization or after training.
 
     Attributes:
-        layers: by tensor, in order of the network.
+        layers: by masked tensor, in order of the network.
         gradient_norm: Σ c_i g_i(θ⊙c)², the squared norm of the gradient that training goes on with.
         force_objective: Σ c_i |θ_i g_i(θ⊙c)| (de Jorge et al. 2021, eq. 4).
+        macs_excluded: multiply-accumulates of prunable layers that have no mask and stay dense.
     """
 
     layers: dict[str, Layer]
     gradient_norm: float
     force_objective: float
+    macs_excluded: int = 0
 
     @property
     def sparsity(self) -> float:
@@ -70,13 +72,13 @@ class Diagnostics:
 
     @property
     def macs_dense(self) -> int:
-        """Multiply-accumulates of the prunable layers of the dense network."""
-        return self._sum("macs_dense")
+        """Multiply-accumulates of the prunable layers of the dense network, excluded ones too."""
+        return self._sum("macs_dense") + self.macs_excluded
 
     @property
     def macs_kept(self) -> int:
         """The same of the kept weights."""
-        return self._sum("macs_kept")
+        return self._sum("macs_kept") + self.macs_excluded
 
     @property
     def speedup(self) -> float | None:
@@ -98,13 +100,18 @@ def diagnose(
     batches: Sequence[Batch],
     loss: str | Loss = "cross_entropy",
     train_mode: bool = True,
+    *,
+    exclude: Sequence[str] = (),
 ) -> Diagnostics:
     """Measure ``masks`` on ``model``, at the weights it has, and ``batches``. The model is not changed.
+
+    Args:
+        exclude: the layers that have no mask, as in :func:`pruning.prune`.
 
     Raises:
         ValueError: bad arguments; masks of another network, or not of all its prunable weights.
     """
-    problem = Problem(model, loss, torch.Generator(), None)
+    problem = Problem(model, loss, torch.Generator(), None, names=prunable(model, exclude))
     check(problem.dense, masks)
     if missing := [name for name in problem.dense if name not in masks]:
         raise ValueError(f"there is no mask of {missing[0]}: these masks belong to another network")
@@ -113,13 +120,14 @@ def diagnose(
     with scoring_mode(model, train_mode), torch.enable_grad():
         gradients = problem.gradients()
     alive = effective(model, masks, problem.input_shape)
-    uses = positions(model, problem.input_shape)
+    uses, weights = positions(model, problem.input_shape), prunable(model)
     return Diagnostics(
         layers={
             name: _layer(name, mask, None if alive is None else alive[name], uses[name]) for name, mask in masks.items()
         },
         gradient_norm=float(sum((g * masks[name]).double().square().sum() for name, g in gradients.items())),
         force_objective=force_objective(problem.parameters, gradients),
+        macs_excluded=macs({n: w for n, w in weights.items() if n not in masks}, uses, torch.numel),
     )
 
 

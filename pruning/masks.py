@@ -6,11 +6,12 @@
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from pruning.exclusion import without
 from pruning.standardising import fills_zeros
 from pruning.threshold import Threshold, kth_highest
 from pruning.wrappers import refuse_wrapped
@@ -25,7 +26,7 @@ PRUNABLE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
 PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")  # of nn.MultiheadAttention
 
 
-def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
+def prunable(model: nn.Module, exclude: Sequence[str] = ()) -> dict[str, nn.Parameter]:
     """The weights that pruning may remove: of every convolution and linear layer, classifier and shortcuts included.
 
     And the projections of ``nn.MultiheadAttention``: query, key and value are three matrices in one parameter,
@@ -33,10 +34,14 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     normalisation layers are never pruned, nor are recurrent layers, embeddings and ``nn.Bilinear``: see
     :func:`pruning.share.not_prunable`. A weight shared by two layers appears once.
 
+    Args:
+        exclude: names of layers that are left out, or patterns of them: see :func:`pruning.exclusion.without`.
+
     Raises:
         ValueError: a layer whose weight is computed from others (``weight_norm``, parametrizations), or that computes
             with something made of it that is not zero where it is (weight standardisation); a module that is wrapped
-            (``nn.DataParallel``), compiled (``torch.jit``) or not run yet (lazy).
+            (``nn.DataParallel``), compiled (``torch.jit``) or not run yet (lazy); a name of ``exclude`` that no layer
+            has.
     """
     refuse_wrapped(model)
     names = {id(parameter): name for name, parameter in reversed(list(model.named_parameters()))}
@@ -54,7 +59,7 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
                 " not zero where the weight is, as weight standardisation does: removing weights would remove nothing;"
                 " use a layer that computes with its weight itself"
             )
-    return found
+    return without(model, found, exclude) if exclude else found
 
 
 def _weights(module: nn.Module) -> list[Tensor]:

@@ -26,7 +26,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {  # one word, one meaning: in ev
 # What a config, or pruning.prune, calls something else already.
 TAKEN = (
     "name", "model", "method", "sparsity", "batches", "loss", "train_mode", "invert", "generator", "input_shape",
-    "precision", "on_round", "on_remark",
+    "precision", "exclude", "on_round", "on_remark",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Problem: what a method sees of the network it scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -31,7 +31,8 @@ class Problem:
 
     Attributes:
         model: the network; its flags are those of the scoring mode while a method runs.
-        dense: θ, the prunable weights before round one, by parameter name.
+        dense: θ, the weights that are pruned, before round one, by parameter name: all prunable ones, or those of
+            the argument ``names``.
         masks: c.
         round: which one this is, from 1 on.
         kept: how many weights are to be left after it.
@@ -54,12 +55,14 @@ class Problem:
         generator: torch.Generator,
         input_shape: Sequence[int] | None,
         precision: str = "fp32",
+        names: Collection[str] | None = None,
     ):
         if precision not in PRECISIONS:
             raise ValueError(f"precision: must be {' or '.join(PRECISIONS)}, not {precision!r}")
         self.model = model
         self.precision = precision
-        self.dense = {name: parameter.detach() for name, parameter in prunable(model).items()}
+        chosen = prunable(model)
+        self.dense = {name: weight.detach() for name, weight in chosen.items() if names is None or name in names}
         if not self.dense:
             raise ValueError("the model has nothing to prune: no convolution and no linear layer")
         check_weights(self.dense)
@@ -179,7 +182,7 @@ class Problem:
 
     def _gradients_of(self, part: LivePart, temperature: float) -> dict[str, Tensor]:
         """The same, by passes over the part of the network that lives."""
-        inner = Problem(part.model, self.loss, self.generator, self._input_shape, self.precision)
+        inner = Problem(part.model, self.loss, self.generator, self._input_shape, self.precision, part.masks)
         inner._live, inner.round, inner.batches = None, self.round, self.batches
         inner.mask(part.masks)
         found = part.widened(inner.gradients(temperature), self.dense)

@@ -11,7 +11,7 @@ from torch import nn
 
 from pruning import registry, scopes
 from pruning.arguments import Batches, Loss, check_method, check_sparsity, check_trainable, supply
-from pruning.masks import Masks, count, kept_count
+from pruning.masks import Masks, count, kept_count, prunable
 from pruning.modes import scoring_mode
 from pruning.problem import Problem
 from pruning.remarks import PruningWarning, remarks
@@ -67,6 +67,7 @@ def prune(
     generator: torch.Generator | None = None,
     input_shape: Sequence[int] | None = None,
     precision: str = "fp32",
+    exclude: Sequence[str] = (),
     on_round: Callable[[int], None] = lambda step: None,
     on_remark: Callable[[str], None] | None = None,
     **options: Any,
@@ -86,6 +87,8 @@ def prune(
         input_shape: (channels, height, width) of one input, where there are no batches to read it off.
         precision: "fp32", or "bf16": forward and backward passes of scoring under autocast, where they are faster and
             rounded to 8 bits; weights, gradients and scores stay as they are. SynFlow's are in float64 either way.
+        exclude: names of layers that stay dense, or patterns of them such as ``layer4.*``: see
+            :func:`pruning.exclusion.without`. They have no mask, and sparsity is a fraction of the weights that have.
         on_round: told before each round which one it is, from 1 on; what it raises ends the pruning.
         on_remark: told each of :attr:`Pruned.remarks`, instead of a :class:`PruningWarning` of them.
         options: the method's own, such as ``rounds=60`` or ``floor=0.1``.
@@ -105,7 +108,7 @@ def prune(
     scope, floor = settings.get("scope", preset.scope), settings.get("floor", 0.0)
     own = {name: settings.get(name, default) for name, default in preset.score_options.items()}
     generator = torch.Generator().manual_seed(SEED) if generator is None else generator
-    problem = Problem(model, loss, generator, input_shape, precision)
+    problem = Problem(model, loss, generator, input_shape, precision, prunable(model, exclude))
     check_trainable(model)
     total = sum(weight.numel() for weight in problem.dense.values())
     times = settings["rounds"] if preset.rounds else 1  # a masking has rounds of its own, after trainings
@@ -140,7 +143,7 @@ def prune(
         problem.passes,
         problem.work,
         problem.unconserved,
-        prunable_share(model),
+        prunable_share(model, exclude),
         share_remark(model),
     )
     for sentence in pruned.remarks:

@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class PruneConfig:
-    """How saliencies are taken. Every field is part of a trial's identity, precision where it is not fp32.
+    """How saliencies are taken. Every field is part of a trial's identity; later ones only away from their defaults.
 
     Attributes:
         batch_size: images a batch.
@@ -16,6 +16,8 @@ class PruneConfig:
         augment: crop and flip them as in training.
         loss: "cross_entropy", or "logit", −mean(z_y), of the FORCE authors' code.
         mode: "train" scores with batch statistics, "eval" with running ones.
+        exclude: layers that stay dense, by name or by a pattern such as ``layer4.*``; a module's name means all layers
+            in it. They have no mask, and sparsities are of the other weights. Each must name a layer of every network.
         precision: "fp32", or "bf16" for forward and backward passes: faster, and another mask (docs/performance.md).
 
     Raises:
@@ -29,9 +31,13 @@ class PruneConfig:
     augment: bool = True
     loss: Literal["cross_entropy", "logit"] = "cross_entropy"
     mode: Literal["train", "eval"] = "train"
+    exclude: tuple[str, ...] = field(default=(), metadata={"identity": "unless default"})
     precision: Literal["fp32", "bf16"] = field(default="fp32", metadata={"identity": "unless default"})
 
     def __post_init__(self) -> None:
+        if "" in self.exclude:
+            raise ValueError("exclude: a layer's name must not be empty")
+        object.__setattr__(self, "exclude", tuple(sorted(set(self.exclude))))  # in any order, they are one trial
         for name in ("batch_size", "batches"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, not {getattr(self, name)}")

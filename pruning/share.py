@@ -1,5 +1,7 @@
 """How much of a network pruning can reach at all."""
 
+from collections.abc import Sequence
+
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -28,10 +30,14 @@ def not_prunable(model: nn.Module) -> dict[str, int]:
     }
 
 
-def prunable_share(model: nn.Module) -> float:
-    """Prunable weights over all weights (see :func:`not_prunable`), in [0, 1]. Sparsity is a fraction of the former."""
-    weights = sum(parameter.numel() for parameter in prunable(model).values())
-    return weights / max(1, weights + sum(not_prunable(model).values()))
+def prunable_share(model: nn.Module, exclude: Sequence[str] = ()) -> float:
+    """Prunable weights over all weights (see :func:`not_prunable`), in [0, 1]. Sparsity is a fraction of the former.
+
+    Args:
+        exclude: layers that are left dense on request, as in :func:`pruning.masks.prunable`.
+    """
+    weights, left = (sum(p.numel() for p in prunable(model, names).values()) for names in ((), exclude))
+    return left / max(1, weights + sum(not_prunable(model).values()))
 
 
 def share_remark(model: nn.Module) -> str | None:

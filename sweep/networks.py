@@ -67,10 +67,11 @@ def summaries(sweep: SweepConfig) -> dict[str, NetworkSummary]:
 
     Raises:
         InputError: an architecture that cannot be built for these images, has nothing to prune, or does not answer with
-            a logit a class.
+            a logit a class; or a layer to exclude that it does not have.
     """
     again = REINITIALIZE in sweep.grid.ablation
-    return {architecture.label: _summary(architecture, sweep.data, again) for architecture in sweep.grid.architecture}
+    exclude = sweep.pruning.exclude
+    return {each.label: _summary(each, sweep.data, again, exclude) for each in sweep.grid.architecture}
 
 
 def network_warnings(found: Mapping[str, NetworkSummary]) -> list[str]:
@@ -78,19 +79,20 @@ def network_warnings(found: Mapping[str, NetworkSummary]) -> list[str]:
     return [f"grid.architecture: {label}: {text}" for label, network in found.items() for text in network.warnings]
 
 
-def _summary(architecture: Choice, config: data.DataConfig, again: bool) -> NetworkSummary:
+def _summary(architecture: Choice, config: data.DataConfig, again: bool, exclude: Sequence[str]) -> NetworkSummary:
     own = models.is_own(architecture.name)
     with _naming(architecture.label), seeding.seeded(0, "plan"), torch.device("cpu" if own else "meta"):
         model = _quietly_built(architecture, config)
-        weights = pruning.prunable(model)
+        weights = pruning.prunable(model, exclude)
         if not weights:
             raise ValueError("there is nothing to prune in it: no convolution and no linear layer")
         prunable, init = sum(weight.numel() for weight in weights.values()), dict(architecture.options)["init"]
+        share = prunable_share(model, exclude)
         if not own:
-            return NetworkSummary(prunable, init)
+            return NetworkSummary(prunable, init, prunable_share=share)
         check_weights(weights)
         check_trainable(model)
-        share, told = prunable_share(model), share_remark(model)
+        told = share_remark(model)
         found = (*(kept := _kept_defaults(architecture, config)), *_check_outputs(model, config, kept))
         found += (told,) if told else ()
         if again:
@@ -172,5 +174,7 @@ def _naming(architecture: str) -> Iterator[None]:
     try:
         yield
     except (Exception, SystemExit) as error:  # a network of the user's may raise anything
+        if isinstance(error, ValueError) and str(error).startswith("exclude: "):
+            raise InputError(one_line(f"pruning.{error} (grid.architecture: {architecture})")) from error
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         raise InputError(f"grid.architecture: {one_line(f'{architecture}: {kind}{error}')}") from error

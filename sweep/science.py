@@ -149,6 +149,7 @@ class Science:
             generator=seeding.generator(trial.seed, "pruning"),
             input_shape=self.input_shape,
             precision=settings.precision,
+            exclude=settings.exclude,
             on_round=on_round,
             on_remark=lambda sentence: None,  # its numbers are in the record
             **dict(trial.method.options),
@@ -294,7 +295,8 @@ class Science:
     def count_epoch(self, masking: pruning.Masking, dense_gradients: int) -> None:
         """Note what an epoch has cost; ``dense_gradients`` had been taken before it."""
         images, size = len(self.splits.train), self.trial.training.batch_size
-        kept = macs(masking.masks, self.uses, torch.count_nonzero)
+        removed = {name: ~mask for name, mask in masking.masks.items()}  # excluded layers are kept
+        kept = self.cost.macs_dense - macs(removed, self.uses, torch.count_nonzero)
         self.cost.add_epoch(images, steps_per_epoch(images, size), kept)
         self.cost.add_dense_gradients((masking.dense_gradients - dense_gradients) * size, kept)
         self.facts |= self.cost.facts(images, self.trial.training.epochs)
@@ -341,7 +343,7 @@ class Science:
     def diagnose(self, model: nn.Module, masks: pruning.Masks) -> Diagnostics:
         """On the pruning batches of round one, whatever the method."""
         settings = self.trial.pruning
-        return diagnose(model, masks, self.first, settings.loss, settings.mode == "train")
+        return diagnose(model, masks, self.first, settings.loss, settings.mode == "train", exclude=settings.exclude)
 
     def note(self, masks: pruning.Masks, layers: Mapping[str, Layer], start: Mapping[str, Layer | MaskRecord]) -> None:
         """Put masks into the records: a trial that fails in training has those that it started with."""

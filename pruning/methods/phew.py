@@ -116,12 +116,15 @@ class _Network(fx.Interpreter):
         kernels: |θ| of every layer [targets, sources of a group, weights of a kernel], by name.
         units: of each place; the input is place 0, and links lead from lower to higher places.
         ends: the places of the output.
+        scored: names of the layers whose weights walks take; they pass through others, too.
     """
 
     def __init__(self, problem: Problem):
-        self.kernels = {name: weight.abs().cpu().numpy() for name, weight in problem.dense.items()}
+        weights = prunable(problem.model)
+        self.kernels = {name: weight.detach().abs().cpu().numpy() for name, weight in weights.items()}
+        self.scored = set(problem.dense)
         self.units, self.links, self.ends = list[int](), list[_Link](), list[int]()
-        self._names = {id(parameter): name for name, parameter in prunable(problem.model).items()}
+        self._names = {id(parameter): name for name, parameter in weights.items()}
         self._at = dict[fx.Node, tuple[int, torch.Size]]()  # the place of a tensor, and its shape
         dtype = next(iter(problem.dense.values())).dtype
         with scoring_mode(problem.model, train=False), torch.no_grad():
@@ -238,7 +241,7 @@ class _Walks:
             self._walk(numbers, forward=True)
             self._walk(numbers + 1, forward=False)
             self.clock += 2 * pairs * length
-            if self.found - found < FRUITLESS * (self.steps - steps):
+            if self.steps == steps or self.found - found < FRUITLESS * (self.steps - steps):
                 break
 
     def _walk(self, numbers: Array, forward: bool) -> None:
@@ -254,7 +257,7 @@ class _Walks:
                 unit[walks] = after = link.next(before, self._chance(len(walks)), forward)
                 place[walks] = link.target if forward else link.source
                 sources, targets = (before, after) if forward else (after, before)
-                if link.name:
+                if link.name in network.scored:
                     self._take(link.name, sources, targets, times[walks])
             times += len(ways)
 
