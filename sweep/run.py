@@ -23,11 +23,11 @@ from sweep.networks import network_warnings, summaries
 from sweep.overview import MISSING
 from sweep.progress import Progress
 from sweep.records import COMPLETED, STATUSES, EpochRecord, SweepRecord, TrialRecord, trial_record
-from sweep.report import write_report
+from sweep.report import report_folder, write_report
 from sweep.store import Store
 from sweep.store.folding import fold, is_slow
 from sweep.store.leases import Launch, Leases
-from sweep.store.sweeps import trials_of
+from sweep.store.sweeps import COLUMNS, trials_by_sweep
 from sweep.streak import FailureStreak
 from sweep.text import one_line, redacted
 from sweep.tracking import Exporter
@@ -143,11 +143,10 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
         if stop.reason is not None:
             console.print(stop.reason, markup=False, soft_wrap=True)
         if not stop.requested:
+            _fold(store, console)  # before all trials are read
             figures = _report(planned, store, console)
             if exporter is not None:  # with nothing new to show, it still exports what MLflow lacks
                 exporter.add_artifacts(figures)
-    if not stop.requested:
-        _fold(store, console)
     return Summary(len(account.ended), count(planned.trials, store), stop.signal)
 
 
@@ -272,19 +271,17 @@ def count(trials: dict[str, TrialConfig], store: Store) -> dict[str, int]:
     return {status: found[status] for status in (*STATUSES, MISSING) if found[status]}
 
 
-def report_folder(store: Store, name: str) -> Path:
-    """Where a report goes unless told: inside a local store, else under ./results."""
-    return (store.local or Path.cwd() / "results") / "reports" / name
-
-
 def _report(planned: Plan, store: Store, console: Console) -> Sequence[Path]:
     """Draw the report of the whole sweep, unless nothing ran and there is one. Its files; a failure only prints why."""
-    name = planned.sweep.name
-    folder = report_folder(store, name)
-    trials = {*trials_of(store, name), *planned.trials}
-    if not store.completed(trials) or (not planned.todo and (folder / "summary.md").exists()):
+    name, rows = planned.sweep.name, store.trials(columns=[*COLUMNS, "status"])
+    trials = {*trials_by_sweep(store.sweeps(), rows).get(name, ()), *planned.trials}
+    statuses = zip(rows["trial_id"].to_pylist(), rows["status"].to_pylist(), strict=True)
+    if not any(trial in trials and status == COMPLETED for trial, status in statuses):
         return []
     try:
+        folder = report_folder(store, name)
+        if not planned.todo and (folder / "summary.md").exists():
+            return []
         return write_report([store], folder, sweep=name, only=trials).all
     except (InputError, OSError) as error:
         console.print(f"no report was drawn: {one_line(str(error))}", markup=False)

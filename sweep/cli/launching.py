@@ -170,8 +170,9 @@ def reproduce(
         click.echo(json.dumps(rows, indent=1)) if as_json else catalogue.reproductions(screen.console(), rows)
         return
     run_on = engine(local, address, jobs)
+    from sweep.report import report_folder
     from sweep.reproduce import find, judge, read, write
-    from sweep.run import report_folder, run_sweep
+    from sweep.run import run_sweep
     from sweep.store import Store
 
     asked, console = read(find(name), settings), screen.console(to_stderr=as_json)

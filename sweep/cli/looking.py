@@ -79,8 +79,7 @@ def failures(store: str | None, as_json: bool) -> None:
 @AS_JSON
 def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: bool) -> None:
     """Tables and figures of one or several stores: accuracy against sparsity, density by layer."""
-    from sweep.report import write_report
-    from sweep.run import report_folder
+    from sweep.report import report_folder, write_report
     from sweep.show import reports, screen
     from sweep.store import Store
 

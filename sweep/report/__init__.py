@@ -6,6 +6,7 @@
 Cheap to import: matplotlib is loaded by the first figure, torch never.
 """
 
+from sweep.report.folder import report_folder
 from sweep.report.report import ReportFiles, write_report
 from sweep.report.rows import best_cells, summary_rows
 from sweep.report.table import Table, accuracy_table
@@ -19,6 +20,7 @@ __all__ = [
     "best_cells",
     "from_table",
     "panels",
+    "report_folder",
     "summary_rows",
     "write_report",
 ]

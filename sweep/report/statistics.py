@@ -214,11 +214,13 @@ class Paired:
         differences: one a seed where both trained, as fractions, in order of seed.
         at_chance: one a seed where one of the two collapsed: whether the first did, and the second.
         unlike: seeds where the two started from other initial weights, so that they are no pair.
+        in_pieces: seeds of ``differences`` where one of the two took its batches in pieces, and the other did not so.
     """
 
     differences: tuple[float, ...]
     at_chance: tuple[tuple[bool, bool], ...] = ()
     unlike: int = 0
+    in_pieces: int = 0
 
     @property
     def left_out(self) -> int:
@@ -239,7 +241,7 @@ class Paired:
 def paired(cell: Cell, reference: Cell) -> Paired:
     """``cell`` minus ``reference``, over the seeds that both completed, from the same initial weights."""
     ours, theirs = ({t.seed: t for t in c.completed} for c in (cell, reference))
-    differences, at_chance, unlike = [], [], 0
+    differences, at_chance, unlike, in_pieces = [], [], 0, 0
     for seed in sorted(ours.keys() & theirs.keys()):
         pair = (ours[seed], theirs[seed])
         if not same_start(pair[0].initial_weights_hash, pair[1].initial_weights_hash):
@@ -249,7 +251,8 @@ def paired(cell: Cell, reference: Cell) -> Paired:
         else:
             first, second = accuracies(pair)
             differences.append(first - second)
-    return Paired(tuple(differences), tuple(at_chance), unlike)
+            in_pieces += (pair[0].accumulate or 1) != (pair[1].accumulate or 1)
+    return Paired(tuple(differences), tuple(at_chance), unlike, in_pieces)
 
 
 def same_start(one: str | None, other: str | None) -> bool:

@@ -122,9 +122,11 @@ def accuracy_text(cell: Cell) -> str:
 def difference_text(difference: Paired) -> str:
     """``+1.20 ± 0.30 (3)``; else which of the two is at chance; en dash where no seed has both.
 
-    Seeds where the two started from other weights are counted beside it.
+    Seeds where the two started from other weights, or one took its batches in pieces, are counted beside it.
     """
     asides = [f"{difference.unlike} of other initial weights"] if difference.unlike else []
+    if difference.in_pieces:
+        asides.insert(0, f"{difference.in_pieces} in pieces")
     if difference.mean is None:
         which = {(True, False): "at chance", (False, True): "other at chance", (True, True): "both at chance"}
         kinds = set(difference.at_chance)

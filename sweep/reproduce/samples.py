@@ -18,12 +18,14 @@ class Sample:
         at_chance: seeds whose run did not train.
         lost: how many of the grid's runs have no accuracy, by what became of them.
         starts: hashes of the initial weights by seed, where they are known.
+        in_pieces: runs whose batches were taken in pieces, for lack of memory.
     """
 
     accuracies: Mapping[int, float] = field(default_factory=dict)
     at_chance: frozenset[int] = frozenset()
     lost: Mapping[str, int] = field(default_factory=dict)
     starts: Mapping[int, str | None] = field(default_factory=dict)
+    in_pieces: int = 0
 
     @property
     def n(self) -> int:
@@ -52,7 +54,7 @@ class Sample:
         return ", ".join([mean_text(self.mean, self.std, self.n), *self._asides()])
 
     def _asides(self) -> list[str]:
-        lost = [f"{count} {what}" for what, count in self.lost.items() if count]
+        lost = [f"{count} {what}" for what, count in {"in pieces": self.in_pieces, **self.lost}.items() if count]
         if not self.at_chance:
             return lost
         return ["all at chance" if self.collapsed else f"{len(self.at_chance)} at chance", *lost]
@@ -69,6 +71,7 @@ def sample(cell: Cell | None, asked: int) -> Sample:
         frozenset(trial.seed for trial in cell.collapsed),
         {**known, "missing": missing},
         {trial.seed: trial.initial_weights_hash for trial in cell.completed},
+        len(cell.in_pieces),
     )
 
 

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable
 import pyarrow as pa
 
 from sweep.records import SweepRecord
-from sweep.store.store import Store
 
 COLUMNS = ["trial_id", "sweep"]
 
@@ -35,8 +34,3 @@ def trials_by_sweep(
     for trial, sweep in zip(names, rows["sweep"].to_pylist(), strict=True):
         trials.setdefault(sweep, {})[trial] = None
     return {name: tuple(ids) for name, ids in trials.items()}
-
-
-def trials_of(store: Store, sweep: str) -> tuple[str, ...]:
-    """Ids of the trials of one sweep of a store; none where there is no such sweep."""
-    return trials_by_sweep(store.sweeps(), store.trials(columns=COLUMNS)).get(sweep, ())

@@ -6,6 +6,9 @@ from pathlib import Path
 from sweep.report import accuracy_table, write_report
 from sweep.report.figure import accuracy_figure
 from sweep.report.price import price_figure
+from sweep.report.statistics import paired
+from sweep.report.table import difference_text
+from sweep.reproduce.samples import sample
 
 from .conftest import MakeStore, artist, panel, places, texts, trial
 
@@ -53,3 +56,13 @@ def test_nothing_is_marked_where_all_batches_had_room() -> None:
     found = panel(runs())
     figure = accuracy_figure(found)
     assert artist(figure, "pieces") is None and "batches in pieces" not in texts(figure)
+
+
+def test_pairs_and_samples_count_them_beside_the_number() -> None:
+    force, snip = (
+        panel([trial(name, 0.9, seed, 0.8 + seed / 100, **facts) for seed in (0, 1)]).cells[0]
+        for name, facts in (("force", {"accumulate": 2}), ("snip", {}))
+    )
+    assert difference_text(paired(force, snip)) == "+0.00 ± 0.00 (2), 2 in pieces"
+    assert difference_text(paired(force, force)) == "+0.00 ± 0.00 (2)"  # the same batches
+    assert sample(force, 3).text() == "80.50 ± 0.71 (2), 2 in pieces, 1 missing"

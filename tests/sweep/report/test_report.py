@@ -9,7 +9,7 @@ import pytest
 
 from sweep.errors import InputError
 from sweep.records import FAILED, RoundRecord
-from sweep.report import write_report
+from sweep.report import report_folder, write_report
 from sweep.store import Store
 
 from .conftest import MakeStore, mask, trial
@@ -201,3 +201,22 @@ def test_a_manifest_that_cannot_be_read_removes_nothing(sweep_store: Store, stor
         (out / ".written.json").write_text(text)
         write_report([store("b", [trial("snip", 0.9, 0, 0.8)])], out)
         assert before <= {path.name for path in out.iterdir()}
+
+
+def test_a_report_is_not_written_through_a_link_that_leads_out_of_the_store(store: MakeStore, tmp_path: Path) -> None:
+    made = store("a", [trial("snip", 0.9, 0, 0.8)])
+    mine = tmp_path / "mine.md"
+    mine.write_text("mine")
+    folder = report_folder(made, "hand")
+    folder.mkdir(parents=True)
+    assert report_folder(made, "hand") == folder
+    (folder / "summary.md").symlink_to(mine)
+    with pytest.raises(InputError, match="summary.md leads out of the store"):
+        report_folder(made, "hand")
+    (folder / "summary.md").unlink()
+    folder.rmdir()
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="leads out of the store"):
+        report_folder(made, "hand")
+    (tmp_path / "b").symlink_to(tmp_path / "a")  # the whole store may lie elsewhere
+    assert report_folder(Store(tmp_path / "b"), "other") == tmp_path / "b/reports/other"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from sweep.records import SweepRecord
 from sweep.store import Store
-from sweep.store.sweeps import COLUMNS, trials_by_sweep, trials_of
+from sweep.store.sweeps import COLUMNS, trials_by_sweep
 
 from ...conftest import make_outcome
 
@@ -21,10 +21,9 @@ def test_a_sweep_has_all_that_it_last_asked_for_and_of_earlier_launches_what_is_
     store.write(make_outcome(B, sweep="second"))  # an earlier launch of it ran this
     store.write(make_outcome(C, "failed", sweep="first"))  # an earlier launch of it asked for this
     store.write_sweep(record("second", A, D, earlier=(C, E)))
-    assert trials_of(store, "second") == (A, D, C, B)
-    assert trials_of(store, "first") == (A, C)  # a sweep of a store of an earlier version
-    assert trials_of(store, "third") == ()
     rows = store.trials(columns=COLUMNS)
+    found = trials_by_sweep(store.sweeps(), rows)
+    assert found == {"second": (A, D, C, B), "first": (A, C)}  # the latter as in stores of earlier versions
     assert trials_by_sweep(store.sweeps(), rows, running={E})["second"] == (A, D, C, E, B)
 
 
