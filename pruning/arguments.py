@@ -4,7 +4,7 @@ Every function raises ValueError, in one line: what is wrong, where, and what to
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -58,7 +58,7 @@ def check_input_shape(shape: object) -> None:
     if shape is None:
         return
     sizes = list(shape) if isinstance(shape, Iterable) and not isinstance(shape, (str, Tensor)) else None
-    if sizes is None or not all(isinstance(size, int) and size > 0 for size in sizes):
+    if sizes is None or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(f"input_shape: the sizes of one input, such as (3, 32, 32), not {shape!r}")
 
 

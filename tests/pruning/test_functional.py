@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from networks import SHARING, Caching, batch, sharing, whole_state
 from test_conformance import METHODS, data, few_rounds
 from torch import nn
@@ -58,6 +60,55 @@ def test_scores_are_those_of_a_network_that_has_its_weights_under_one_name(kind,
     F.cross_entropy(logits.float(), batch()[1]).backward()
     for name, gradient in found.items():
         assert torch.allclose(gradient, model.get_parameter(name).grad, rtol=1e-5, atol=1e-7), name
+
+
+class Aliases(nn.Module):
+    """Layers of a pool, run in any order and held by any number of names, at any depth; some share their weights."""
+
+    def __init__(self, order: list[int], names: list[tuple[str, int]], tied: bool):
+        super().__init__()
+        pool = [nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.ReLU()) for _ in range(3)]
+        if tied:
+            pool[2][0].weight = pool[0][0].weight
+        self.groups = nn.ModuleDict()
+        for place, (depth, layer) in enumerate(names):
+            part = pool[layer][0] if depth == "deep" else pool[layer]
+            self.groups[f"group{place}"] = nn.Sequential(nn.ModuleList([part, part]))
+        self.body = nn.ModuleList(pool[layer] for layer in order)
+        self.classifier = nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.body:
+            x = layer(x)
+        return self.classifier(x)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(0, 2), min_size=1, max_size=5),
+    st.lists(st.tuples(st.sampled_from(["deep", "whole"]), st.integers(0, 2)), max_size=4),
+    st.booleans(),
+    st.sampled_from(["force", "synflow", "grasp", "prospr", "ntk_sap"]),
+    st.floats(0, 0.99),
+)
+def test_any_names_and_any_order_are_scored_like_an_ordinary_backward_pass(order, names, tied, method, sparsity):
+    torch.manual_seed(0)
+    model = Aliases(order, names, tied)
+    before, weights = whole_state(model), pruning.prunable(model)
+    data = [(torch.randn(8, 6), torch.randint(4, (8,)))]
+    number = len({id(weight) for weight in weights.values()})
+    assert number == len(weights)
+    masks = pruning.prune(model, method, sparsity, data, on_remark=lambda _: None, **few_rounds(method)).masks
+    assert count(masks) == kept_count(sum(weight.numel() for weight in weights.values()), sparsity)
+    problem = pruning.Problem(model, F.cross_entropy, torch.Generator(), None)
+    problem.batches = data
+    found = problem.gradients()
+    diagnose(model, masks, data)
+    assert whole_state(model) == before
+    F.cross_entropy(model(data[0][0]), data[0][1]).backward()
+    for name, weight in weights.items():
+        expected = torch.zeros_like(weight) if weight.grad is None else weight.grad
+        assert torch.allclose(found[name], expected, rtol=1e-4, atol=1e-6), name
 
 
 @pytest.mark.parametrize("kind", SHARING)
