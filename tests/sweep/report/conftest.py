@@ -57,7 +57,7 @@ def trial(method: str, sparsity: float, seed: int, accuracy: float | None, **fac
 
 
 def mask(
-    trial_id: str, position: int, kept: int, effective: int, total: int = 1000, start: int | None = None
+    trial_id: str, position: int, kept: int, effective: int | None, total: int = 1000, start: int | None = None
 ) -> MaskRecord:
     """The mask of the layer ``layer<position>``, without its bits; ``start``: kept as training started."""
     name, shape, density = f"layer{position}.weight", (total,), kept / total

@@ -204,6 +204,16 @@ def test_layer_bars_rise_to_the_mean_density_and_empty_layers_are_crosses(sweep_
     assert len(artist(figure, "runs/force").get_offsets()) == 4  # two runs of two layers that hold something
 
 
+def test_where_paths_are_unknown_bars_show_what_was_kept_alone_and_the_figure_says_so(store: MakeStore) -> None:
+    runs = [trial("snip", 0.99, 0, 0.8)]
+    made = store("a", runs, [mask(runs[0].trial_id, 0, 10, None), mask(runs[0].trial_id, 1, 20, None)])
+    figure = layers_figure(panel(runs), made.masks(), 0.99)
+    assert figure is not None
+    (kept,) = figure.axes[0].containers
+    assert [bar.get_y() + bar.get_height() for bar in kept] == pytest.approx([0.01, 0.02])
+    assert any("what is cut off is not known" in text for text in texts(figure))
+
+
 def test_where_training_moved_the_mask_a_stroke_shows_where_each_layer_started(store: MakeStore) -> None:
     runs = [trial("rigl", 0.99, seed, 0.8, effective_sparsity=0.991, final_effective_sparsity=0.992) for seed in (0, 1)]
     fixed = trial("snip", 0.99, 0, 0.8)
