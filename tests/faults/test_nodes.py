@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from sweep.store.leases import Leases
+
 from .conftest import Lab, table
 
 # Ray and what it imports warn of their own affairs
@@ -36,7 +38,7 @@ def test_a_lost_nodes_trials_go_on_elsewhere_and_are_not_charged_for_it(lab: Lab
     lab.environment |= {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
     arguments = ["launch", "faults.yaml", "--address", made.address, "--set", "compute.max_failures=0"]
     launch = lab.start(*arguments)
-    lab.wait_for(lab.store.checkpoints, launch)
+    lab.wait_for(lambda: lab.store.checkpoints() and len(Leases(lab.store.files).running()) == 2, launch)  # one a node
     made.remove_node(first, allow_graceful=False)  # kill -9 of all that it consists of
     assert launch.wait(timeout=240) == 0, (lab.said(launch), lab.store.trials()["traceback"].to_pylist())
     assert "it starts again" in lab.said(launch)
