@@ -109,12 +109,15 @@ def keep_highest(scores: Scores, kept: int, among: Masks | None = None) -> Masks
     Raises:
         ValueError: a score is NaN, or ``kept`` is more than there are candidates.
     """
+    check_numbers(scores)
     return cut(scores, kept, among)[0]
 
 
 def cut(scores: Scores, kept: int, among: Masks | None = None) -> tuple[Masks, Threshold | None]:
-    """The masks of :func:`keep_highest`, and the threshold that they are cut at; None where nothing is kept."""
-    _check_numbers(scores)
+    """The masks of :func:`keep_highest`, and the threshold that they are cut at; None where nothing is kept.
+
+    No score may be NaN.
+    """
     total = sum(score.numel() for score in scores.values())
     candidates = total if among is None else count({name: among[name] for name in scores})
     if not 0 <= kept <= candidates:
@@ -136,6 +139,7 @@ def cut(scores: Scores, kept: int, among: Masks | None = None) -> tuple[Masks, T
 
 def keep_highest_per_layer(scores: Scores, kept: Mapping[str, int], among: Masks) -> Masks:
     """Like :func:`keep_highest`, but with a count of its own for every tensor."""
+    check_numbers(scores)
     return cut_per_layer(scores, kept, among)[0]
 
 
@@ -159,7 +163,12 @@ def _add_ties(masks: Masks, scores: Scores, value: Tensor, among: Masks | None, 
         room -= len(first)
 
 
-def _check_numbers(scores: Scores) -> None:
+def check_numbers(scores: Scores) -> None:
+    """Make sure that no score is NaN.
+
+    Raises:
+        ValueError: naming the tensor.
+    """
     for name, score in scores.items():
         # one NaN makes the sum NaN, and so may infinities: only then is it worth a closer look
         if score.sum().isnan() and score.isnan().any():

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from pruning.masks import Masks, Scores, cut, cut_per_layer, full, joined, split
+from pruning.masks import Masks, Scores, check_numbers, cut, cut_per_layer, full, joined, split
 from pruning.threshold import Threshold, Ties, tied
 
 SCOPES = ("global", "layerwise", "erk", "uniform_plus")
@@ -53,11 +53,12 @@ def select(scores: Scores, kept: int, among: Masks | None, scope: str, floor: fl
         scope: a name of :data:`SCOPES`.
         floor: the least density of any layer, as a share of the network's density; see :func:`reserved`.
     """
+    check_numbers(scores)
     return selection(scores, kept, among, scope, floor).masks
 
 
 def selection(scores: Scores, kept: int, among: Masks | None, scope: str, floor: float = 0.0) -> Selection:
-    """As :func:`select`, with the ties at the threshold, or at those of all layers together."""
+    """As :func:`select`, with the ties at the threshold, or at those of all layers together. No score may be NaN."""
     if scope == "global" and not floor:
         masks, threshold = cut(scores, kept, among)
         return Selection(masks, tied({"": threshold}, {"": kept}))

@@ -60,7 +60,7 @@ def _check_tensor(method: str, name: str, score: object, weight: Tensor) -> None
 
 def _check_finite(method: str, scores: Scores) -> None:
     """One look at all sums together: a sum is finite unless a score is not, or the sum overflows."""
-    if torch.stack([score.sum(dtype=torch.float64) for score in scores.values()]).isfinite().all():
+    if torch.stack([score.sum().double() for score in scores.values()]).isfinite().all():
         return
     for name, score in scores.items():
         if not score.isfinite().all():

@@ -18,7 +18,7 @@ from torch import nn
 
 from pruning import scopes
 from pruning.masking import Course, Masking
-from pruning.masks import Masks, Scores, kept_count
+from pruning.masks import Masks, Scores, check_numbers, kept_count
 from pruning.methods.magnitude import magnitude
 from pruning.problem import Problem
 from pruning.registry import register
@@ -75,6 +75,7 @@ class MagnitudeAfter(Masking):
         kept = kept_counts(total, kept_count(total, self.course.sparsity), self._times, "exponential")[done]
         sign = -1 if self.course.invert else 1
         scores = {name: sign * model.get_parameter(name).detach().abs() for name in self.masks}
+        check_numbers(scores)
         self._change(*scopes.selection(scores, kept, self.masks, self._scope, self._floor))
         return self._restart
 

@@ -285,3 +285,18 @@ def test_a_floor_outside_zero_to_one_is_refused(floor):
 def test_a_floor_beside_a_scope_that_fixes_every_layers_count_is_refused():
     with pytest.raises(ValueError, match="^floor: scope erk fixes how many weights each layer keeps"):
         pruning.prune(convolutional(), "snip", 0.9, [batch()], scope="erk", floor=0.5)
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+def test_scores_that_are_no_numbers_are_refused_whatever_the_scope(scope):
+    scores = {"a": torch.ones(4), "b": torch.tensor([1.0, torch.nan])}
+    with pytest.raises(ValueError, match="the scores of b are not numbers"):
+        select(scores, 3, full(scores), scope)
+
+
+def test_weights_that_are_no_numbers_after_a_training_are_refused_by_name():
+    model = convolutional()
+    masking = MagnitudeAfter(full(pruning.prunable(model)), Course(0.5, 1, 1, torch.Generator()))
+    model[4].weight.data[0] = torch.nan
+    with pytest.raises(ValueError, match="the scores of 4.weight are not numbers"):
+        masking.after_training(model)
