@@ -283,7 +283,7 @@ _ELEMENTWISE = """
     log_sigmoid_forward _prelu_kernel softshrink hardshrink threshold exp expm1 exp2 log log1p log2 sqrt rsqrt sin cos
     atan erf pow reciprocal clamp clamp_min clamp_max add sub rsub div maximum minimum sign round floor ceil trunc eq ne
     lt le gt ge logical_not logical_and logical_or isnan isinf nan_to_num lerp addcmul addcdiv atan2 fmod remainder
-    rrelu_with_noise
+    rrelu_with_noise native_dropout
 """
 _REDUCTIONS = """
     sum mean amax amin max min prod var std var_mean std_mean linalg_vector_norm norm logsumexp any all argmax argmin

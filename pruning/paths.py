@@ -24,7 +24,7 @@ from pruning.masks import Masks, check
 from pruning.modes import scoring_mode, slow_attention
 from pruning.outputs import logits_of
 from pruning.path_rules import RULES, Rule, Unknown, elementwise
-from pruning.tape import Operation, Tape
+from pruning.tape import Exports, Operation, Tape
 
 logger = logging.getLogger(__name__)
 
@@ -50,15 +50,15 @@ def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Mas
         ValueError: the masks belong to another network.
     """
     with scoring_mode(model, train=False), torch.enable_grad(), slow_attention(), _plain_recurrence(model):
-        like, tape = next(model.parameters()), Tape()
+        like, tape, exports = next(model.parameters()), Tape(), Exports()
         inputs = torch.ones(1, *input_shape, dtype=like.dtype, device=like.device)
-        with tape:
+        with exports, tape:
             output = logits_of(model(inputs))
         parameters = dict(model.named_parameters())
         check(parameters, masks)
         walk = _Walk({parameters[name]: mask for name, mask in masks.items()}, parameters.values())
         try:
-            alive = walk.live(tape.operations, inputs, output)
+            alive = walk.live(tape.operations, exports.tensors, inputs, output)
         except Unknown as reason:
             logger.debug("which weights lie on a path cannot be told: %s", reason)
             return None
@@ -107,8 +107,16 @@ class _Walk:
         self._apart = set[int]()  # of these, those whose tensors' reach does not share memory
         self._unset = set[int]()  # storages that nothing has been seen to be written into
 
-    def live(self, operations: Sequence[Operation], inputs: Tensor, output: Tensor) -> list[Tensor]:
+    def live(
+        self, operations: Sequence[Operation], exported: Sequence[Tensor], inputs: Tensor, output: Tensor
+    ) -> list[Tensor]:
         """Which elements of each weight are effective, in the order of the masks.
+
+        Args:
+            operations: of one pass.
+            exported: tensors whose values left the view of operations.
+            inputs: that the network was given.
+            output: its logits.
 
         Raises:
             Unknown: an operation is not understood.
@@ -116,6 +124,8 @@ class _Walk:
         self.activations[id(inputs)] = torch.ones(inputs.shape, dtype=torch.float64, device=inputs.device)
         for operation in operations:
             self._follow(operation)
+        if any(id(tensor) in self.activations for tensor in exported):
+            raise Unknown("the values of an activation are used by code that is no operation")
         end = self.activations.get(id(output))
         if end is None:
             raise Unknown("the output is not known to depend on the input")

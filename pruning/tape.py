@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
@@ -86,6 +87,26 @@ class Tape(TorchDispatchMode):
         output = func(*args, **kwargs)
         self.operations.append(Operation(func, args, kwargs, output, versions, masks))
         return output
+
+
+class Exports(TorchFunctionMode):
+    """Notes the tensors whose values are handed to Python or to another library, where no operation is seen.
+
+    Attributes:
+        tensors: of which numbers, an array or memory was asked for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: list[Tensor] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in _EXPORTING:
+            self.tensors += tensors_in(args)
+        return func(*args, **(kwargs or {}))
+
+
+_EXPORTING = {"numpy", "tolist", "__array__", "__dlpack__", "data_ptr", "untyped_storage", "storage", "__reduce_ex__"}
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:

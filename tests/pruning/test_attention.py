@@ -68,6 +68,13 @@ def test_every_method_keeps_as_many_weights_as_asked_for_of_an_attention_network
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+def test_scoring_in_bf16_takes_attention_whole():
+    """Where little is kept it runs the live part of a network; of attention it runs all."""
+    model = Attention()
+    masks = pruning.prune(model, "force", 0.98, [tokens()], rounds=3, precision="bf16").masks
+    assert count(masks) == kept_count(sum(weight.numel() for weight in prunable(model).values()), 0.98)
+
+
 def test_phew_refuses_attention_by_name_and_compaction_leaves_it_whole():
     model = Attention()
     masks = pruning.prune(model, "random", 0.9).masks

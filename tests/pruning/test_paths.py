@@ -209,6 +209,9 @@ UNKNOWN = {
     "masked softmax": Function(lambda x, m: x.masked_fill(m.mask < 0.5, float("-inf")).softmax(1)),
     "written into a part of another": Function(lambda x, m: torch.zeros_like(x).index_copy_(1, torch.arange(4), x)),
     "numpy": Function(lambda x, m: Unseen.apply(x)),
+    "numpy beside": Function(lambda x, m: x[:, :1] + Unseen.apply(x)),
+    "lists beside": Function(lambda x, m: x + torch.tensor(x[0, 0].detach().tolist())),
+    "own kernel beside": Function(lambda x, m: x + torch.empty_like(x).copy_(torch.from_dlpack(x.detach().roll(1)))),
 }
 
 

@@ -27,6 +27,19 @@ class Rows(nn.Module):
 def recurrent(classes):
     return Rows(classes)
 
+class Encoder(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.classifier = nn.Linear(64, classes)
+
+    def forward(self, x):
+        return self.classifier(self.encoder(x[:, 0]).flatten(1))
+
+def encoder(classes):
+    return Encoder(classes)
+
 class Drawn(nn.Module):
     def __init__(self, classes):
         super().__init__()
@@ -94,3 +107,15 @@ def test_what_cannot_be_told_of_paths_is_null_in_the_record_and_a_dash_in_the_re
     files = write_report([store], tmp_path / "out")
     heading = next(line for line in files.summary.read_text().splitlines() if "achieved (compression)" in line)
     assert "MACs left" in heading and not {"effective", "disconnected"} & set(heading.replace("|", "").split())
+
+
+def test_a_trial_of_an_encoder_prunes_and_counts_its_attention(made):
+    (trial,) = plan(made("encoder"), Store("results")).trials.values()
+    record = run_trial(trial, sweep="shares")
+    masks = {mask.tensor: mask for mask in record.masks}
+    packed = masks["encoder.layers.0.self_attn.in_proj_weight"]
+    assert record.trial.status == "completed" and record.trial.prunable_share == 1.0
+    assert (packed.shape, packed.macs_dense, packed.macs_kept) == ((24, 8), 8 * 192, 8 * packed.kept)
+    assert masks["encoder.layers.0.self_attn.out_proj.weight"].macs_dense == 8 * 64
+    assert record.trial.kept == record.trial.prunable - round(0.5 * record.trial.prunable)
+    assert record.trial.effective_sparsity is not None
