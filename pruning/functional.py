@@ -7,7 +7,7 @@ one tensor twice and puts the wrong one back. So every tensor goes by its first 
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import is_
 from typing import Any
 
@@ -118,13 +118,14 @@ class _Attributes:
                 continue
             if issubclass(kind, Tensor):
                 if not (isinstance(value, nn.Parameter) or id(value) in self._apart or is_lazy(value)):
-                    container[key] = self._copied(value)
+                    with suppress(Exception):  # a kind of dict or list that is not to be written to
+                        container[key] = self._copied(value)
             elif issubclass(kind, _CONTAINERS):
                 if value:
                     self._note(value)
                 else:
                     self._empty.append(value)
-            elif kind is tuple:
+            elif issubclass(kind, tuple):
                 self._enter(value)
 
     def _enter(self, parts: tuple[Any, ...]) -> None:

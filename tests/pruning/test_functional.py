@@ -1,12 +1,15 @@
 """Networks with modules or weights under several names, and those that keep tensors on themselves: left as they were."""
 
+from collections import Counter, OrderedDict, defaultdict, deque
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import SHARING, Caching, batch, sharing, whole_state
+from networks import SHARING, Caching, batch, convolutional, sharing, whole_state
 from test_conformance import METHODS, data, few_rounds
 from torch import nn
+from torch.fx.immutable_collections import immutable_list
 from torch.nn import functional as F
 
 import pruning
@@ -222,6 +225,28 @@ def test_attributes_come_back_after_an_error():
     with pytest.raises(RuntimeError, match="[Cc]hannel"):
         call(model, {}, torch.zeros(2, 5, 8, 8))
     assert whole_state(model) == before
+
+
+def test_containers_of_other_kinds_come_back_and_those_that_are_read_only_are_left_alone():
+    class Fixed(dict):
+        def __setitem__(self, *_):
+            raise TypeError("read-only")
+
+    model = convolutional()
+    model.fixed, model.listed = Fixed(a=torch.ones(2)), immutable_list([torch.ones(2)])
+    model.counts, model.recent = Counter("aab"), deque([torch.ones(1)], maxlen=2)
+    model.ordered, model.of_lists = OrderedDict(b=1, a=torch.ones(1)), defaultdict(list, a=[torch.ones(1)])
+    before = whole_state(model)
+    with unchanged(model):
+        model.counts["a"] += 1
+        model.recent.extend([1, 2])
+        model.ordered.move_to_end("b")
+        model.ordered["a"].add_(1)
+        model.of_lists["new"].append(1)
+        model.of_lists["a"][0].add_(1)
+    assert whole_state(model) == before
+    assert (model.counts["a"], model.recent.maxlen, list(model.ordered)) == (2, 2, ["b", "a"])
+    assert len(model.recent) == 1 and model.of_lists["other"] == []
 
 
 def test_names_that_a_network_gives_itself_come_back_in_their_order():
