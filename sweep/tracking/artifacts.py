@@ -80,8 +80,11 @@ class ArtifactFolder:
 
 
 def set_all_places(database: Path) -> None:
-    """Make an SQLite database say of all sweeps in it that their artifacts lie beside it."""
-    with contextlib.closing(sqlite3.connect(database, timeout=_LOCK_SECONDS)) as connection:
+    """Make an SQLite database say of all sweeps in it that their artifacts lie beside it, if it can be written to."""
+    with (
+        contextlib.closing(sqlite3.connect(database, timeout=_LOCK_SECONDS)) as connection,
+        contextlib.suppress(sqlite3.OperationalError),
+    ):
         for name, location in connection.execute("select name, artifact_location from experiments").fetchall():
             if _is_ours(location, name):
                 _set_places(connection, name, ArtifactFolder(database, name).uri)

@@ -15,7 +15,7 @@ from sweep.config import TrialConfig
 from sweep.grid import trial_id
 from sweep.store import Store
 from sweep.store.identity import FOLDER, identities
-from sweep.tracking import runs, set_all_places
+from sweep.tracking import artifacts, runs, set_all_places
 from sweep.tracking.client import Client
 from sweep.tracking.places import default_uri, sqlite_file, sqlite_uri
 
@@ -201,6 +201,26 @@ def test_links_in_a_store_lead_nowhere(filled: Store, database: Path, tmp_path: 
     ran = sweep("sync", filled.uri)
     assert "leads out of the folder of the database" in ran.stderr and ran.returncode == 1
     assert not list((tmp_path / "outside").iterdir())
+
+
+def test_a_database_that_cannot_be_corrected_is_shown_as_it_is(
+    filled: Store, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tallies(filled) == [(12, 0, 0)]
+    before = places(database)
+    moved = tmp_path / "moved"
+    database.parent.rename(moved)
+    connect = sqlite3.connect
+
+    def read_only(file: Path, **options: float) -> sqlite3.Connection:
+        return connect(f"{file.as_uri()}?mode=ro", uri=True, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts.sqlite3, "connect", read_only)
+        set_all_places(moved / "mlflow.db")
+    assert places(moved / "mlflow.db") == before
+    (tmp_path / "empty.db").touch()
+    set_all_places(tmp_path / "empty.db")  # not one of MLflow's
 
 
 def test_a_place_that_somebody_chose_in_a_database_of_their_own_stays(
