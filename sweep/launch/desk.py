@@ -21,6 +21,7 @@ class Desk:
     def __init__(self, ledger: Ledger, max_failures: int):
         self._ledger, self._max_failures, self._stopping = ledger, max_failures, False
         self._begun: dict[str, dict[str, str]] = defaultdict(dict)  # by trial: attempts, and the nodes they began on
+        self._exits: dict[str, int] = {}  # by trial: the code that its process said it would exit with
         self._doubted: dict[str, float] = {}  # since when it has not been clear what a trial was lost with
 
     def stop(self) -> None:
@@ -53,6 +54,14 @@ class Desk:
             return LEAVE
         self._begun[trial_id][attempt] = node
         return TAKE
+
+    def note_exit(self, trial_id: str, code: int) -> None:
+        """A trial is about to end its process."""
+        self._exits[trial_id] = code
+
+    def exit_code(self, trial_id: str) -> int | None:
+        """What was noted since this was last asked; None where the process was ended by others."""
+        return self._exits.pop(trial_id, None)
 
     def load(self, trial_id: str) -> bytes | None:
         """A checkpoint, for a worker that cannot see the store's folder."""

@@ -6,6 +6,7 @@ import pickle
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 # Ray's words, a traceback, and the line that ends it
 _CANNOT_IMPORT = re.compile(r"failed to import on the worker.*?\n([A-Za-z][\w.]*): ([^\n]*)", re.DOTALL)
+ANSWER_SECONDS = 5.0  # that the desk has to answer
 TELL_SECONDS = 1.0  # between two requests to stop
 CHUNK = 2000  # trials an experiment: the driver's work for each grows with their number
 
@@ -151,6 +153,7 @@ class _Teller(_NotRestored, TrialProgressCallback):
         self._trials, self._job, self._watch, self._stop = trials, job, watch, stop
         self._ended: set[str] = set()
         self._errors: dict[str, BaseException] = {}
+        self._reasons: dict[str, str] = {}  # the same in a sentence
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial got its worker, perhaps not its first."""
@@ -175,30 +178,41 @@ class _Teller(_NotRestored, TrialProgressCallback):
             self._ended.add(name)
         elif "left" in result:
             kind = NODE_LOST if result["left"] == NODE_GIVEN_UP else WORKER_LOST
-            self._lost(name, self._errors.get(name) or RuntimeError(result["left"]), kind)
+            error = self._errors.get(name) or RuntimeError(result["left"])
+            self._lost(name, error, self._reasons.get(name) or _describe(error), kind)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial was lost and is going to start again."""
         name = _name(trial)
         self._errors[name] = _error(trial)
+        self._reasons[name] = self._reason(name, self._errors[name])
         if _import_error(self._errors[name]):
             trial.max_failures = 0  # another worker will do no better
-        logger.warning(f"{title(self._trials[name])}: {_describe(self._errors[name])}; it starts again")
+        logger.warning(f"{title(self._trials[name])}: {self._reasons[name]}; it starts again")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial was lost once more than it may be."""
-        self._lost(_name(trial), _error(trial))
+        error = _error(trial)
+        self._lost(_name(trial), error, self._reason(_name(trial), error))
 
     def account_for_the_rest(self) -> None:
         """Record trials as failed that Tune has lost without a word, at the end of an experiment."""
         for name in self._trials.keys() - self._ended:
-            self._lost(name, RuntimeError("it ended without a record"))
+            self._lost(name, RuntimeError("it ended without a record"), "it ended without a record")
 
     def _finished(self, record: TrialRecord) -> None:
         self._ended.add(record.trial_id)
         self._watch.finished(record)
 
-    def _lost(self, name: str, error: BaseException, kind: str | None = None) -> None:
+    def _reason(self, name: str, error: BaseException) -> str:
+        if isinstance(error, RayActorError) and not _import_error(error):
+            with suppress(Exception):
+                code = ray.get(self._job.desk.exit_code.remote(name), timeout=ANSWER_SECONDS)
+                if code is not None:
+                    return f"its process exited with code {code}"
+        return _describe(error)
+
+    def _lost(self, name: str, error: BaseException, reason: str, kind: str | None = None) -> None:
         """Store what there is to say of a trial that could not speak for itself."""
         unimportable = _import_error(error)
         usual = WORKER_LOST if isinstance(error, RayActorError) else type(error).__name__
@@ -208,7 +222,7 @@ class _Teller(_NotRestored, TrialProgressCallback):
             sweep=self._job.sweep,
             cluster=self._job.cluster,
             error_type=kind or usual,
-            error_message=_describe(error),
+            error_message=reason,
             traceback=str(error)[-4000:],
         )
         try:

@@ -4,9 +4,10 @@ import os
 import pickle
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import ray
 import torch
@@ -21,6 +22,7 @@ from sweep.ledger import Ledger
 from sweep.records import EpochRecord, Outcome, TrialRecord
 from training.data import Dataset, StreamedDataset
 
+TELL_SECONDS = 5.0  # that a process which is about to exit waits for the desk
 REPORT_SECONDS = 1.0  # between a trial's reports: each takes the driver some milliseconds
 
 
@@ -90,20 +92,21 @@ def run_one(config: dict[str, Any], job: Job, dataset: Dataset | StreamedDataset
             return {"left": word}
         ledger = job.reachable_ledger()
         reports = _Reports(job.desk)
-        outcome = run_attempts(
-            pickle.loads(config["trial"]["pickled"]),
-            dataset,
-            max_failures=job.max_failures,
-            ready=renew_or_end,
-            device=job.device,
-            sweep=job.sweep,
-            cluster=job.cluster,
-            compact=job.compact,
-            on_epoch=reports.epoch,
-            stopping=reports.stopping,
-            checkpoints=ledger,
-            checkpoint_minutes=job.checkpoint_minutes,
-        )
+        with _exit_told(job.desk, trial_id):
+            outcome = run_attempts(
+                pickle.loads(config["trial"]["pickled"]),
+                dataset,
+                max_failures=job.max_failures,
+                ready=renew_or_end,
+                device=job.device,
+                sweep=job.sweep,
+                cluster=job.cluster,
+                compact=job.compact,
+                on_epoch=reports.epoch,
+                stopping=reports.stopping,
+                checkpoints=ledger,
+                checkpoint_minutes=job.checkpoint_minutes,
+            )
         return {"record": pickle.dumps(ledger.write(outcome))}
     except StoreError as error:
         return {"unstorable": str(error)}
@@ -124,6 +127,24 @@ def _begin(job: Job) -> None:
         os.chdir(job.folder)
     torch.set_num_threads(job.threads)  # counts for this thread only, and each trial has its own
     renew_or_end()
+
+
+@contextmanager
+def _exit_told(desk: Any, trial_id: str) -> Iterator[None]:
+    """Tell the desk the code that this process exits with, should a trial call ``os._exit``: Ray does not know it."""
+    leave, process = os._exit, os.getpid()
+
+    def tell_and_leave(status: int) -> NoReturn:
+        if os.getpid() == process:  # and not one that was forked off it
+            with suppress(Exception):
+                ray.get(desk.note_exit.remote(trial_id, status), timeout=TELL_SECONDS)
+        leave(status)
+
+    os._exit = tell_and_leave
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 class _Reports:

@@ -75,6 +75,10 @@ def leaves(classes):
     note("leaves")
     return nn.Sequential(Leaves(), network(classes))
 
+def exits(classes):
+    note("exits")
+    os._exit(3)
+
 def broken(classes):
     note("broken")
     raise RuntimeError("a mistake in the network")
@@ -153,7 +157,7 @@ def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
     (folder / "pruning").mkdir()  # names that people of this trade give their own: workers import ours all the same
     for name in ("sweep.py", "training.py"):
         (folder / name).write_text("raise SystemError('of the working folder')")
-    spies = "[spies:plain,spies:lost_once,spies:lost_always,spies:broken,spies:leaves]"
+    spies = "[spies:plain,spies:lost_once,spies:lost_always,spies:broken,spies:leaves,spies:exits]"
     sweep = read(folder, f"grid.architecture={spies}")
     trials, store, heard = expand(sweep), Store(sweep.store), Heard()
     before, handler = set(os.listdir(folder)), signal.getsignal(signal.SIGTERM)
@@ -171,11 +175,14 @@ def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
         "spies:lost_always": {("failed", "WorkerLost")},
         "spies:broken": {("failed", "RuntimeError")},
         "spies:leaves": {("failed", "SystemExit")},
+        "spies:exits": {("failed", "WorkerLost")},
     }
+    said = {record.architecture: record.error_message for record in heard.ended}
+    assert said["spies:exits"] == "its process exited with code 3" and "often memory" in said["spies:lost_always"]
     notes = [json.loads(line) for line in (folder / "notes").read_text().splitlines()]
     # lost workers and a trial's own mistakes both get max_failures=1 more attempt
     assert Counter(note["name"] for note in notes) == {
-        "plain": 1, "lost_once": 1, "lost_always": 2, "broken": 2, "leaves": 2,
+        "plain": 1, "lost_once": 1, "lost_always": 2, "broken": 2, "leaves": 2, "exits": 2,
     }  # fmt: skip
     assert all(note["shared"] for note in notes), "the data set is to lie in shared memory"
     assert len({note["pid"] for note in notes}) < len(notes), "workers are to be reused"
