@@ -1,11 +1,12 @@
 """Layers that convolve or multiply with something else than their weight: zeros in the weight may be none there.
 
 Weight standardisation (Qiao et al. 2019) subtracts the mean of each filter in the forward pass: a removed weight then
-counts as −mean/deviation, and nothing is removed at all. A layer is probed for it: zeros are put into its weight, and
-the tensors that it multiplies its input with are looked at. To scale a weight, to mask it or to take its sign keeps
+counts as −mean/deviation, and nothing is removed at all. A layer is probed for it, or a network: zeros are put into its
+weights, and the tensors that it multiplies with are looked at. To scale a weight, to mask it or to take its sign keeps
 zeros zero.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +16,8 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from pruning.draws import seeded_draws
-from pruning.functional import unchanged
+from pruning.functional import call, unchanged
+from pruning.modes import scoring_mode
 
 _PRODUCTS = ("conv", "linear", "mm", "matmul", "einsum", "tensordot")  # in the names of functions
 _seen: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # a layer is probed once
@@ -34,6 +36,31 @@ def fills_zeros(layer: nn.Module) -> bool:
     return _seen[layer]
 
 
+@torch.no_grad()
+def filled(model: nn.Module, weights: Mapping[str, Tensor], input_shape: Sequence[int]) -> list[str]:
+    """The names of weights that a network uses only by something made of them that is not zero where they are.
+
+    :func:`fills_zeros` for a network that does so around its layers: ``F.conv2d(x, standardised(self.layer.weight))``.
+
+    Args:
+        model: is run twice, in evaluation mode, and not changed.
+        weights: its prunable ones, by first name.
+        input_shape: of one input, without the batch.
+    """
+    return sorted(set.intersection(*(_filled(model, weights, (inputs, *input_shape)) for inputs in (2, 3))))
+
+
+def _filled(model: nn.Module, weights: Mapping[str, Tensor], shape: Sequence[int]) -> set[str]:
+    like = next(iter(weights.values()))
+    with scoring_mode(model, train=False):
+        drawn = {name: (torch.rand_like(weight) + 0.5) / 100 for name, weight in weights.items()}
+        masked = {name: values * (torch.rand_like(values) < 0.5) for name, values in drawn.items()}
+        operands = _Operands(masked, others=(*model.parameters(), *model.buffers()))
+        with operands:
+            call(model, masked, torch.rand(shape, dtype=like.dtype, device=like.device))
+    return {name for name in masked.keys() - operands.used if operands.fills(masked[name])}
+
+
 class _Forward(nn.Module):
     """A layer without its hooks."""
 
@@ -46,18 +73,40 @@ class _Forward(nn.Module):
 
 
 class _Operands(TorchFunctionMode):
-    """Notes how few zeros an operand of a product has, of those that are as large as the weight."""
+    """Looks at the operands of all products.
 
-    def __init__(self, weight: Tensor):
+    Attributes:
+        used: names of the weights that enter one themselves, or a view of them.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], others: Iterable[Tensor] = ()):
         super().__init__()
-        self.weight, self.zeros = weight, weight.numel()
+        self.used = set[str]()
+        self._names = {_storage(weight): name for name, weight in weights.items()}
+        self._others = {_storage(tensor) for tensor in others}
+        self._zeros: dict[int, int] = {}  # the least in an operand of so many elements that is made of others
+
+    def fills(self, weight: Tensor) -> bool:
+        """Whether an operand as large as the weight has fewer zeros."""
+        return self._zeros.get(weight.numel(), weight.numel()) < int((weight == 0).sum())
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if any(name in getattr(func, "__name__", "") for name in _PRODUCTS):
             for operand in _tensors((*args, *(kwargs or {}).values())):
-                if operand is not self.weight and operand.numel() == self.weight.numel():
-                    self.zeros = min(self.zeros, int((operand == 0).sum()))
+                self._look(operand)
         return func(*args, **(kwargs or {}))
+
+    def _look(self, operand: Tensor) -> None:
+        name = self._names.get(_storage(operand))
+        if name is not None:
+            self.used.add(name)
+        elif _storage(operand) not in self._others:
+            size = operand.numel()
+            self._zeros[size] = min(self._zeros.get(size, size), int((operand == 0).sum()))
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
 
 
 def _tensors(values: Any) -> list[Tensor]:
@@ -77,13 +126,13 @@ def _fills(layer: nn.Module, inputs: int) -> bool:
         tensors = {name: _drawn(tensor) for name, tensor in own.items()}
         weight = tensors["layer.weight"]
         weight *= torch.rand(weight.shape) < 0.5
-        operands = _Operands(weight)
+        operands = _Operands({"weight": weight})
         try:
             with operands:
                 functional_call(_Forward(layer), tensors, (_input(layer, inputs, weight.dtype),))
         except Exception:  # it takes other arguments, or asks for more than it can be given here
             return False
-        return operands.zeros < int((weight == 0).sum())
+        return operands.fills(weight)
 
 
 def _drawn(tensor: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from pruning.ablations import REINITIALIZE
 from pruning.arguments import check_trainable, check_weights
 from pruning.outputs import is_single, logits_of
 from pruning.share import prunable_share, share_remark
+from pruning.standardising import filled
 from sweep.axes import Choice
 from sweep.config import SweepConfig
 from sweep.errors import InputError
@@ -94,6 +95,11 @@ def _summary(architecture: Choice, config: data.DataConfig, again: bool, exclude
         check_trainable(model)
         told = share_remark(model)
         found = (*(kept := _kept_defaults(architecture, config)), *_check_outputs(model, config, kept))
+        if names := filled(model, weights, (data.info(config.name).channels, config.side, config.side)):
+            raise ValueError(
+                f"{' or '.join(names)} is used only by something made of it that is not zero where it is, as in weight"
+                " standardisation: removing weights would remove nothing; compute with the weight itself"
+            )
         found += (told,) if told else ()
         if again:
             found += _check_drawn_again(architecture, config)

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from networks import batch, whole_state
+from networks import SHARING, batch, convolutional, sharing, whole_state
 from torch import nn
 from torch.nn import functional as F
 
 import pruning
 from pruning.masks import count
-from pruning.standardising import fills_zeros
+from pruning.standardising import filled, fills_zeros
 
 
 class Standardised(nn.Conv2d):
@@ -177,3 +177,46 @@ def test_a_standardising_layer_that_is_swapped_for_a_plain_one_is_pruned():
         pruning.prunable(model)
     model[0] = nn.Conv2d(3, 4, 3)
     assert pruning.prunable(model)
+
+
+class Around(nn.Module):
+    """Works out what to convolve with around a plain layer."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change, self.layer = change, nn.Conv2d(3, 4, 3, padding=1)
+        self.other, self.unused = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        x = torch.relu(F.conv2d(x, self.change(self.layer.weight), self.layer.bias, padding=1))
+        return self.other(x).mean((2, 3))
+
+
+CHANGES = {
+    "centred": (lambda weight: weight - weight.mean(), ["layer.weight", "unused.weight"]),
+    "scaled": (lambda weight: weight / weight.norm(), []),
+    "itself": (lambda weight: weight, []),
+    "a view": (lambda weight: weight.transpose(2, 3), []),
+    "signs": (lambda weight: weight.sign(), []),
+}
+
+
+@pytest.mark.parametrize(("change", "names"), CHANGES.values(), ids=CHANGES)
+def test_a_network_that_standardises_around_its_layers_is_found(change, names):
+    torch.manual_seed(0)
+    model = Around(change)
+    before = whole_state(model)
+    assert set(filled(model, pruning.prunable(model), (3, 8, 8))) <= set(names)
+    assert ("layer.weight" in filled(model, pruning.prunable(model), (3, 8, 8))) == bool(names)
+    assert whole_state(model) == before
+
+
+@pytest.mark.parametrize("kind", [*SHARING, "convolutional", "attention"])
+def test_networks_that_use_their_weights_themselves_are_not_taken_for_such(kind):
+    torch.manual_seed(0)
+    if kind == "attention":
+        layer = nn.TransformerEncoderLayer(8, 2, 8, batch_first=True, dropout=0.0)
+        model = nn.Sequential(nn.Flatten(1, 2), layer, nn.Flatten(), nn.Linear(192, 4))
+    else:
+        model = convolutional() if kind == "convolutional" else sharing(kind)
+    assert filled(model, pruning.prunable(model), (3, 8, 8)) == []

@@ -105,6 +105,15 @@ def wrong_in_training(classes):
 def initialised(classes, init="own"):
     return plain(classes)
 
+class Around(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.layer, self.classifier = nn.Linear(64, 16), nn.Linear(16, classes)
+
+    def forward(self, x):
+        weight = self.layer.weight - self.layer.weight.mean(1, keepdim=True)
+        return self.classifier(torch.relu(nn.functional.linear(x.flatten(1), weight)))
+
 class Standardised(nn.Linear):
     def forward(self, x):
         return nn.functional.linear(x, self.weight - self.weight.mean(1, keepdim=True), self.bias)
@@ -120,6 +129,7 @@ def unprunable(classes, how):
         "script": lambda: torch.jit.script(model),
         "lazy": lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(classes)),
         "half": lambda: model.bfloat16(),
+        "around": lambda: Around(classes),
         "standardised": lambda: nn.Sequential(nn.Flatten(), Standardised(64, classes)),
     }[how]()
 """
@@ -318,6 +328,7 @@ def test_a_network_that_answers_otherwise_in_train_mode_is_refused_by_the_plan(o
         ("lazy", "weight of 1 has no shape yet"),
         ("half", "is in half precision, in which saliencies vanish"),
         ("inference", "was made under torch.inference_mode()"),
+        ("around", "layer.weight is used only by something made of it that is not zero where it is"),
         ("standardised", "1 (Standardised) computes with something made of its weight"),
     ],
 )
