@@ -46,7 +46,8 @@ def test_options_of_a_methods_own_are_listed_and_shared_ones_said_once():
 
 def test_json_has_every_option_and_when_a_mask_is_made():
     rows = {row["method"]: row for row in json.loads(CliRunner().invoke(main, ["methods", "--json"]).output)}
-    assert rows["force"]["options"] == {"rounds": 60, "schedule": "exponential", "scope": "global", "floor": 0.0}
+    shared = {"rounds": 60, "schedule": "exponential", "scope": "global", "floor": 0.0}
+    assert rows["force"]["options"] == {**shared, "truncate": False}
     assert (rows["force"]["when"], rows["rigl"]["when"]) == ("at initialization", "during training")
 
 
