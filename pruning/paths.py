@@ -4,7 +4,8 @@ A weight is *effective* if it is kept, the network's input reaches what it is mu
 the network's output, both through kept weights. Paths are those of the operations that one evaluation consists of (see
 :mod:`pruning.path_rules`): a path is open by the form of an operation, not by its values. So biases, scales, gates and
 whatever else has no mask closes no path at zero, as it may change in training; zeros in what is no parameter, such as
-a constant mask or a padding, do.
+a constant mask or a padding, do. Contributions that cancel, as in x − x or in attention over values that are all alike,
+are paths too. So no weight through which the output depends on the input is taken for cut off.
 
 One input runs through the network and all operations are noted; then reach, 0 or 1 an element, follows them from the
 input on, and by autograd back from the output. Sums of zeros and ones are exact at any depth. What is not understood
