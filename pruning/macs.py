@@ -34,9 +34,16 @@ def positions(model: nn.Module, input_shape: Sequence[int]) -> dict[str, Uses]:
 
     handles = [m.register_forward_hook(record) for m in model.modules() if isinstance(m, PRUNABLE_LAYERS)]
     like = next(model.parameters())
+    inputs = torch.zeros(1, *input_shape, device=like.device, dtype=like.dtype)
     try:
-        with scoring_mode(model, train=False), torch.no_grad(), slow_attention(), products:
-            model(torch.zeros(1, *input_shape, device=like.device, dtype=like.dtype))
+        with scoring_mode(model, train=False), torch.no_grad(), slow_attention():
+            try:
+                with products:
+                    model(inputs)
+            except NotImplementedError:  # of an operator that no mode may look at: layers are seen without one
+                called.clear()
+                products.clear()
+                model(inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -70,6 +77,10 @@ class _Products(TorchDispatchMode):
         self._weights: dict[int, list[tuple[str, Tensor]]] = {}  # by storage: several tensors may share one
         for name, weight in weights.items():
             self._weights.setdefault(_storage(weight), []).append((name, weight))
+
+    def clear(self) -> None:
+        """Start again from nothing."""
+        self._macs.clear()
 
     def uses(self, name: str, weight: Tensor) -> Uses:
         """How often each weight of a tensor was used."""

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 import pruning
 from pruning.diagnostics import diagnose
+from pruning.macs import positions
 from pruning.masks import count, full
 from pruning.paths import effective
 
@@ -226,6 +228,19 @@ def test_where_it_cannot_be_told_nothing_is_said(name):
         found = diagnose(model, masks, [batch])
         assert (found.effective_kept, found.effective_sparsity, found.disconnected) == (None, None, None)
         assert {layer.effective_kept for layer in found.layers.values()} == {None}
+
+
+def shy(x: Tensor) -> Tensor:
+    """Refuses to be looked at, as PyTorch's operators of higher order do."""
+    if _get_current_dispatch_mode() is not None:
+        raise NotImplementedError("there was no rule registered for this operator and mode")
+    return x * 2
+
+
+def test_an_operator_that_cannot_be_looked_at_leaves_paths_unknown_and_macs_counted_by_layer():
+    model = Through(Function(lambda x, m: shy(x)))
+    assert effective(model, full(pruning.prunable(model)), SHAPE) is None
+    assert positions(model, SHAPE) == {"first.weight": 16, "second.weight": 16, "classifier.weight": 1}
 
 
 def test_a_weight_that_is_standardised_before_it_is_used_is_not_followed():
