@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.report import style
 from sweep.report.axis import SparsityAxis
+from sweep.report.frame import draw_rings
 from sweep.report.line import height
 from sweep.report.names import CONTROLS, figure_name, figure_title
 from sweep.report.statistics import Cell, accuracies, by_label, cells, grouped, labels, sparsities
@@ -50,7 +51,7 @@ def sanity_figure(panel: Panel) -> "Figure | None":
         figure.supylabel("Test accuracy, final epoch (%)", fontsize=10)
         figure.suptitle(figure_title(panel.title), x=0.01, ha="left", fontsize=11, fontweight="bold")
         drawn = [control for control in CONTROLS if any(cell.control == control for cell in found)]
-        _draw_legend(figure, drawn, columns=4 if columns > 2 else 2)
+        _draw_legend(figure, drawn, any(cell.in_pieces for cell in found), columns=4 if columns > 2 else 2)
     return figure
 
 
@@ -71,6 +72,7 @@ def _draw(axes: "Axes", found: Sequence[Cell], axis: SparsityAxis) -> None:
         for kind, of, look in (("runs", "trained", point), ("collapsed", "collapsed", cross)):
             if runs := [(at, 100 * a) for at, cell in zip(x, line, strict=True) for a in accuracies(getattr(cell, of))]:
                 axes.scatter(*style.xy(runs), zorder=4, gid=f"{kind}/{label}", **look)
+        draw_rings(axes, [(at, 100 * a) for at, cell in zip(x, line, strict=True) for a in accuracies(cell.in_pieces)])
     name = figure_name(found[0].own_label)
     title: dict[str, Any] = {"fontsize": min(9.5, 210 / len(name)), "fontweight": "bold"}
     axes.set_title(name, loc="left", y=style.ABOVE, color=style.colour(found[0].method), **title)
@@ -81,7 +83,7 @@ def _look(cell: Cell) -> tuple[str, Any, str]:
     return _LOOKS.get(cell.control, (style.colour(cell.method), "-", style.marker(cell.method)))
 
 
-def _draw_legend(figure: "Figure", controls: Sequence[str], columns: int) -> None:
+def _draw_legend(figure: "Figure", controls: Sequence[str], in_pieces: bool, columns: int) -> None:
     from matplotlib.lines import Line2D
 
     whole = Line2D([], [], color=style.colour("force"), linewidth=1.9)
@@ -91,4 +93,7 @@ def _draw_legend(figure: "Figure", controls: Sequence[str], columns: int) -> Non
         face: dict[str, Any] = {"markerfacecolor": "white", "markersize": 4.5}
         handles.append(Line2D([], [], color=colour, linestyle=dash, marker=marker, linewidth=1.5, **face))
         names.append(CONTROLS[control])
+    if in_pieces:
+        handles.append(Line2D([], [], linestyle="", marker="o", **style.RING_ENTRY))
+        names.append("batches in pieces")
     figure.legend(handles, names, loc="outside lower left", ncols=columns, fontsize=8.5, frameon=False, handlelength=4)

@@ -6,6 +6,7 @@ from pathlib import Path
 from sweep.report import accuracy_table, write_report
 from sweep.report.figure import accuracy_figure
 from sweep.report.price import price_figure
+from sweep.report.sanity import sanity_figure
 from sweep.report.statistics import paired
 from sweep.report.table import difference_text
 from sweep.reproduce.samples import sample
@@ -50,6 +51,16 @@ def test_figures_ring_them() -> None:
     priced = price_figure(found)
     assert priced is not None and artist(priced, "pieces") is not None
     assert "batches in pieces" in texts(figure) and "batches in pieces" in texts(priced)
+
+
+def test_the_figure_of_controls_rings_them() -> None:
+    control = trial("snip", 0.9, 0, 0.7, method_label="snip ablation=invert", accumulate=4)
+    figure = sanity_figure(panel([*runs(accumulate=4), control]))
+    assert figure is not None and "batches in pieces" in texts(figure)
+    rings = [
+        place for made in figure.findobj(lambda a: a.get_gid() == "pieces") for place in made.get_offsets().tolist()
+    ]
+    assert sorted(round(y) for _, y in rings) == [10, 70, 80]
 
 
 def test_nothing_is_marked_where_all_batches_had_room() -> None:
