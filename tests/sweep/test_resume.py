@@ -1,6 +1,7 @@
 """A trial that is stopped, anywhere and as often as you like, and goes on: to the bit what it had been if left alone."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 import pruning
-from sweep import science
+from sweep import checkpoints, science
 from sweep.config import TrialConfig
 from sweep.grid import trial_id
 from sweep.records import Outcome
@@ -32,6 +33,13 @@ METHODS = {name: name for name in pruning.names()} | {
 @pytest.fixture(scope="module")
 def digits():
     return load_data(the_trial("grid.method=snip"))
+
+
+@pytest.fixture(autouse=True)
+def _saves_whatever_the_load(monkeypatch):
+    """A busy machine puts off checkpoints that take long beside the work, and saves one before a training."""
+    monkeypatch.setattr(checkpoints, "SHARE", 0)
+    monkeypatch.setattr(checkpoints, "NOTABLE_SECONDS", math.inf)
 
 
 @pytest.fixture
