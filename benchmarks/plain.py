@@ -1,7 +1,7 @@
 """The plain ways: what a good researcher writes on torch and torchvision when there is no time to make it fast.
 
 Nothing of ``pruning``, ``training`` or ``sweep`` is used here. :func:`force` and :func:`epoch` do what the FORCE
-authors' program (naver/force) does, written anew from a reading of it:
+authors' program (naver/force) does, in code of our own:
 
 - a round copies the network and sets the removed weights to zero in the copy, without hooks, so that removed weights
   have gradients; it starts the data loader, of one worker, for each batch; its loss is ``nll_loss`` on raw logits; the

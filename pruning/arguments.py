@@ -49,7 +49,7 @@ def check_generator(generator: object) -> None:
         raise ValueError(f"generator: a torch.Generator, such as torch.Generator().manual_seed(0), not {generator!r}")
     if generator.device.type != "cpu":
         raise ValueError(
-            f"generator: it is on {generator.device}; make it on the CPU, torch.Generator(), whatever the model is on"
+            f"generator: it is on {generator.device}; make it on the CPU, torch.Generator(), also for a model on a GPU"
         )
 
 

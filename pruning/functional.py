@@ -86,7 +86,7 @@ class _Attributes:
         try:
             for module in model.modules():
                 self._note(vars(module))
-        except BaseException:
+        except BaseException:  # Ctrl-C, too, must not leave half of the copies on the model; it is raised again
             self.restore()
             raise
 

@@ -173,7 +173,7 @@ def _load_file(file: Path) -> ModuleType:
         sys.modules[name] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(sys.modules[name])
-        except BaseException:
+        except BaseException:  # sys.exit() in the file, too: the next import must not find half a module
             del sys.modules[name]
             raise
     return sys.modules[name]

@@ -2,8 +2,8 @@
 
 Reach is 0 or 1 for each element, in float64: 1 where a path from the network's input ends. A rule makes the reach of
 the outputs from that of the inputs by sums of products, never a difference, so that autograd finds the reverse: what
-reaches the network's output. Whatever an element may depend on by the form of an operation, it depends on, whatever
-the values: the sign of a scale, a saturated gate and a softmax that is all but zero close no path. Normalisation and
+reaches the network's output. An operation's form decides what an element depends on, never the values: a negative
+scale, a saturated gate and a softmax close to zero close no path. Normalisation and
 softmax tie all elements that they normalise together, pooling those of its window, a product of two activations both.
 """
 

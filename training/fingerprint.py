@@ -123,7 +123,7 @@ def _replace(file: Path, text: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
         os.replace(temporary, file)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too, leaves no temporary file behind; it is raised again
         with suppress(OSError):
             os.unlink(temporary)
         raise

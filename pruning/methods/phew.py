@@ -129,7 +129,7 @@ class _Network(fx.Interpreter):
         dtype = next(iter(problem.dense.values())).dtype
         with scoring_mode(problem.model, train=False), torch.no_grad():
             try:
-                graph = _Tracer().trace(problem.model)  # the constants that it hangs on the model go with the mode
+                graph = _Tracer().trace(problem.model)  # scoring_mode removes the constants that tracing adds
             except Exception as error:  # it runs the model's own code
                 raise ValueError(f"phew: torch.fx cannot trace this network: {error}") from error
             super().__init__(problem.model, graph=graph)
