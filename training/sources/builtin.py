@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from training.data_config import DataConfig
-from training.fingerprint import Stamp
 from training.sources.decode import resize
+from training.sources.known_content import contents as contents
+from training.sources.known_content import stamp as stamp
+from training.sources.known_content import summary as summary
 from training.sources.source import Images
 
 _TEST_PER_CLASS = 36
@@ -38,21 +40,6 @@ def load(config: DataConfig) -> tuple[Images, Images]:
         return Images(resize(pixels[rows], config.side), labels[rows], lambda row: f"scikit-learn's digit {rows[row]}")
 
     return part(~is_test), part(is_test)
-
-
-def stamp(config: DataConfig) -> Stamp | None:
-    """None: they are always the same."""
-    return None
-
-
-def contents(config: DataConfig) -> tuple[bytes, bytes]:
-    """Nobody asks: the content is known."""
-    raise NotImplementedError
-
-
-def summary(config: DataConfig) -> str:
-    """Nothing to say."""
-    return ""
 
 
 def _read() -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,10 @@ import numpy as np
 
 from training.data_config import DataConfig
 from training.datasets import DataError, info
-from training.fingerprint import Stamp
 from training.sources.decode import resize
+from training.sources.known_content import contents as contents
+from training.sources.known_content import stamp as stamp
+from training.sources.known_content import summary as summary
 from training.sources.source import Images
 from training.vision import torchvision
 
@@ -32,21 +34,6 @@ def check(config: DataConfig) -> None:
 def load(config: DataConfig) -> tuple[Images, Images]:
     """Fetch and unpack if need be, compare the checksums, read."""
     return _load_part(config, train=True), _load_part(config, train=False)
-
-
-def stamp(config: DataConfig) -> Stamp | None:
-    """None: their checksums are compared when they are read."""
-    return None
-
-
-def contents(config: DataConfig) -> tuple[bytes, bytes]:
-    """Nobody asks: the content is known."""
-    raise NotImplementedError
-
-
-def summary(config: DataConfig) -> str:
-    """Nothing to say."""
-    return ""
 
 
 def _set(config: DataConfig) -> Any:
