@@ -17,15 +17,32 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import settings
 
 from pruning.masks import digest
 from pruning.packing import pack
 from sweep.records import EpochRecord, MaskRecord, Outcome, TrialRecord
 
 torch.set_num_threads(1)
-settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-settings.load_profile("untimed")
+try:
+    from hypothesis import settings
+except ModuleNotFoundError:  # tests marked cuda do without
+    pass
+else:
+    settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+    settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests marked ``cuda`` need an NVIDIA GPU."""
+    config.addinivalue_line("markers", "cuda: needs an NVIDIA GPU (skipped where there is none)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked ``cuda`` are skipped, and counted, where there is no GPU."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device on this machine"))
 
 
 def make_outcome(trial_id: str = "a" * 16, status: str = "completed", **facts: Any) -> Outcome:

@@ -1,0 +1,124 @@
+"""Whether a CUDA graph of a function would do what the function does when Python runs it again."""
+
+import random
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pruning.graphs import Run, generators_kept
+
+_REFUSED = "synchronizing CUDA operation"  # in the message of PyTorch's synchronization debug mode
+_OWN = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+_ATOMS = (bool, int, float, complex, str, bytes, type(None))
+
+
+def why_not_capturable(run: Run, device: torch.device, model: nn.Module | None = None) -> str | None:
+    """Why a captured function would not do what it does when it is called; None: nothing speaks against it.
+
+    It is called twice. The second time it must not wait for the GPU, nor draw from a generator of the host, nor leave
+    an attribute of ``model`` changed: a replay would do none of this.
+
+    Args:
+        run: as for :func:`capture`.
+        model: whose attributes are compared, where what a call leaves in them stays.
+
+    Returns:
+        A clause, such as "it waits for the GPU (models.py, line 12)".
+    """
+    with generators_kept(device):
+        run()  # what it does once alone (a table, a choice of algorithms) is no reason
+        before = _HostState(model, device)
+        try:
+            with _syncs_refused(device):
+                run()
+        except RuntimeError as error:
+            if _REFUSED not in str(error):
+                raise
+            return f"it waits for the GPU{_place(error)}"
+        return before.difference(_HostState(model, device))
+
+
+@contextmanager
+def _syncs_refused(device: torch.device) -> Iterator[None]:
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+
+
+class _HostState:
+    """The generators of the host, and the attributes of a model's modules, at one moment."""
+
+    def __init__(self, model: nn.Module | None, device: torch.device):
+        numpy = sys.modules.get("numpy")
+        self._draws: dict[str, Any] = {
+            # on a CPU it is the device's own
+            "PyTorch's CPU generator": torch.get_rng_state().numpy().tobytes() if device.type != "cpu" else None,
+            "Python's random": random.getstate(),
+            "numpy.random": _comparable(numpy.random.get_state()) if numpy else None,
+        }
+        self._device = device
+        self._attributes: dict[str, Any] = {}  # holds the objects, so that no other gets the place of one
+        self._seen: dict[int, Any] = {}
+        for name, module in model.named_modules() if model is not None else ():
+            self._note(name, vars(module))
+
+    def difference(self, later: "_HostState") -> str | None:
+        """What is another one later."""
+        for name, state in self._draws.items():
+            if later._draws[name] != state:
+                return f"it draws from {name}"
+        for path in {**self._attributes, **later._attributes}:
+            if not _same(self._attributes.get(path, later), later._attributes.get(path, self)):
+                return f"it changes {path.removeprefix('.')} with every pass"
+        return None
+
+    def _note(self, path: str, value: Any) -> None:
+        if isinstance(value, _ATOMS):
+            self._attributes[path] = value
+        elif isinstance(value, Tensor):
+            # a GPU's own tensors are written to by replays, too
+            version = value._version if value.device != self._device and not value.is_inference() else 0
+            self._attributes[path] = (value, version)
+        elif isinstance(value, Mapping) or (isinstance(value, (list, tuple, set)) and id(value) not in self._seen):
+            self._enter(path, value)
+        else:
+            self._attributes[path] = (value, 0)
+
+    def _enter(self, path: str, container: Any) -> None:
+        if id(container) in self._seen:
+            return
+        self._seen[id(container)] = container
+        parts = container.items() if isinstance(container, Mapping) else enumerate(container)
+        for key, part in parts:
+            if not isinstance(part, nn.Module):  # those come by their own names
+                self._note(f"{path}.{key}".removeprefix("."), part)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return one[0] is other[0] and one[1] == other[1]
+    return type(one) is type(other) and (one == other or one != one)  # NaN is NaN
+
+
+def _comparable(state: Any) -> Any:
+    return tuple(part.tobytes() if hasattr(part, "tobytes") else part for part in state)
+
+
+def _place(error: BaseException) -> str:
+    """The last line outside PyTorch that an error came through."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(_OWN):
+            return f" ({Path(frame.filename).name}, line {frame.lineno})"
+    return ""
