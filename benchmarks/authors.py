@@ -8,12 +8,12 @@ from torch import Tensor
 import pruning
 from benchmarks import networks, plain
 from benchmarks.measure import Row, Setup, gain
-from pruning.compaction import compact
+from pruning.compaction.compaction import compact
+from pruning.compaction.narrowing import WIDTH
 from pruning.masks import kept_count
-from pruning.narrowing import WIDTH
 from pruning.schedules import kept_counts
 from training import loop
-from training.recipe import TrainConfig
+from training.config import TrainConfig
 from training.splits import Splits
 
 SPARSITY = {"vgg19": 0.995, "resnet50": 0.995, "resnet20": 0.9}  # above that ResNet-20 collapses in so few rounds

@@ -10,7 +10,7 @@ import pruning
 from benchmarks import networks, plain, sweeps
 from benchmarks.measure import Row, Setup, gain
 from training import loop
-from training.recipe import TrainConfig
+from training.config import TrainConfig
 from training.splits import Splits
 
 LABEL = {"resnet50": "ResNet-50", "vgg16": "VGG-16"}

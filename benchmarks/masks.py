@@ -22,9 +22,9 @@ from pruning.diagnostics import Layer
 from pruning.macs import positions, tensor_macs
 from pruning.packing import entropy_bytes, pack, unpack
 from pruning.paths import effective
-from sweep.recording import mask_records
 from sweep.records import Outcome, TrialRecord
 from sweep.store import Store
+from sweep.trial.metrics import mask_records
 from training import models
 
 TRIAL = "0123456789abcdef"

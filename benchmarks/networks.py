@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import pruning
 from benchmarks.measure import Setup
 from training import data, models, seeding
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.splits import Dataset, Split, memory_splits
 
 LABEL = {"vgg19": "VGG-19", "resnet50": "ResNet-50", "resnet20": "ResNet-20"}

@@ -14,13 +14,13 @@ import torch
 from benchmarks.measure import Row, Setup, gain, in_turns
 from pruning.masks import digest
 from pruning.packing import pack
-from sweep.config import TrialConfig, sweep_from
-from sweep.grid import expand, trial_id
-from sweep.recording import describe
+from sweep.config.config import TrialConfig, sweep_from
+from sweep.config.grid import expand, trial_id
+from sweep.config.yaml_tree import plain
 from sweep.records import COMPLETED, EpochRecord, MaskRecord, Outcome, TrialRecord
-from sweep.source import plain
 from sweep.store import Store
 from sweep.store.folding import fold
+from sweep.trial.metrics import describe
 
 TRIALS, EPOCHS, LAYERS = 1000, 30, 20
 MANY = 20 * TRIALS

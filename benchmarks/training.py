@@ -8,11 +8,11 @@ from torch import Tensor, nn
 import pruning
 from benchmarks import networks
 from benchmarks.measure import Row, Setup, cost, gain
-from pruning.compaction import compact
-from pruning.narrowing import WIDTH
+from pruning.compaction.compaction import compact
+from pruning.compaction.narrowing import WIDTH
 from training import loop
+from training.config import TrainConfig
 from training.optimizer import make_optimizer
-from training.recipe import TrainConfig
 from training.splits import Split, Splits
 
 LABEL = {"vgg19": "VGG-19", "resnet50": "ResNet-50"}

@@ -5,7 +5,7 @@ pruning.apply(model, pruned.masks)      # and again after every optimizer step
 """
 
 from pruning import methods  # noqa: F401  (registers them)
-from pruning.compaction import Compaction, compact
+from pruning.compaction.compaction import Compaction, compact
 from pruning.masking import Course, FixedMask, Masking
 from pruning.masks import Masks, Scores, apply, prunable
 from pruning.problem import Problem

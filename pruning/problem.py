@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from pruning.arguments import Batch, Loss, check_generator, check_input_shape, check_weights, loss_function
+from pruning.compaction.live_part import LivePart, LiveParts
 from pruning.draws import gpus_of, seed_draws
 from pruning.functional import call
-from pruning.live_part import LivePart, LiveParts
 from pruning.masks import Masks, full, prunable
 from pruning.outputs import logits_of
 

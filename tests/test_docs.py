@@ -19,15 +19,15 @@ from click.testing import CliRunner
 
 import pruning
 from pruning import plugins, registry
-from pruning.handbook import AUTHORS, SHARED
-from pruning.markdown import anchor, paragraphs
 from pruning.method import Method
 from sweep.cli import main
-from sweep.config import sweep_from
+from sweep.cli.print.markdown import anchor, paragraphs
+from sweep.cli.print.methods_page import AUTHORS, SHARED
+from sweep.config.config import sweep_from
+from sweep.config.grid import expand
+from sweep.config.yaml_tree import read_yaml
 from sweep.errors import InputError
-from sweep.grid import expand
 from sweep.records import SweepRecord
-from sweep.source import read_yaml
 from sweep.store import Store
 
 ROOT = Path(__file__).parents[1]

@@ -167,7 +167,7 @@ def test_a_config_makes_no_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_no_module_of_ours_unpickles_what_a_store_or_a_config_holds() -> None:
-    allowed = {"sweep/launch/worker.py", "sweep/launch/driver.py"}  # between processes of one user
+    allowed = {"sweep/engines/on_ray/worker.py", "sweep/engines/on_ray/driver.py"}  # between processes of one user
     pattern = re.compile(
         r"pickle\.loads?\(|weights_only=False|yaml\.(unsafe_|full_)?load\(|allow_pickle=True|(?<![.\w])(eval|exec)\("
     )
@@ -212,10 +212,10 @@ def listening(port: int) -> set[str]:
 def test_a_local_ray_has_no_dashboard_and_its_token_is_its_owners_alone(tmp_path: Path) -> None:
     code = """
 import os
-from sweep.launch import environment
+from sweep.engines.on_ray import environment
 environment.prepare(None)
 import ray
-from sweep.launch.cluster import connected
+from sweep.engines.on_ray.cluster import connected
 with connected(None):
     print(os.environ["RAY_AUTH_MODE"], ray._private.worker.global_worker.node.webui_url or "none")
 """

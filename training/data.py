@@ -5,7 +5,7 @@
     splits = split(load(config), config, seed=0, device="cpu")
     for images, labels in splits.train.batches(128, generator=generator(0, "training", 1), augment=True): ...
 
-The table of sets is in datasets.py, the settings in data_config.py, the readers in sources/ and what
+The table of sets is in datasets.py, the settings in config.py, the readers in sources/ and what
 comes out in splits.py (in memory) and streaming.py (from disk).
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from training import seeding, streaming
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.datasets import DATASETS, DataError, DatasetInfo, Format, info, names
 from training.fingerprint import FingerprintCache, combined
 from training.sources import builtin, folder, idx, parquet, torchvision_files

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from training.data_config import FINGERPRINT
+from training.config import FINGERPRINT
 
 _VERSION = 1  # of what a fingerprint is over: another one makes nothing of caches
 _MOST_ENTRIES = 1000  # of a cache file: older ones are dropped

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from pruning.outputs import logits_of
 from training import resuming, seeding
+from training.config import TrainConfig
 from training.evaluate import autocast, evaluate
 from training.optimizer import learning_rate, make_optimizer, steps_per_epoch
 from training.pieces import most_pieces, sizes
-from training.recipe import TrainConfig
 from training.resuming import State
 from training.splits import Splits
 

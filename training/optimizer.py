@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.recipe import TrainConfig
+from training.config import TrainConfig
 
 
 @dataclass(frozen=True)

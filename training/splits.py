@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from training import augment
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.datasets import info
 from training.fingerprint import combined
 from training.sources.source import Images

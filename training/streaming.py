@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as MapDataset
 
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.datasets import DataError, info
 from training.fingerprint import PartDigest, combined
 from training.sources import folder

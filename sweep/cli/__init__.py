@@ -8,7 +8,10 @@ trials.py       trial show, trial run, trial rerun
 keeping.py      verify, compact, sync
 """
 
-from sweep.cli import keeping, launching, looking, trials
+from sweep.cli import maintain as keeping
+from sweep.cli import run as launching
+from sweep.cli import trials
+from sweep.cli import view as looking
 from sweep.cli.root import main
 
 __all__ = ["keeping", "launching", "looking", "main", "trials"]

@@ -120,15 +120,15 @@ def engine(local: bool, address: str | None, jobs: int | None = None) -> Any:
             " compute.gpus_per_trial"
         )
     if local and (jobs or 1) == 1:
-        from sweep import local as here
+        from sweep.engines import inline as here
 
         return here.run
     from functools import partial
 
     if local:
-        from sweep import pool
+        from sweep.engines import processes as pool
 
         return partial(pool.run, jobs=jobs or 1)
-    from sweep import launch as on_ray
+    from sweep.engines import on_ray
 
     return partial(on_ray.run, address=address)

@@ -25,7 +25,7 @@ def trial() -> None:
 @AS_JSON
 def trial_show(trial_id: str, store: str | None, as_json: bool) -> None:
     """Everything stored of one trial: config, outcome, mask by layer, epochs, where it ran. ID may be a beginning."""
-    from sweep.show import screen, trials
+    from sweep.cli.print import screen, trials
 
     opened = named(store)
     record = trials.find(opened, trial_id)
@@ -49,11 +49,11 @@ def trial_run(
     trial_id: str, config: str | None, settings: tuple[str, ...], store: str | None, device: str, keep: bool
 ) -> None:
     """Run one trial here and print what came out, epoch by epoch. Stores nothing unless told to."""
-    from sweep.show import screen
-    from sweep.single import run_one
+    from sweep.cli.print import screen
+    from sweep.launch.rerun import run_one
 
     if config:
-        from sweep.config import read_sweep
+        from sweep.config.config import read_sweep
 
         sys.exit(run_one(read_sweep(config, with_store(settings, store)), trial_id, device, keep, screen.console()))
     if keep or settings:
@@ -79,9 +79,9 @@ def trial_rerun(trial_id: str, store: str | None, device: str, as_json: bool) ->
 
 
 def _rerun(store: "Store", trial_id: str, device: str, as_json: bool) -> NoReturn:
+    from sweep.cli.print import screen, trials
+    from sweep.launch.rerun import rerun
     from sweep.records import COMPLETED
-    from sweep.show import screen, trials
-    from sweep.single import rerun
 
     found = rerun(store, trials.find(store, trial_id), device, screen.console(to_stderr=as_json))
     if as_json:

@@ -1,54 +1,10 @@
-"""The engine on Ray: all trials as one Ray Tune experiment, here or on a cluster. The only package that imports ray.
+"""A sweep, from its plan to the finished store.
 
-environment.py, preconditions.py   what Ray is told, and what it needs of this machine, before it is imported
-starting.py   from nothing to a Ray that runs trials
-cluster.py    Ray, started or joined, and gone again
-driver.py     what the driver does while trials run
-worker.py     what runs in a worker process
-desk.py       what workers may ask of the driver's machine
-
-Tune decides where and when a trial runs and starts it again when its machine is lost. What a trial is, whether it is
-done and what came out is the store's business alone, so nothing of Tune's outlives the call.
+run.py             plan a sweep and run what the store lacks
+relaunch.py        run failed and interrupted trials again
+rerun.py           run one trial, new or stored, in this process
+progress.py        what a terminal or a log shows meanwhile
+images.py          the images are there, and those of earlier trials
+duplicates.py      sparsities that come to the same masks
+failure_streak.py  stop where the first trials all fail for one reason
 """
-
-# Light on purpose: every Ray process imports this package, not every one needs torch.
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sweep.config import SweepConfig, TrialConfig
-    from sweep.ledger import Ledger
-    from sweep.watch import Stop, Watcher
-
-
-def run(
-    sweep: SweepConfig,
-    trials: Sequence[TrialConfig],
-    ledger: Ledger,
-    watch: Watcher,
-    stop: Stop,
-    *,
-    address: str | None = None,
-) -> None:
-    """Run ``trials`` on a Ray of our own on this machine, or on the cluster at ``address`` ("auto", "host:6379").
-
-    A trial whose worker is lost runs again, up to ``compute.max_failures`` times, and is recorded as failed after that;
-    one whose machine is lost runs again. Both go on from their checkpoint. Once ``stop`` is requested no trial starts,
-    and those that run save a checkpoint and are recorded as interrupted.
-
-    Raises:
-        InputError: no Ray at ``address``, or none can be started here; or no node, present or launchable, has what one
-            trial takes.
-    """
-    if not trials:
-        return
-    from sweep.launch import environment, preconditions
-
-    if address is None:
-        preconditions.check()
-    environment.prepare(address)  # ray reads it while it is imported
-    from sweep.launch.starting import run_on_ray
-
-    run_on_ray(sweep, trials, ledger, watch, stop, address)

@@ -6,10 +6,10 @@
 Cheap to import: matplotlib is loaded by the first figure, torch never.
 """
 
+from sweep.report.csv_rows import best_cells, summary_rows
 from sweep.report.folder import report_folder
 from sweep.report.report import ReportFiles, write_report
-from sweep.report.rows import best_cells, summary_rows
-from sweep.report.table import Table, accuracy_table
+from sweep.report.tables import Table, accuracy_table
 from sweep.report.trials import Panel, from_table, panels
 
 __all__ = [

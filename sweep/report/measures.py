@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from sweep.records import TrialRecord
 from sweep.report.names import measured_sparsity, method_name
-from sweep.report.statistics import Cell, cells
-from sweep.report.table import Entry, Table
+from sweep.report.statistics import Cell
+from sweep.report.tables import Entry, Table
 from sweep.report.trials import Panel
 from sweep.text import percent
 
@@ -72,7 +72,7 @@ def price_table(panel: Panel) -> Table:
 
 def moved(panel: Panel) -> bool:
     """Whether a tested network has another mask than its last training started from."""
-    return any(_has_moved(trial) for cell in cells(panel) for trial in cell.completed)
+    return any(_has_moved(trial) for cell in panel.cells for trial in cell.completed)
 
 
 def number(value: float | None) -> str:
@@ -84,7 +84,7 @@ def number(value: float | None) -> str:
 
 def _table(panel: Panel, columns: Columns) -> Table:
     """Rows of completed cells, the dense network first; without columns that nothing is known for."""
-    found = [cell for cell in cells(panel) if cell.completed]
+    found = [cell for cell in panel.cells if cell.completed]
     texts = {heading: [text(cell) for cell in found] for heading, text in columns.items()}
     known = {heading: column for heading, column in texts.items() if set(column) - {NOTHING}}
     names = [(method_name(cell.method_label), percent(cell.sparsity)) for cell in found]

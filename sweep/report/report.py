@@ -8,17 +8,16 @@ from pathlib import Path
 
 from sweep.errors import InputError
 from sweep.records import TrialRecord
-from sweep.report import style
-from sweep.report.figure import accuracy_figure
-from sweep.report.layers import StoredMasks
+from sweep.report.csv_rows import panel_rows, to_csv, write_trials
+from sweep.report.figures import style
+from sweep.report.figures.accuracy import accuracy_figure
+from sweep.report.figures.cost import price_figure
+from sweep.report.figures.layers import StoredMasks
+from sweep.report.figures.rounds import rounds_figure, with_rounds
+from sweep.report.figures.sanity import sanity_figure
 from sweep.report.manifest import keep_only
-from sweep.report.price import price_figure
-from sweep.report.rounds import rounds_figure, with_rounds
-from sweep.report.rows import panel_rows, to_csv, write_trials
-from sweep.report.sanity import sanity_figure
-from sweep.report.statistics import cells
 from sweep.report.summary import summary
-from sweep.report.table import Table, accuracy_table
+from sweep.report.tables import Table, accuracy_table
 from sweep.report.trials import Panel, StoredRows, panels, read
 from sweep.store import Store
 from sweep.text import percent
@@ -96,7 +95,7 @@ def _stems(found: Sequence[Panel]) -> list[str]:
 
 def _draw(panel: Panel, stem: str, rows: StoredRows, masks: StoredMasks, out: Path) -> dict[str, list[Path]]:
     """Write a panel's figures, those it has the numbers for: kind -> files."""
-    if not any(cell.completed for cell in cells(panel)):
+    if not any(cell.completed for cell in panel.cells):
         return {}
     found = {f"accuracy-{stem}": accuracy_figure(panel), f"price-{stem}": price_figure(panel)}
     found[f"sanity-{stem}"] = sanity_figure(panel)

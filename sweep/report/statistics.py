@@ -12,13 +12,10 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from sweep.records import COMPLETED, DIVERGED, FAILED, INTERRUPTED, TrialRecord
 from sweep.report.names import method_order, split_control
-
-if TYPE_CHECKING:
-    from sweep.report.trials import Panel
 
 K = TypeVar("K")
 
@@ -142,13 +139,8 @@ def accuracies(trials: Iterable[TrialRecord]) -> list[float]:
     return [trial.test_accuracy for trial in trials if trial.test_accuracy is not None]
 
 
-def cells(panel: "Panel") -> list[Cell]:
-    """The panel's cells, by method (dense and controls first), then by sparsity."""
-    return list(panel.cells)
-
-
 def in_cells(trials: Iterable[TrialRecord]) -> list[Cell]:
-    """The trials of one panel by method and sparsity, in order as :func:`cells`."""
+    """The trials of one panel by method and sparsity, methods in order (dense and controls first), then sparsities."""
     groups: dict[tuple[str, float], list[TrialRecord]] = {}
     for trial in trials:
         groups.setdefault((trial.method_label, trial.sparsity), []).append(trial)

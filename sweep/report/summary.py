@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from sweep.records import COMPLETED, STATUSES, TrialRecord
-from sweep.report.frame import span
+from sweep.report.figures.frame import span
 from sweep.report.measures import (
     END_CAPTION,
     MOVED_CAPTION,
@@ -17,8 +17,8 @@ from sweep.report.measures import (
 )
 from sweep.report.names import architecture_name, data_name, figure_name, method_name
 from sweep.report.remarks import remarks_section
-from sweep.report.statistics import cells, chance_limit, is_in_pieces, labels
-from sweep.report.table import (
+from sweep.report.statistics import chance_limit, is_in_pieces, labels
+from sweep.report.tables import (
     CAPTION,
     PAIRED_CAPTION,
     SANITY_CAPTION,
@@ -66,7 +66,7 @@ def _panel(panel: Panel, figures: Mapping[str, str]) -> list[str]:
     if "accuracy" in figures:
         parts.append(f"![{panel.title}]({figures['accuracy']})")
     parts += [CAPTION, accuracy_table(panel).markdown()]
-    reference = next((name for name in _REFERENCES if name in labels(cells(panel))), None)
+    reference = next((name for name in _REFERENCES if name in labels(panel.cells)), None)
     if reference is not None and (differences := paired_table(panel, reference)).rows:
         parts += [PAIRED_CAPTION, differences.markdown()]
     parts += _section("Sanity checks", SANITY_CAPTION, sanity_table(panel), images.get("sanity"))
@@ -80,7 +80,7 @@ def _panel(panel: Panel, figures: Mapping[str, str]) -> list[str]:
 
 def _cut_names(panel: Panel) -> list[str]:
     """The names of methods that the figures show the beginnings of, in full; nothing where they show all."""
-    names = {figure_name(label): method_name(label) for label in labels(cells(panel))}
+    names = {figure_name(label): method_name(label) for label in labels(panel.cells)}
     cut = [f"- {shown}: {name}" for shown, name in names.items() if shown != name]
     return ["### Names that the figures cut", "\n".join(cut)] if cut else []
 

@@ -17,7 +17,7 @@ from sweep.report.names import architecture_name, data_name, file_name
 from sweep.report.statistics import Cell, in_cells
 from sweep.store import Store
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
-from training.data_config import DataConfig
+from training.config import DataConfig
 
 _AXES = ("method", "sparsity", "seed", "ablation")  # not the architecture: a label leaves out what were defaults once
 _PLACES = {f"data.{f.name}" for f in dataclasses.fields(DataConfig) if not f.metadata.get("identity", True)}
@@ -57,7 +57,7 @@ class Panel:
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """What :func:`sweep.report.statistics.cells` answers, made once for all tables and figures."""
+        """Trials by method (dense and controls first) and sparsity; made once for all tables and figures."""
         return tuple(in_cells(self.trials))
 
     @property

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import InputError
-from sweep.report import style
-from sweep.report.figure import accuracy_figure
+from sweep.report.csv_rows import to_csv
+from sweep.report.figures import style
+from sweep.report.figures.accuracy import accuracy_figure
+from sweep.report.figures.overlay import Point
 from sweep.report.manifest import keep_only
-from sweep.report.overlay import Point
-from sweep.report.rows import to_csv
-from sweep.report.statistics import cells
 from sweep.reproduce.published import Number
 from sweep.reproduce.shipped import Reproduction
 from sweep.reproduce.tables import flat, tables, tally
@@ -57,7 +56,7 @@ def write(reproduction: Reproduction, verdicts: Sequence[Verdict], out: Path) ->
 def _draw(verdict: Verdict, out: Path) -> list[Path]:
     """The report's figure with the published points over it; none where nothing has run."""
     panel = verdict.panel
-    if panel is None or not any(cell.completed for cell in cells(panel)):
+    if panel is None or not any(cell.completed for cell in panel.cells):
         return []
     numbers = [row.published for row in verdict.rows if isinstance(row.published, Number)]
     points = [Point(number.method, number.sparsity, number.value, number.std) for number in numbers]

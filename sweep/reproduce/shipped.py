@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweep import shipped_configs
-from sweep.config import SweepConfig, read_sweep
+from sweep.config import shipped as shipped_configs
+from sweep.config.config import SweepConfig, read_sweep
+from sweep.config.grid import expand
+from sweep.config.shipped import folders
 from sweep.errors import InputError
-from sweep.grid import expand
 from sweep.report.names import architecture_name, data_name
 from sweep.reproduce.published import FAIL, Claim, Number, read_claims, read_numbers
-from sweep.shipped_configs import folders
 from sweep.text import number
 from training.suggest import suggest
 

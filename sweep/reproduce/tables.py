@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sweep.report.names import method_name
-from sweep.report.table import Entry, Table
+from sweep.report.tables import Entry, Table
 from sweep.reproduce.published import FAIL, PASS, Claim, Number
 from sweep.reproduce.samples import mean_text
 from sweep.reproduce.verdict import VERDICTS, Row, Verdict

@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweep.grid import expand, trial_id
+from sweep.config.grid import expand, trial_id
 from sweep.report.names import architecture_name, data_name
-from sweep.report.statistics import cells, same_start
+from sweep.report.statistics import same_start
 from sweep.report.trials import Panel, among, from_table, panels
 from sweep.reproduce.interval import Interval, t_interval
 from sweep.reproduce.published import ABOVE, FAIL, PASS, Claim, Number
@@ -101,7 +101,7 @@ def _row(row: Number | Claim, samples: Samples) -> Row:
 
 def _samples(asked: Mapping[tuple[str, float], int], panel: Panel | None) -> Samples:
     """What there is of every cell of the grid, of which so many runs are asked for."""
-    have = {cell.key: cell for cell in (cells(panel) if panel else ())}
+    have = {cell.key: cell for cell in (panel.cells if panel else ())}
     return {key: sample(have.get(key), many) for key, many in asked.items()}
 
 

@@ -18,7 +18,7 @@ import pyarrow.fs as pafs
 
 from sweep.errors import InputError, StoreError
 from sweep.text import one_line, redacted
-from training.data_config import check_path
+from training.config import check_path
 
 T = TypeVar("T")
 RETRIES = (0.5, 2.0, 8.0)  # seconds before another attempt to reach an object store

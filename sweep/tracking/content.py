@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sweep.config import canonical, stored_identity
+from sweep.config.config import canonical, stored_identity
 from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, TrialRecord, numbers
 from sweep.text import percent, redacted
 
@@ -26,7 +26,7 @@ OUTCOME = [name for name in numbers(TrialRecord) if name not in {*NO_METRICS, *n
 
 
 def title(record: TrialRecord) -> str:
-    """``resnet50 force 99.5% s0``, as :func:`sweep.grid.title` has it."""
+    """``resnet50 force 99.5% s0``, as :func:`sweep.config.grid.title` has it."""
     return f"{record.architecture_label} {record.method_label} {percent(record.sparsity)} s{record.seed}"
 
 

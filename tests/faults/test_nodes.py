@@ -22,7 +22,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:  # short: sockets have long names
         (Path(folder) / "ray").mkdir()
         monkeypatch.setenv("RAY_TMPDIR", folder)
-        from sweep.launch import environment
+        from sweep.engines.on_ray import environment
 
         environment.prepare(None)  # with a token
         from ray.cluster_utils import Cluster

@@ -10,12 +10,12 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 import pruning
-from pruning.compaction import compact
+from pruning.compaction.compaction import compact
 from pruning.diagnostics import diagnose
 from pruning.masks import count
 from pruning.paths import effective
+from training.config import TrainConfig
 from training.optimizer import make_optimizer
-from training.recipe import TrainConfig
 
 IMAGES, LABELS = batch()
 SHAPE = (3, 8, 8)

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import pruning
-from pruning.compaction import Compaction, compact
+from pruning.compaction.compaction import Compaction, compact
 from pruning.masks import count, full
 from pruning.paths import effective
 from training import models

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import pruning
-from pruning.compaction import Compaction, Whole, compact, compacted
+from pruning.compaction.compaction import Compaction, Whole, compact, compacted
 from pruning.diagnostics import diagnose
 from pruning.masks import count, kept_count
 

@@ -8,7 +8,7 @@ from networks import batch, convolutional, residual
 from torch import nn
 
 import pruning
-from pruning.compaction import compact
+from pruning.compaction.compaction import compact
 from pruning.diagnostics import diagnose
 from pruning.macs import macs, positions
 from pruning.masks import count, kept_count

@@ -2,8 +2,19 @@
 
 import pytest
 
-from pruning import handbook, registry
-from pruning.markdown import anchor, attributes, block, first_line, paragraphs, prose, references, sentence, table
+from pruning import registry
+from sweep.cli.print import methods_page as handbook
+from sweep.cli.print.markdown import (
+    anchor,
+    attributes,
+    block,
+    first_line,
+    paragraphs,
+    prose,
+    references,
+    sentence,
+    table,
+)
 
 
 def documented():

@@ -6,9 +6,9 @@ from networks import convolutional
 from torch import nn
 
 import pruning
-from pruning.live_part import LiveParts
+from pruning.compaction.live_part import LiveParts
+from pruning.compaction.places import put_back
 from pruning.masks import count, full
-from pruning.places import put_back
 from pruning.problem import Problem
 from training import models, seeding
 
@@ -68,8 +68,8 @@ def test_every_gradient_is_that_of_the_whole_network(architecture, sparsity, tra
 
 
 def test_channels_that_are_fed_or_read_stay_and_those_that_are_neither_go(monkeypatch):
-    monkeypatch.setattr("pruning.live_part.BELOW", 1.0)
-    monkeypatch.setattr("pruning.live_part.WIDTH", 1)
+    monkeypatch.setattr("pruning.compaction.live_part.BELOW", 1.0)
+    monkeypatch.setattr("pruning.compaction.live_part.WIDTH", 1)
     model = nn.Sequential(
         nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.Conv2d(4, 5, 3, bias=False), nn.ReLU(), nn.Flatten(),
         nn.Linear(5 * 16, 10),

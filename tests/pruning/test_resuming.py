@@ -11,7 +11,7 @@ from stopping import RECIPE, Made, Stopped, assert_stops_anywhere, bits, bright_
 from torch import nn
 
 import pruning
-from pruning.compaction import compact
+from pruning.compaction.compaction import compact
 from pruning.methods.lottery import Lottery
 from pruning.methods.rigl import RigL
 from pruning.methods.sparse_evolution import SparseEvolution

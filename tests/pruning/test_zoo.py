@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from zoo import ZOO, images, network
 
 import pruning
-from pruning.compaction import Whole, compacted
+from pruning.compaction.compaction import Whole, compacted
 from pruning.diagnostics import diagnose
 from pruning.macs import positions
 from pruning.masks import count, full, kept_count, prunable

@@ -9,9 +9,9 @@ from torch import nn
 
 import pruning
 from training import data, loop, models, seeding
+from training.config import TrainConfig
 from training.loop import EpochResult
 from training.optimizer import steps_per_epoch
-from training.recipe import TrainConfig
 
 RECIPE = TrainConfig(epochs=3, batch_size=64, learning_rate=0.1, schedule="cosine")
 

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from sweep.cli import main
-from sweep.config import TrialConfig, read_sweep
-from sweep.grid import expand
+from sweep.config.config import TrialConfig, read_sweep
+from sweep.config.grid import expand
 from sweep.records import Outcome
 
 DIGITS = Path(__file__).parents[2] / "configs/digits.yaml"

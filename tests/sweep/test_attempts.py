@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sweep import collector, science
-from sweep.attempts import renew, run_attempts
-from sweep.axes import Choice
+from sweep import collector
+from sweep.config.axes import Choice
 from sweep.errors import InputError
 from sweep.store import Store
-from sweep.trial import load_data, run_trial
+from sweep.trial import experiment as science
+from sweep.trial.attempts import renew, run_attempts
+from sweep.trial.run import load_data, run_trial
 from training.data import DataError
 
 from .small import CIRCUMSTANCES, OWN, Memory, Stop, differences, own_networks, sweep, the_trial

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep import checkout
-from sweep.provenance import code
+from sweep.trial import checkout
+from sweep.trial.provenance import code
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -2,12 +2,13 @@
 
 import pytest
 
-from sweep import checkpoints, science
-from sweep.attempts import run_attempts
-from sweep.checkpoints import SHARE, Keeper, Nowhere, facts_of, plain
 from sweep.errors import StoreError
 from sweep.records import RoundRecord
-from sweep.trial import load_data, run_trial
+from sweep.trial import checkpoints
+from sweep.trial import experiment as science
+from sweep.trial.attempts import run_attempts
+from sweep.trial.checkpoints import SHARE, Keeper, Nowhere, facts_of, plain
+from sweep.trial.run import load_data, run_trial
 from training import checkpoint
 
 from .small import EPOCHS, STEPS, Memory, Stop, the_trial

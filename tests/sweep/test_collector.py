@@ -12,7 +12,7 @@ try:
     main(["methods"])
 except SystemExit:
     found.append(gc.get_threshold())
-from sweep.attempts import renew
+from sweep.trial.attempts import renew
 renew()
 found += [gc.get_threshold(), gc.get_freeze_count() > 100_000]
 print("\\n" + json.dumps(found))

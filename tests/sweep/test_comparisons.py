@@ -7,10 +7,10 @@ import pytest
 import pruning
 from pruning.macs import positions
 from pruning.packing import unpack
-from sweep.config import read_sweep
-from sweep.grid import expand
-from sweep.networks import build_network
-from sweep.trial import run_trial
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand
+from sweep.trial.networks import build_network
+from sweep.trial.run import run_trial
 from training import data
 
 CONFIGS = Path(__file__).parents[2] / "configs"

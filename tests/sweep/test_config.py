@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.axes import read_grid
-from sweep.config import read_sweep, trial_from
+from sweep.config.axes import read_grid
+from sweep.config.config import read_sweep, trial_from
+from sweep.config.grid import expand
+from sweep.config.yaml_tree import plain
 from sweep.errors import InputError
-from sweep.grid import expand
-from sweep.source import plain
 
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
 MINIMAL = """\

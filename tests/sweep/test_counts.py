@@ -15,9 +15,9 @@ from pruning.diagnostics import Layer
 from pruning.masks import full
 from pruning.packing import unpack
 from pruning.problem import Batch
-from sweep.recording import mask_records
 from sweep.records import Outcome
 from sweep.store import Store
+from sweep.trial.metrics import mask_records
 from training import data, models, seeding
 
 SPARSITIES = (0.0, 0.5, 0.9, 0.99, 0.995, 0.999)

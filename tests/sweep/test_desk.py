@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 import ray
 
-from sweep.launch import desk
-from sweep.launch.desk import LEAVE, MACHINES, NODE_LOST, PROCESS_LOST, TAKE, WAIT, Desk
-from sweep.ledger import Ledger
+from sweep.engines.on_ray import coordinator as desk
+from sweep.engines.on_ray.coordinator import LEAVE, MACHINES, NODE_LOST, PROCESS_LOST, TAKE, WAIT, Desk
 from sweep.store import Store
+from sweep.store.claims import Ledger
 from sweep.store.leases import Leases
 
 TRIAL = "a" * 16
@@ -87,7 +87,7 @@ def test_a_desk_that_is_started_again_keeps_the_checkpoint_of_a_forced_retry(nod
 
 
 def test_a_desk_that_is_started_again_hears_of_a_stop(monkeypatch):
-    from sweep.launch import driver
+    from sweep.engines.on_ray import driver
 
     told, clock = [], SimpleNamespace(now=0.0)
     monkeypatch.setattr(driver, "time", SimpleNamespace(monotonic=lambda: clock.now))

@@ -6,11 +6,11 @@ import pytest
 from click.testing import CliRunner
 
 from sweep.cli import main
-from sweep.config import read_sweep, trial_from
+from sweep.config.config import read_sweep, trial_from
+from sweep.config.grid import expand, trial_id
 from sweep.errors import InputError
-from sweep.grid import expand, trial_id
-from sweep.networks import summaries
-from sweep.trial import run_trial
+from sweep.trial.networks import summaries
+from sweep.trial.run import run_trial
 
 CONFIG = Path(__file__).parents[2] / "configs" / "digits.yaml"
 SETTINGS = [

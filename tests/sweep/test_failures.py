@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 import torch
 
-from sweep import recording
 from sweep.failures import KINDS, NODE_LOST, WORKER_LOST, group, kind, kind_of, may_pass
 from sweep.records import FAILED
 from sweep.store import Store
+from sweep.trial import metrics as recording
 from training.data import DataError
 
 from ..conftest import make_outcome

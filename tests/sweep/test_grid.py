@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config import read_sweep
-from sweep.duplicates import check_sparsities
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand, title, trial_id
 from sweep.errors import InputError
-from sweep.grid import expand, title, trial_id
+from sweep.launch.duplicates import check_sparsities
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

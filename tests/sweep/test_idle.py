@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweep import local, run
-from sweep.config import SweepConfig, read_sweep
-from sweep.grid import expand, trial_id
-from sweep.ledger import Ledger
-from sweep.recording import describe
+from sweep.config.config import SweepConfig, read_sweep
+from sweep.config.grid import expand, trial_id
+from sweep.engines import inline as local
+from sweep.engines.watching import Stop, Watchers
+from sweep.launch import run
 from sweep.records import Outcome, TrialRecord
 from sweep.store import Store
+from sweep.store.claims import Ledger
 from sweep.store.leases import Leases
-from sweep.watch import Stop, Watchers
+from sweep.trial.metrics import describe
 
 from .small import DIGITS, QUICK
 

@@ -17,15 +17,16 @@ from typing import Any
 
 import pytest
 
-from sweep import imports, launch
-from sweep.config import SweepConfig, TrialConfig, read_sweep
+from sweep import imports
+from sweep.config.config import SweepConfig, TrialConfig, read_sweep
+from sweep.config.grid import expand, trial_id
+from sweep.engines import on_ray as launch
+from sweep.engines.watching import Stop
 from sweep.errors import InputError
-from sweep.grid import expand, trial_id
-from sweep.ledger import Ledger
-from sweep.recording import describe
 from sweep.records import EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
-from sweep.watch import Stop
+from sweep.store.claims import Ledger
+from sweep.trial.metrics import describe
 
 # Ray and what it imports warn of their own affairs
 pytestmark = pytest.mark.filterwarnings("default")
@@ -219,12 +220,12 @@ def test_a_worker_that_cannot_import_says_so(folder: Path, monkeypatch: pytest.M
 
 DRIVER = """
 import sys
-from sweep import launch
-from sweep.config import read_sweep
-from sweep.grid import expand, title
-from sweep.ledger import Ledger
+from sweep.engines import on_ray as launch
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand, title
+from sweep.store.claims import Ledger
 from sweep.store import Store
-from sweep.watch import Stop
+from sweep.engines.watching import Stop
 
 class Talker:
     def started(self, trial): pass
@@ -279,7 +280,7 @@ def test_no_trial_outlives_a_driver_that_dies(folder: Path) -> None:
 @pytest.fixture
 def cluster(folder: Path) -> Iterator[Any]:
     """A head that runs no trials, as in cluster.yaml, and a worker node: on this machine, but Ray cannot tell."""
-    from sweep.launch import environment
+    from sweep.engines.on_ray import environment
 
     (Path(os.environ["RAY_TMPDIR"]) / "ray").mkdir()  # which this Cluster takes for granted
     environment.prepare("auto")
@@ -305,9 +306,9 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Pa
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    from sweep.launch.cluster import connected
-    from sweep.launch.desk import open_desk
-    from sweep.launch.worker import Job
+    from sweep.engines.on_ray.cluster import connected
+    from sweep.engines.on_ray.coordinator import open_desk
+    from sweep.engines.on_ray.worker import Job
 
     here, there = Store(folder / "drivers"), Store(folder / "workers")  # one path, two machines' disks
     outcome = Outcome(TrialRecord(**describe(expand(sweep)[0]), sweep="", status="completed"))

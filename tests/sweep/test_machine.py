@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep import machine, provenance
+from sweep.trial import machine, provenance
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from sweep.overview import overview, overviews
+from sweep.cli.print import launches, states
+from sweep.launch.run import Summary
 from sweep.records import SweepRecord
-from sweep.run import Summary
-from sweep.show import launches, states
 from sweep.store import Store
 from sweep.store.leases import Leases
+from sweep.store.status import overview, overviews
 
 from ..conftest import make_outcome
 from .small import own_networks, sweep

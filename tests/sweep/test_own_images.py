@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from sweep import fingerprints
-from sweep.config import read_sweep, trial_from
+from sweep.config import fingerprints
+from sweep.config.config import read_sweep, trial_from
+from sweep.config.grid import expand, trial_id
 from sweep.errors import InputError
-from sweep.grid import expand, trial_id
 from sweep.records import TrialRecord, table
 from sweep.store import Store
 from training import data

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from sweep.config import TrialConfig, read_sweep
-from sweep.grid import expand, trial_id
+from sweep.config.config import TrialConfig, read_sweep
+from sweep.config.grid import expand, trial_id
 from sweep.report import panels
-from sweep.trial import run_trial
+from sweep.trial.run import run_trial
 from training import data
 
 from .report.conftest import trial as record

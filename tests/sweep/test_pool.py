@@ -13,14 +13,16 @@ from typing import Any
 
 import pytest
 
-from sweep import local, machine, pool
-from sweep.config import SweepConfig, TrialConfig, read_sweep
+from sweep.config.config import SweepConfig, TrialConfig, read_sweep
+from sweep.config.grid import expand, trial_id
+from sweep.engines import inline as local
+from sweep.engines import processes as pool
+from sweep.engines.watching import Stop
 from sweep.errors import InputError
-from sweep.grid import expand, trial_id
-from sweep.ledger import Ledger
 from sweep.records import EpochRecord, TrialRecord
 from sweep.store import Store
-from sweep.watch import Stop
+from sweep.store.claims import Ledger
+from sweep.trial import machine
 
 SPIES = """
 import multiprocessing, os, signal
@@ -231,12 +233,12 @@ def test_more_than_the_machine_has_is_bad_input(folder: Path, monkeypatch: pytes
 
 DRIVER = """
 import sys
-from sweep import pool
-from sweep.config import read_sweep
-from sweep.grid import expand
-from sweep.ledger import Ledger
+from sweep.engines import processes as pool
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand
+from sweep.store.claims import Ledger
 from sweep.store import Store
-from sweep.watch import Stop
+from sweep.engines.watching import Stop
 
 class Talker:
     def started(self, trial): pass

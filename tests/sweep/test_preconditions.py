@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from sweep import machine
+from sweep.engines.on_ray import environment, preconditions, scratch_folders
 from sweep.errors import InputError
-from sweep.launch import environment, preconditions, scratch_folders
 from sweep.store.leases import Launch
+from sweep.trial import machine
 
 from .small import DIGITS, sweep
 
@@ -103,8 +103,8 @@ def test_of_launches_that_make_the_token_at_once_one_does(tmp_path: Path, variab
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """``sweep.launch.cluster``, whose Ray is started below ``tmp_path``."""
-    from sweep.launch import cluster as module
+    """``sweep.engines.on_ray.cluster``, whose Ray is started below ``tmp_path``."""
+    from sweep.engines.on_ray import cluster as module
 
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     return module
@@ -147,7 +147,7 @@ def test_the_next_launch_removes_what_a_killed_one_has_left(tmp_path: Path) -> N
 
 
 def test_at_a_wrong_address_no_data_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: Any) -> None:
-    from sweep.launch import starting
+    from sweep.engines.on_ray import starting
 
     read = list[Any]()
     monkeypatch.setattr(starting, "load_data", read.append)

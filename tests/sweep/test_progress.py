@@ -5,12 +5,12 @@ import io
 import pytest
 from rich.console import Console
 
-from sweep.config import read_sweep
-from sweep.grid import expand, trial_id
-from sweep.progress import Progress
-from sweep.run import run_sweep
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand, trial_id
+from sweep.engines.watching import Stop
+from sweep.launch.progress import Progress
+from sweep.launch.run import run_sweep
 from sweep.store import Store
-from sweep.watch import Stop
 
 from ..conftest import make_outcome
 from .small import DIGITS, QUICK

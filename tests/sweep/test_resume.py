@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 import pruning
-from sweep import checkpoints, science
-from sweep.config import TrialConfig
-from sweep.grid import trial_id
+from sweep.config.config import TrialConfig
+from sweep.config.grid import trial_id
 from sweep.records import Outcome
-from sweep.trial import Interrupted, load_data, run_trial
+from sweep.trial import checkpoints
+from sweep.trial import experiment as science
+from sweep.trial.run import Interrupted, load_data, run_trial
 from training import checkpoint
 
 from .small import EPOCHS, OWN, STEPS, Memory, Stop, differences, own_networks, the_trial

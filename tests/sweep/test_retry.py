@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from sweep import checkpoints
-from sweep.config import canonical, read_sweep, trial_from
-from sweep.recording import lost
+from sweep.config.config import canonical, read_sweep, trial_from
+from sweep.launch.relaunch import choose, plans
 from sweep.records import Outcome
-from sweep.retry import choose, plans
 from sweep.store import Store
+from sweep.trial import checkpoints
+from sweep.trial.metrics import lost
 from training.data import DataConfig
 
 from .small import own_networks, sweep

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import InputError
-from sweep.recording import lost
+from sweep.launch.relaunch import choose, plans
 from sweep.records import Outcome
-from sweep.retry import choose, plans
 from sweep.store import Store
+from sweep.trial.metrics import lost
 
 from ..conftest import make_outcome
 from .small import sweep, the_trial

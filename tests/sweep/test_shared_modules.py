@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from sweep.trial import run_trial
+from sweep.trial.run import run_trial
 from training import data
+from training.config import TrainConfig
 from training.optimizer import OPTIMIZERS, make_optimizer
-from training.recipe import TrainConfig
 
 from .small import Memory, Stop, differences, the_trial
 

@@ -5,13 +5,13 @@ import sys
 import pytest
 from rich.console import Console
 
-from sweep.config import read_sweep
+from sweep.cli.print import launches
+from sweep.config.config import read_sweep
+from sweep.launch.run import plan
 from sweep.report import write_report
-from sweep.run import plan
-from sweep.show import launches
 from sweep.store import Store
 from sweep.store.verify import verify
-from sweep.trial import run_trial
+from sweep.trial.run import run_trial
 
 NETWORKS = """
 from torch import nn

@@ -9,8 +9,8 @@ from rich.console import Console
 
 import pruning
 from pruning import plugins
-from sweep import catalogue
 from sweep.cli import main
+from sweep.cli.print import catalogue
 
 GROUPS = ["Controls", "At initialization", "During training", "After training"]
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from pruning.packing import pack, unpack
-from sweep import single
-from sweep.single import Comparison
+from sweep.launch import rerun as single
+from sweep.launch.rerun import Comparison
 from sweep.store import Store
-from sweep.trial import run_trial
+from sweep.trial.run import run_trial
 
 from .small import own_networks, sweep
 

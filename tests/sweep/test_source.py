@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from sweep import source
+from sweep.config import yaml_tree as source
+from sweep.config.yaml_tree import Node, override, read_yaml
 from sweep.errors import InputError
-from sweep.source import Node, override, read_yaml
 
 
 @pytest.fixture

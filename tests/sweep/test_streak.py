@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from sweep.engines.watching import Stop
+from sweep.launch.failure_streak import FailureStreak
 from sweep.records import COMPLETED, FAILED
 from sweep.store import Store
-from sweep.streak import FailureStreak
-from sweep.watch import Stop
 
 from .small import own_networks, sweep
 

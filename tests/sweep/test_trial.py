@@ -11,10 +11,10 @@ import torch
 
 from pruning.masks import digest
 from pruning.packing import unpack
-from sweep.config import read_sweep, trial_from
-from sweep.grid import expand, trial_id
+from sweep.config.config import read_sweep, trial_from
+from sweep.config.grid import expand, trial_id
 from sweep.store import Store
-from sweep.trial import Interrupted, run_trial
+from sweep.trial.run import Interrupted, run_trial
 from training import data
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -52,9 +52,9 @@ def test_every_method_completes_with_all_records(outcomes, trials):
 def test_a_trial_imports_neither_torchs_compiler_nor_scikit_learn_nor_torchvision():
     code = f"""
 import sys
-from sweep.config import read_sweep
-from sweep.grid import expand
-from sweep.trial import run_trial
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand
+from sweep.trial.run import run_trial
 for trial in expand(read_sweep({str(CONFIGS / "digits.yaml")!r}, sys.argv[1:])):
     record = run_trial(trial).trial
     assert (record.status, record.trained_macs < record.macs_dense) == ("completed", trial.method.name == "force")
@@ -183,7 +183,7 @@ def test_a_trial_asked_to_stop_is_recorded_as_interrupted_with_its_epochs(trials
 
 
 def test_removed_weights_are_zero_in_the_network_that_is_tested(trials, digits, monkeypatch):
-    import sweep.trial as module
+    import sweep.trial.run as module
 
     seen = []
     real = module.loop.evaluate

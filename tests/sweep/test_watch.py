@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweep import local
-from sweep.config import read_sweep
-from sweep.run import Summary, run_sweep
-from sweep.watch import Stop
+from sweep.config.config import read_sweep
+from sweep.engines import inline as local
+from sweep.engines.watching import Stop
+from sweep.launch.run import Summary, run_sweep
 
 from .small import DIGITS, QUICK
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from training import checkpoint
+from training.config import TrainConfig
 from training.data import DataConfig, Dataset, Splits, split
 from training.loop import EpochResult, Training
-from training.recipe import TrainConfig
 
 RECIPE = TrainConfig(epochs=3, batch_size=16, learning_rate=0.05, schedule="cosine", warmup_epochs=0.5)
 

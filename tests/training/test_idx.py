@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from training import data, models
+from training.config import TrainConfig
 from training.data import DataConfig, DataError, resolve
 from training.loop import train
-from training.recipe import TrainConfig
 from training.vision import torchvision
 
 from .conftest import encoded, loaded

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from training import models, seeding
+from training.config import TrainConfig
 from training.loop import Diverged, EpochResult, evaluate, learning_rate, make_optimizer, train
 from training.optimizer import steps_per_epoch
-from training.recipe import TrainConfig
 
 QUICK = TrainConfig(epochs=2, batch_size=16)
 

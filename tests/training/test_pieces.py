@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.config import TrainConfig
 from training.pieces import most_pieces, sizes
-from training.recipe import TrainConfig
 
 
 @given(batch=st.integers(1, 300), pieces=st.integers(1, 300))

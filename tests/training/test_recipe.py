@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from training.recipe import TrainConfig
+from training.config import TrainConfig
 
 
 def test_the_defaults_are_a_valid_recipe():

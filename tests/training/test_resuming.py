@@ -11,8 +11,8 @@ from stopping import RECIPE, Made, Stopped, assert_stops_anywhere, bits, live
 from torch import nn
 
 from training import augment, checkpoint, data, seeding
+from training.config import TrainConfig
 from training.loop import Training, train
-from training.recipe import TrainConfig
 
 
 class Counting(nn.Module):

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from training import data, seeding, streaming
+from training.config import TrainConfig
 from training.data import DataConfig, DataError
 from training.loop import evaluate, train
-from training.recipe import TrainConfig
 from training.vision import torchvision
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.sources.decode import resize
 from training.sources.known_content import contents as contents
 from training.sources.known_content import stamp as stamp

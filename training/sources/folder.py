@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.datasets import DataError, info
 from training.fingerprint import PartDigest, Stamp, StampDigest
 from training.sources.decode import decode

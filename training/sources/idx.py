@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.datasets import DataError, info
 from training.fingerprint import PartDigest, Stamp, StampDigest
 from training.sources.decode import resize

@@ -1,6 +1,6 @@
 """For sources whose images are known by the set's name alone: built in, or compared with their authors' checksums."""
 
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.fingerprint import Stamp
 
 

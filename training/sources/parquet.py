@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.datasets import DataError, info
 from training.fingerprint import PartDigest, Stamp, StampDigest
 from training.sources import shards

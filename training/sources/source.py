@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.fingerprint import Stamp
 
 Where = Callable[[int], str]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from training.data_config import DataConfig
+from training.config import DataConfig
 from training.datasets import DataError, info
 from training.sources.decode import resize
 from training.sources.known_content import contents as contents

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from sweep.cli.print import trials
 from sweep.records import MaskRecord, Outcome, RoundRecord, TrialRecord
-from sweep.report.facts import _BOTH, _GROUPS, facts, some_rounds, text
-from sweep.show import trials
+from sweep.report.record_page import _BOTH, _GROUPS, facts, some_rounds, text
 from sweep.store import Store
 
 from .conftest import mask, trial

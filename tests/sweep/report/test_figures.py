@@ -8,11 +8,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from sweep.records import FAILED
-from sweep.report import from_table, style
-from sweep.report.axis import SparsityAxis
-from sweep.report.figure import accuracy_figure
-from sweep.report.layers import layers, layers_figure
-from sweep.report.statistics import cells
+from sweep.report import from_table
+from sweep.report.figures import style
+from sweep.report.figures.accuracy import accuracy_figure
+from sweep.report.figures.axis import SparsityAxis
+from sweep.report.figures.layers import layers, layers_figure
 from sweep.report.trials import Panel
 from sweep.store import Store
 
@@ -153,7 +153,7 @@ def test_a_long_text_below_the_title_is_wrapped_and_does_not_squeeze_the_axes(
 
 
 def test_known_methods_have_colours_of_their_own_and_an_unknown_one_always_the_same() -> None:
-    from sweep.report.style import _METHODS
+    from sweep.report.figures.style import _METHODS
 
     assert len({colour for colour, _ in _METHODS.values()}) == len(_METHODS)
     assert style.colour("my_method") == style.colour("my_method") not in {c for c, _ in _METHODS.values()}
@@ -182,7 +182,7 @@ def test_layers_are_in_network_order_with_a_density_a_run(store: MakeStore) -> N
     masks = [mask(run.trial_id, position, 10 * position + seed, seed) for seed, run in enumerate(runs)
              for position in (10, 2, 0)]  # fmt: skip
     made = store("a", runs, masks)
-    (cell,) = cells(panel(runs))
+    (cell,) = panel(runs).cells
     found = layers(cell, made.masks())
     assert [layer.tensor for layer in found] == ["layer0.weight", "layer2.weight", "layer10.weight"]
     assert [tuple(sorted(layer.kept)) for layer in found] == [(0, 0.001), (0.02, 0.021), (0.1, 0.101)]

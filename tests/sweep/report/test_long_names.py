@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from sweep.records import RoundRecord
 from sweep.report import write_report
-from sweep.report.figure import accuracy_figure
+from sweep.report.figures.accuracy import accuracy_figure
+from sweep.report.figures.cost import price_figure
+from sweep.report.figures.rounds import rounds_figure
+from sweep.report.figures.sanity import sanity_figure
 from sweep.report.names import figure_name, method_name
-from sweep.report.price import price_figure
-from sweep.report.rounds import rounds_figure
-from sweep.report.sanity import sanity_figure
 
 from .conftest import MakeStore, panel, texts, trial
 

@@ -2,7 +2,7 @@ from typing import Any
 
 from sweep.records import TrialRecord
 from sweep.report.measures import end_table, moved, price_table, start_table
-from sweep.report.table import Table
+from sweep.report.tables import Table
 
 from .conftest import panel, trial
 

@@ -4,11 +4,11 @@ import csv
 from pathlib import Path
 
 from sweep.report import accuracy_table, write_report
-from sweep.report.figure import accuracy_figure
-from sweep.report.price import price_figure
-from sweep.report.sanity import sanity_figure
+from sweep.report.figures.accuracy import accuracy_figure
+from sweep.report.figures.cost import price_figure
+from sweep.report.figures.sanity import sanity_figure
 from sweep.report.statistics import paired
-from sweep.report.table import difference_text
+from sweep.report.tables import difference_text
 from sweep.reproduce.samples import sample
 
 from .conftest import MakeStore, artist, panel, places, texts, trial

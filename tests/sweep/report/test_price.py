@@ -6,9 +6,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from sweep.records import TrialRecord
-from sweep.report import style
-from sweep.report.price import price_figure, ticks
-from sweep.report.room import Box
+from sweep.report.figures import style
+from sweep.report.figures.cost import price_figure, ticks
+from sweep.report.figures.label_placement import Box
 
 from .conftest import artist, panel, places, texts, trial
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sweep.config import read_sweep
-from sweep.grid import expand, trial_id
-from sweep.progress import Progress
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand, trial_id
+from sweep.engines.watching import Stop
+from sweep.launch.progress import Progress
 from sweep.report.remarks import remarks_section, trial_remarks
 from sweep.report.summary import summary
 from sweep.report.trials import panels
 from sweep.store import Store
-from sweep.trial import run_trial
-from sweep.watch import Stop
+from sweep.trial.run import run_trial
 
 from .conftest import trial
 

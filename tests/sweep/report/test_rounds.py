@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from sweep.records import FAILED, RoundRecord, TrialRecord
-from sweep.report import style
-from sweep.report.rounds import by_round, progressive, rounds_figure
+from sweep.report.figures import style
+from sweep.report.figures.rounds import by_round, progressive, rounds_figure
 
 from .conftest import artist, panel, texts, trial
 

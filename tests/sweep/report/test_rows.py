@@ -4,7 +4,7 @@ import typing
 
 from sweep.records import TrialRecord
 from sweep.report import best_cells, summary_rows
-from sweep.report.rows import to_csv
+from sweep.report.csv_rows import to_csv
 from sweep.store import Store
 
 from .conftest import MakeStore, trial

@@ -5,8 +5,8 @@ from matplotlib.colors import to_hex
 from matplotlib.path import Path
 
 from sweep.records import TrialRecord
-from sweep.report import style
-from sweep.report.sanity import sanity_figure
+from sweep.report.figures import style
+from sweep.report.figures.sanity import sanity_figure
 
 from .conftest import artist, panel, places, texts, trial
 

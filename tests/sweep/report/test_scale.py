@@ -14,11 +14,11 @@ import pytest
 import sweep.report
 from sweep.records import RoundRecord, TrialRecord
 from sweep.report import Panel, accuracy_table, panels, write_report
-from sweep.report.figure import accuracy_figure
-from sweep.report.layers import MASK_COLUMNS
-from sweep.report.price import price_figure
-from sweep.report.rows import panel_rows
-from sweep.report.sanity import sanity_figure
+from sweep.report.csv_rows import panel_rows
+from sweep.report.figures.accuracy import accuracy_figure
+from sweep.report.figures.cost import price_figure
+from sweep.report.figures.layers import MASK_COLUMNS
+from sweep.report.figures.sanity import sanity_figure
 from sweep.report.summary import summary
 from sweep.report.trials import read
 from sweep.store import Store

@@ -1,7 +1,6 @@
 from sweep.records import DIVERGED, FAILED, TrialRecord
 from sweep.report import accuracy_table, from_table
-from sweep.report.statistics import cells
-from sweep.report.table import accuracy_text, paired_table, sanity_table
+from sweep.report.tables import accuracy_text, paired_table, sanity_table
 from sweep.store import Store
 
 from .conftest import panel, trial
@@ -10,7 +9,7 @@ from .conftest import panel, trial
 def text_of(*accuracies: float, lost: tuple[str, ...] = ()) -> str:
     runs = [trial("snip", 0.99, seed, a) for seed, a in enumerate(accuracies)]
     runs += [trial("snip", 0.99, 10 + seed, None, status=status) for seed, status in enumerate(lost)]
-    (cell,) = cells(panel(runs))
+    (cell,) = panel(runs).cells
     return accuracy_text(cell)
 
 

@@ -7,7 +7,6 @@ import pytest
 from sweep.errors import InputError
 from sweep.records import FAILED, INTERRUPTED
 from sweep.report.names import file_name, measured_sparsity, method_name, method_order, percent
-from sweep.report.statistics import cells
 from sweep.report.trials import panels, read
 
 from .conftest import MakeStore, named, panel, trial
@@ -82,7 +81,7 @@ def test_an_ablation_is_an_axis_and_no_other_recipe() -> None:
     whole = trial("snip", 0.9, 0, 0.8)
     control = trial("snip", 0.9, 0, 0.3, method_label="snip ablation=invert")
     control = replace(control, config=json.dumps({**json.loads(control.config), "ablation": "invert"}))
-    assert [cell.method_label for cell in cells(panel([whole, control]))] == ["snip", "snip ablation=invert"]
+    assert [cell.method_label for cell in panel([whole, control]).cells] == ["snip", "snip ablation=invert"]
 
 
 def test_the_epochs_of_one_training_are_those_that_the_config_asks_for() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sweep.grid import expand, trial_id
+from sweep.config.grid import expand, trial_id
 from sweep.records import Outcome
 from sweep.reproduce import Reproduction, Row, Verdict, judge, read
 from sweep.store import Store

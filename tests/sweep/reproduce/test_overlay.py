@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from sweep.report import style
-from sweep.report.figure import accuracy_figure
-from sweep.report.overlay import Point
+from sweep.report.figures import style
+from sweep.report.figures.accuracy import accuracy_figure
+from sweep.report.figures.overlay import Point
 from sweep.report.trials import Panel
 
 from .conftest import Experiment

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config import read_sweep
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand, trial_id
 from sweep.errors import InputError
-from sweep.grid import expand, trial_id
 from sweep.reproduce import find, names, read
 from sweep.reproduce.interval import t_quantile
 

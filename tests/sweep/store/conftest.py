@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config import TrialConfig, read_sweep
-from sweep.grid import expand
+from sweep.config.config import TrialConfig, read_sweep
+from sweep.config.grid import expand
 from sweep.records import Outcome
 from sweep.store import Store
-from sweep.trial import run_trial
+from sweep.trial.run import run_trial
 from training import data
 
 from .helpers import AWS, Forks

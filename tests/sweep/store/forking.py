@@ -17,8 +17,8 @@ import time  # noqa: E402
 from conftest import make_outcome  # noqa: E402
 
 from sweep.errors import InputError, StoreError  # noqa: E402
-from sweep.ledger import Ledger  # noqa: E402
 from sweep.store import Store, folding, leases  # noqa: E402
+from sweep.store.claims import Ledger  # noqa: E402
 from sweep.store.files import Files  # noqa: E402
 from sweep.store.folding import fold  # noqa: E402
 from sweep.store.leases import Leases  # noqa: E402

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import StoreError
-from sweep.ledger import Ledger
 from sweep.store import Store
 from sweep.store import leases as module
+from sweep.store.claims import Ledger
 from sweep.store.files import Files
 from sweep.store.leases import Launch, Leases
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sweep.config import TrialConfig, read_sweep
-from sweep.grid import expand
+from sweep.config.config import TrialConfig, read_sweep
+from sweep.config.grid import expand
 from sweep.store import Store
 from sweep.tracking.client import Client
 

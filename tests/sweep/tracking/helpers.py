@@ -15,12 +15,12 @@ from click.testing import CliRunner
 from pruning.masks import digest
 from pruning.packing import pack
 from sweep.cli import main
-from sweep.config import TrialConfig, canonical
-from sweep.grid import trial_id
-from sweep.recording import describe
+from sweep.config.config import TrialConfig, canonical
+from sweep.config.grid import trial_id
 from sweep.records import EpochRecord, MaskRecord, Outcome, SweepRecord, TrialRecord
 from sweep.store import Store
 from sweep.tracking import mirror, sync
+from sweep.trial.metrics import describe
 
 CONFIG = """
 name: away

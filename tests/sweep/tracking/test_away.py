@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sweep.config import read_sweep
-from sweep.grid import expand, trial_id
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand, trial_id
 from sweep.store import Store
 from sweep.tracking import exporter
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config import read_sweep
-from sweep.grid import expand
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand
 from sweep.store import Store
 from sweep.tracking import damage
 

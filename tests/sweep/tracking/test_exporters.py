@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from sweep.config import TrialConfig, canonical, read_sweep
-from sweep.grid import expand, trial_id
+from sweep.config.config import TrialConfig, canonical, read_sweep
+from sweep.config.grid import expand, trial_id
 from sweep.store import Store
 from sweep.store.leases import Launch
 from sweep.tracking import default_uri, exporter, runs

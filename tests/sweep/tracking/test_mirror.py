@@ -17,16 +17,16 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from sweep.config import SweepConfig, TrialConfig, read_sweep
+from sweep.config.config import SweepConfig, TrialConfig, read_sweep
+from sweep.config.grid import expand, title, trial_id
 from sweep.errors import InputError
-from sweep.grid import expand, title, trial_id
-from sweep.recording import describe
 from sweep.records import EpochRecord, MaskRecord, Outcome, RoundRecord, TrialRecord
 from sweep.store import Store
 from sweep.store.leases import Launch
 from sweep.tracking import Exporter, default_uri, ui_command
 from sweep.tracking.client import Away, Client
 from sweep.tracking.runs import EXPORTER
+from sweep.trial.metrics import describe
 
 CONFIG = """
 name: mirrored
@@ -68,8 +68,8 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> First:
     folder = tmp_path_factory.mktemp("first")
     (folder / "first.yaml").write_text(CONFIG.replace("mirrored", "first"))
     script = """
-from sweep.config import read_sweep
-from sweep.grid import expand, trial_id
+from sweep.config.config import read_sweep
+from sweep.config.grid import expand, trial_id
 from sweep.store import Store
 from sweep.tracking import Exporter
 sweep = read_sweep("first.yaml", ["store=results"])

@@ -1,0 +1,95 @@
+"""The live part of a network at θ⊙c: a smaller one that has all gradients but zeros, those of removed weights too.
+
+Theorem. Drop every channel that is neither fed nor read under c (see :mod:`.compaction`). In exact arithmetic
+the logits at θ⊙c stay, and so does the gradient of every weight between channels that are left; every other weight has
+gradient zero.
+
+Why. A channel that is not fed is zero for every input, one that is not read changes no output. Who drops one that is
+neither takes zeros out of sums, on the way forward and on the way back. A weight that ends in it has gradient zero,
+as nothing depends on the channel; a weight that begins in it, as it reads zero. A channel that is fed or read stays:
+where it is but one of the two, removed weights may have gradients, and come back.
+
+In floating point the sums have fewer zeros and are rounded in another order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from pruning.compaction.channels import Channels
+from pruning.compaction.liveness import fed_and_read, rounded_up
+from pruning.compaction.narrowing import WIDTH, macs, narrowed
+from pruning.compaction.places import Places, cut_out, put_back
+from pruning.masks import Masks, count
+
+BELOW = 0.06  # of the weights kept: above it hardly a channel is dead
+AGAIN = 0.85  # of those kept at the last look: then there may be more
+PAYS = 0.9  # of the multiply-accumulates
+
+
+@dataclass(frozen=True)
+class LivePart:
+    """A model less its dead channels, at the model's own weights.
+
+    Attributes:
+        masks: cut to it.
+        places: where its tensors are in the model.
+    """
+
+    model: nn.Module
+    places: Places
+    masks: Masks
+
+    def under(self, masks: Masks) -> "LivePart":
+        """The same part under other masks of the model."""
+        return replace(self, masks={name: cut_out(mask, self.places.get(name, ())) for name, mask in masks.items()})
+
+    def widened(self, gradients: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Gradients of this part as those of the model with these weights."""
+        return {
+            name: put_back(torch.zeros_like(weight), self.places[name], gradients[name])
+            if name in self.places
+            else gradients[name]
+            for name, weight in weights.items()
+        }
+
+
+class LiveParts:
+    """The live parts of one model as its masks become sparser; each serves for as many rounds as it can."""
+
+    def __init__(self, model: nn.Module):
+        self._model = model
+        self._channels: Channels | None = None
+        self._part: LivePart | None = None
+        self._looked = 0  # how many weights were kept at the last look
+
+    def at(self, masks: Masks, input_shape: Sequence[int]) -> LivePart | None:
+        """The live part under these masks, or more than it. None: so much is alive that it would not pay.
+
+        Looked for from :data:`BELOW` on, and again at :data:`AGAIN` of what was kept then; taken where it has at most
+        :data:`PAYS` of the whole network's multiply-accumulates.
+        """
+        kept = count(masks)
+        if kept > BELOW * sum(mask.numel() for mask in masks.values()):
+            return None
+        if AGAIN * self._looked < kept <= self._looked:
+            if self._part is None:
+                return None
+            part = self._part.under(masks)
+            if count(part.masks) == kept:  # else what was dead is back, by scores that tie
+                return part
+        self._looked, self._part = kept, self._look(masks, input_shape)
+        return self._part
+
+    def _look(self, masks: Masks, input_shape: Sequence[int]) -> LivePart | None:
+        try:
+            channels = self._channels = self._channels or Channels(self._model, input_shape)
+            fed, read = fed_and_read(channels, masks)
+            alive = rounded_up(channels, fed | read, WIDTH)
+            if macs(channels, alive) > PAYS * macs(channels, torch.ones_like(alive)):
+                return None
+            return LivePart(*narrowed(self._model, channels, alive), masks={}).under(masks)
+        except ValueError:  # it cannot be traced, or copied: it runs whole
+            return None

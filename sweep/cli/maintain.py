@@ -1,0 +1,98 @@
+"""Commands that keep a store in order."""
+
+import json
+import sys
+
+import click
+
+from sweep.cli.common import AS_JSON, STORES, examples, existing
+from sweep.cli.root import main
+
+
+@main.command(epilog=examples("sweep verify", "sweep verify results s3://bucket/sweeps --json"))
+@STORES
+@AS_JSON
+def verify(stores: tuple[str, ...], as_json: bool) -> None:
+    """Check every file of a store: that it can be read, every mask's hash and counts, every trial's id and epochs.
+
+    Changes nothing. Exit code 0: all is as it should be; 1: something is not, and is named.
+    """
+    from sweep.cli.print import screen, states
+    from sweep.store.verify import verify as check
+
+    console, problems = screen.console(), []
+    for uri in stores or ("results",):
+        opened = existing(uri)
+        with screen.counting(screen.console(to_stderr=True), f"verifying {opened.name}") as tell:
+            found, checked = check(opened, tell)
+        problems += [vars(problem) | {"store": opened.name} for problem in found]
+        if not as_json:
+            states.problems(console, found, checked)
+    if as_json:
+        click.echo(json.dumps(problems, indent=1))
+    sys.exit(1 if problems else 0)
+
+
+@main.command(epilog=examples("sweep compact", "sweep compact s3://bucket/sweeps"))
+@STORES
+@AS_JSON
+def compact(stores: tuple[str, ...], as_json: bool) -> None:
+    """Fold the many small files of a store into a few big ones, which are read much faster. No record changes.
+
+    Sweeps may run and reports may be made meanwhile.
+    """
+    from sweep.cli.print import screen
+    from sweep.store.folding import fold
+
+    found = {}
+    for uri in stores or ("results",):
+        opened = existing(uri)
+        with screen.counting(screen.console(to_stderr=True), f"folding {opened.name}") as tell:
+            folded = fold(opened, tell)
+        found[opened.name] = vars(folded)
+        for path, reason in opened.damaged.items():
+            click.echo(f"left as it is, cannot read {path}: {reason}", err=True)
+        if not as_json:
+            click.echo(f"{opened.name}: {folded.before:,} files, now {folded.after:,}")
+    if as_json:
+        click.echo(json.dumps(found))
+
+
+@main.command(epilog=examples(
+    "sweep sync",
+    "sweep sync results s3://bucket/sweeps --uri http://mlflow.lab:5000",
+    "sweep sync --sweep cifar10",
+))  # fmt: skip
+@STORES
+@click.option("--uri", help="MLflow's server or database.  [default: each sweep's tracking.uri, or STORE/mlflow.db]")
+@click.option("--sweep", "name", help="Only the sweep of this name.")
+@AS_JSON
+def sync(stores: tuple[str, ...], uri: str | None, name: str | None, as_json: bool) -> None:
+    """Bring MLflow level with a store: export what it lacks, replace what is half written, delete what is there twice.
+
+    Any number of times, and while sweeps run. Runs no trial. Exit code 0: MLflow is level; 1: it does not answer, or
+    another launch or sync is just exporting to it; 2: bad input.
+    """
+    from functools import partial
+
+    from sweep.cli.print import screen
+    from sweep.tracking.sync import jobs
+    from sweep.tracking.sync import sync as make_level
+
+    opened, found = [existing(each) for each in stores or ("results",)], []
+    asked = jobs(opened, uri, name)
+    for synced in make_level(asked, partial(screen.counting, screen.console(to_stderr=True))):
+        found.append(synced)
+        if not as_json:
+            click.echo(str(synced))
+    for store in opened:
+        for path, reason in store.damaged.items():
+            click.echo(f"left out, cannot read {path}: {reason}", err=True)
+    for error in dict.fromkeys(each.error for each in found if each.error):
+        click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        click.echo(f"{error}. What is in the store is safe; sync again when it answers", err=True)
+    if as_json:
+        click.echo(json.dumps([vars(each) for each in found]))
+    elif not found:
+        click.echo(f"{', '.join(store.name for store in opened)}: nothing to sync: no sweep was launched into it")
+    sys.exit(0 if all(each.is_done for each in found) else 1)

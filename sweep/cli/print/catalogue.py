@@ -1,0 +1,117 @@
+"""What is shipped, as the commands list it: methods, architectures and published experiments."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import pruning
+from pruning import registry
+from pruning.method import TIMES
+from pruning.schedules import SCHEDULES
+from pruning.scopes import SCOPES
+from sweep.cli.print.methods_page import SHARED, heading, shown
+from sweep.report.terminal import columns
+from sweep.reproduce import names, summarise
+from training import data, models
+
+Row = dict[str, Any]
+
+
+def method_rows() -> tuple[list[Row], list[str]]:
+    """The methods that a grid may name, and a line for each that an installed package offers in vain."""
+    found, reasons = registry.usable()
+    rows = [
+        {
+            "method": m.name,
+            "when": m.time,
+            "what": m.summary.replace("`", ""),
+            "options": m.options,
+            "data": m.data,
+            "paper": m.paper,
+        }
+        for m in found
+    ]
+    return rows, reasons
+
+
+def methods(out: Console, rows: Sequence[Row]) -> None:
+    """The methods by the time when their masks are made, with the options that are a method's own."""
+    roomy = out.width >= 90  # for papers beside what a method does
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for column in ({"no_wrap": True}, {}, {"max_width": 30})[: 3 if roomy else 2]:
+        table.add_column(**column)
+    for number, (when, group) in enumerate(groupby(sorted(rows, key=_time), key=_time)):
+        if number:
+            table.add_row()
+        table.add_row(Text(heading(TIMES[when]), style="bold"))
+        for row in group:
+            table.add_row(*(f"  {row['method']}", _what(row), row["paper"].partition(" (")[0])[: 3 if roomy else 2])
+    out.print(table)
+    shared = f"scope={'|'.join(SCOPES)} and floor=0; those with rounds, schedule={'|'.join(SCHEDULES)}"
+    out.print(
+        f"\nMost also take {shared}.\n"
+        'In a YAML: method: [snip, {name: force, rounds: 300}, "my_package.module:function"]\n'
+        "Equations, what the authors' code does: docs/methods.md. Your own: docs/adding-a-method.md",
+        markup=False,
+    )
+
+
+def _time(row: Row) -> int:
+    return TIMES.index(row["when"])
+
+
+def _what(row: Row) -> Text:
+    own = [f" {k}={shown(v)}" for k, v in row["options"].items() if k == "rounds" or k not in SHARED]
+    return Text.assemble(row["what"], *((option, "cyan") for option in own))
+
+
+def architecture_rows() -> list[Row]:
+    """The shipped architectures, with their weights at ten classes of 32×32 colour images where they take these."""
+    rows = []
+    for name in models.names():
+        large, digits = name.startswith("imagenet_"), name.endswith("_digits")
+        images = data.info("imagenet" if large else "digits" if digits else "cifar10")
+        with torch.device("meta"):
+            model = models.build(
+                name, classes=images.classes or 10, channels=images.channels, size=images.image_size or 32
+            )
+        weights = pruning.prunable(model).values()
+        rows.append({
+            "architecture": name,
+            "what": models.describe(name).replace("`", ""),
+            "prunable": sum(w.numel() for w in weights),
+            "tensors": len(weights),
+            "classes": images.classes,
+            "options": {"init": models.default_init(name), **models.check(name, {})},
+        })  # fmt: skip
+    return rows
+
+
+def architectures(out: Console, rows: Sequence[Row]) -> None:
+    """The architectures as a table."""
+    shown = [
+        row | {"prunable": f"{row['prunable']:,}", "options": ", ".join(f"{k}={v}" for k, v in row["options"].items())}
+        for row in rows
+    ]
+    out.print(columns(shown, ["architecture", "prunable", "tensors", "classes", "what", "options"]))
+    out.print(
+        "\nIn a YAML: architecture: [resnet50, {name: vgg19, width: 0.5}]. Your own:\n"
+        "package.module:factory or path/to/file.py:factory, docs/own-network-and-data.md",
+        markup=False,
+    )
+
+
+def reproduction_rows() -> list[Row]:
+    """What ``sweep reproduce`` can run, what it takes and where its numbers come from."""
+    return [summarise(name) for name in names()]
+
+
+def reproductions(out: Console, rows: Sequence[Row]) -> None:
+    """The same as a table."""
+    out.print(columns(rows, ["name", "data", "architecture", "trials", "epochs", "numbers", "claims", "source"]))
+    out.print("\nRun and judge one: sweep reproduce NAME [--local]")

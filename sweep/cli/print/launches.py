@@ -1,0 +1,141 @@
+"""What a launch or a retry is to run, and how it ended."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pruning.masks import kept_count
+from pruning.plugins import origin
+from sweep.cli.print.screen import Row, named
+from sweep.config.config import SweepConfig
+from sweep.config.remarks import config_warnings
+from sweep.launch.duplicates import check_sparsities
+from sweep.launch.images import files_read
+from sweep.launch.run import Plan, Summary
+from sweep.records import TrialRecord
+from sweep.text import percent, redacted
+from sweep.trial.networks import NetworkSummary, network_warnings, summaries
+
+
+def plan_json(planned: Plan) -> Row:
+    """The plan: one entry a trial."""
+    networks = summaries(planned.sweep)
+    check_sparsities(planned.sweep, {label: network.prunable for label, network in networks.items()})
+    trials = [
+        {
+            "trial_id": name,
+            "architecture": trial.architecture.label,
+            "method": trial.method_label,
+            "sparsity": trial.sparsity,
+            "seed": trial.seed,
+            "prunable": networks[trial.architecture.label].prunable,
+            "kept": kept_count(networks[trial.architecture.label].prunable, trial.sparsity),
+            "missing": name in planned.todo,
+        }
+        for name, trial in planned.trials.items()
+    ]
+    sweep = planned.sweep
+    return {
+        "sweep": sweep.name,
+        "store": redacted(sweep.store),
+        "data": {"fingerprint": sweep.data.fingerprint, "files": files_read(sweep, of_streamed=False)},
+        "done": planned.done,
+        "missing": len(planned.todo),
+        "trials": trials,
+        "architectures": [{"architecture": label, **_of_network(network)} for label, network in networks.items()],
+        "methods": [
+            {"method": label, "file": origin(name)}
+            for label, name in {method.label: method.name for method in sweep.grid.method}.items()
+            if ":" in name
+        ],
+        "warnings": [*config_warnings(sweep), *network_warnings(networks)],
+    }
+
+
+def _of_network(network: NetworkSummary) -> Row:
+    return {
+        "prunable": network.prunable,
+        "prunable_share": network.prunable_share,
+        "init": network.init,
+        "file": network.file or None,
+    }
+
+
+def _network_line(row: Row) -> str:
+    found = f"from {row['file']}, " if row["file"] else ""
+    share = row["prunable_share"]
+    of_all = f"{100 * share:.3g} % of its weights are prunable, " if share < 1 else ""
+    made = " (as its factory makes them)" if row["init"] == "default" else ""
+    return f"{row['architecture']}: {found}{of_all}initial weights by {row['init']}{made}"
+
+
+def plan(out: Console, planned: Plan) -> None:
+    """The plan as a table."""
+    values = plan_json(planned)
+    table = Table("trial id", "architecture", "method", box=None, pad_edge=False)
+    for column in ("sparsity", "seed", "prunable weights", "kept"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for row in values["trials"]:
+        state = "to run" if row["missing"] else "completed"
+        numbers = (percent(row["sparsity"]), str(row["seed"]), f"{row['prunable']:,}", f"{row['kept']:,}")
+        table.add_row(row["trial_id"], Text(row["architecture"]), Text(row["method"]), *numbers, state)
+    out.print(table)
+    if fingerprint := values["data"]["fingerprint"]:
+        out.print(f'\ndata.fingerprint: "{fingerprint}"', soft_wrap=True)
+    if values["data"]["files"]:
+        out.print(f"data: {values['data']['files']}", markup=False, soft_wrap=True)
+    out.print()
+    for row in values["architectures"]:
+        out.print(_network_line(row), markup=False, soft_wrap=True)
+    for row in values["methods"]:
+        out.print(f"{row['method']}: from {row['file']}", markup=False, soft_wrap=True)
+    for warning in values["warnings"]:
+        out.print(f"warning: {warning}", markup=False, soft_wrap=True)
+    out.print(
+        f"\n{values['sweep']}: {len(values['trials'])} trials, {values['done']} completed, {values['missing']} to run"
+    )
+
+
+def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
+    """How a launch ended, and what to do next."""
+    counts = ", ".join(f"{number} {status}" for status, number in found.statuses.items())
+    store = shlex.quote(redacted(sweep.store))
+    if not found.ran and found.exit_code == 0:
+        out.print(f"{sweep.name}: nothing to run, all {sum(found.statuses.values())} trials are completed.")
+    else:
+        out.print(f"{sweep.name}: ran {found.ran} trials. Now {counts}.")
+    if found.exit_code == 1:
+        why = f"See why: sweep failures --store {store}   Launching again runs what is not completed."
+        out.print(why, markup=False, soft_wrap=True)
+    if found.signal is not None:
+        out.print("Stopped. Launching again runs what is missing, and goes on from where trials were stopped.")
+    browse = f"    MLflow: sweep ui --store {store}" if sweep.tracking.enabled and not sweep.tracking.uri else ""
+    out.print(f"Report: sweep report {store} --sweep {sweep.name}{browse}", markup=False, soft_wrap=True)
+
+
+def summary_json(sweep: SweepConfig, found: Summary) -> Row:
+    """The same for scripts."""
+    return {"sweep": sweep.name, "store": redacted(sweep.store), "ran": found.ran, **found.statuses}
+
+
+def chosen(out: Console, records: Sequence[TrialRecord]) -> None:
+    """What would be tried again."""
+    for record in records:
+        out.print(f"{record.trial_id} {named(vars(record))}: {record.status}", markup=False)
+    out.print(f"{len(records)} trials")
+
+
+def retried(out: Console, found: Sequence[Summary], unchanged: Sequence[str]) -> None:
+    """How a retry ended; which trials had completed, did not do so again and are as they were."""
+    counts = Counter[str]()
+    for each in found:
+        counts.update(each.statuses)
+    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    out.print(f"ran {sum(each.ran for each in found)} trials. Now {told}." if found else "nothing to try again")
+    if unchanged:
+        out.print(f"These did not complete again, and keep the outcome that they had: {', '.join(unchanged)}")

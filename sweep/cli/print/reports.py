@@ -1,0 +1,40 @@
+"""Reports and verdicts."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from sweep.cli.print.screen import Row
+from sweep.report import ReportFiles
+from sweep.report.terminal import render
+from sweep.reproduce import Reproduction, Verdict, VerdictFiles, flat, tables, tally
+
+
+def report(out: Console, files: ReportFiles) -> None:
+    """Where the report is, and its table."""
+    for table in files.tables:
+        out.print(render(table), "")
+    for path in files.all:
+        out.print(str(path), markup=False)
+
+
+def verdicts_json(asked: Reproduction, found: Sequence[Verdict], files: VerdictFiles) -> Row:
+    """Every verdict, and the files."""
+    return {
+        "sweep": asked.sweep.name,
+        "in_order": all(verdict.in_order for verdict in found),
+        "left_out": asked.left_out,
+        "rows": flat(found, asked.sweep.training.epochs),
+        "files": [str(path) for path in files.all],
+    }
+
+
+def verdicts(out: Console, asked: Reproduction, found: Sequence[Verdict], files: VerdictFiles) -> None:
+    """The same as tables."""
+    for table in tables(found, asked.sweep.training.epochs):
+        out.print(render(table), "")
+    if asked.left_out:
+        out.print(f"left out: {asked.left_out} published rows outside the grid as it was set")
+    for path in files.all:
+        out.print(str(path), markup=False)
+    out.print(f"{asked.sweep.name}: {tally([row for verdict in found for row in verdict.rows])}", style="bold")

@@ -1,0 +1,110 @@
+"""What a store says: the state of its sweeps, what failed and what is wrong with it."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from sweep.cli.print.screen import Row, named
+from sweep.failures import Group
+from sweep.store import Store
+from sweep.store.folding import is_slow
+from sweep.store.status import Overview
+
+if TYPE_CHECKING:
+    from sweep.store.verify import Problem  # which takes torch
+
+_WHY = ["trial_id", "status", "error_type", "error_message", "architecture_label", "method_label", "sparsity", "seed"]
+
+
+def status(out: Console, found: Sequence[Overview], store: Store) -> None:
+    """Counts by sweep, what did not complete and why, and files that cannot be read."""
+    if not found:
+        out.print(f"{store.name} holds no trials. Fill it: sweep launch digits", markup=False)
+    names = {name for each in found for name in each.ended_early}
+    rows = {row["trial_id"]: row for row in store.trials(names, _WHY).to_pylist()} if names else {}
+    for each in found:
+        out.print(f"{each.name}: " + ", ".join(f"{number} {state}" for state, number in each.counts.items()))
+        if each.launches:
+            out.print(f"  run by {', '.join(each.launches)}", markup=False)
+        if each.resumable:
+            out.print(f"  {each.resumable} go on from a checkpoint when it is launched again")
+        _ended_early(out, [rows[name] for name in each.ended_early if name in rows], store)
+    for path, reason in store.damaged.items():
+        out.print(f"  cannot read {path}: {reason}", markup=False)
+    if is_slow(store):
+        hint = f"Many small files make this slow: sweep compact {shlex.quote(store.name)}"
+        out.print(hint, markup=False, soft_wrap=True)
+
+
+def _ended_early(out: Console, rows: Sequence[Row], store: Store) -> None:
+    """The first of a sweep's trials that did not complete, and why."""
+    for row in rows[:20]:
+        out.print(f"  {row['trial_id']} {named(row)} {row['status']}{_why(row)}"[:600], markup=False)
+    if len(rows) > 20:
+        more = f"  … and {len(rows) - 20} more: sweep failures --store {shlex.quote(store.name)}"
+        out.print(more, markup=False, soft_wrap=True)
+
+
+def status_json(found: Sequence[Overview]) -> dict[str, dict[str, int]]:
+    """Counts by sweep."""
+    return {each.name: each.counts for each in found}
+
+
+def failures_json(groups: Sequence[Group]) -> list[Row]:
+    """What failed, by kind."""
+    return [
+        {
+            "kind": group.kind.name,
+            "count": len(group.trials),
+            "trials": [record.trial_id for record in group.trials],
+            "example": {name: getattr(group.example, name) for name in _EXAMPLE},
+            "mend": group.kind.mend,
+        }
+        for group in groups
+    ]
+
+
+_EXAMPLE = (
+    "trial_id", "status", "error_type", "error_message", "traceback", "host", "device", "peak_memory_bytes",
+    "device_memory_bytes", "attempts",
+)  # fmt: skip
+
+
+def failures(out: Console, groups: Sequence[Group], store: Store) -> None:
+    """The same for people, each with the command that tries them again."""
+    where = shlex.quote(store.name)  # commands are to be run as they are printed
+    if not groups:
+        out.print(f"{store.name}: nothing failed", markup=False)
+    for group in groups:
+        example = group.example
+        out.print(f"{group.kind.name}: {len(group.trials)} trials", style="bold")
+        said = f"{named(vars(example))}{_why(vars(example))}"
+        out.print(f"  for example {example.trial_id} {said}"[:600], markup=False)
+        if example.host:
+            memory = f", {_gib(example.peak_memory_bytes)} used" if example.peak_memory_bytes else ""
+            whole = f" of {_gib(example.device_memory_bytes)}" if memory and example.device_memory_bytes else ""
+            out.print(f"  on {example.host}, {example.device}{memory}{whole}", markup=False)
+        mend = group.kind.mend.replace("show ID", f"show {example.trial_id} --store {where}")
+        out.print(f"  mend: {mend}", markup=False, soft_wrap=True)
+        out.print(f"  again: sweep retry --kind {group.kind.name} --store {where}", markup=False, soft_wrap=True)
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    """The error of a trial that failed, on one line."""
+    return f": {row['error_type']}: {' '.join((row['error_message'] or '').split())}" if row["error_type"] else ""
+
+
+def _gib(size: int | None) -> str:
+    return f"{(size or 0) / 2**30:.1f} GiB"
+
+
+def problems(out: Console, found: Sequence["Problem"], checked: Mapping[str, int]) -> None:
+    """What is wrong in a store, and what was looked at."""
+    for each in found:
+        out.print(f"{each.file}: {each.what}", markup=False, soft_wrap=True)
+        if each.mend:
+            out.print(f"  mend: {each.mend}", markup=False, soft_wrap=True)
+    what = ", ".join(f"{number:,} {name}" for name, number in checked.items())
+    out.print(f"checked {what}: " + (f"{len(found)} problems" if found else "all is as it should be"))

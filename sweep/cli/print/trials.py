@@ -1,0 +1,96 @@
+"""One stored trial, and a rerun beside it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sweep.cli.print.screen import Row, named
+from sweep.errors import InputError
+from sweep.launch.rerun import Comparison
+from sweep.records import MaskRecord, TrialRecord
+from sweep.report import terminal
+from sweep.report.record_page import BOTH_HEADING, facts, some_rounds
+from sweep.store import Store
+
+_NOT_SHOWN = ("hash", "encoding", "effective_density", "start_effective_kept", "macs_dense")  # but in the JSON
+
+
+def find(store: Store, beginning: str) -> TrialRecord:
+    """The one stored trial whose id begins so.
+
+    Raises:
+        InputError: none, or several.
+    """
+    matching = [
+        name for name in store.trials(columns=["trial_id"])["trial_id"].to_pylist() if name.startswith(beginning)
+    ]
+    if len(matching) != 1:
+        many = f"is the beginning of {len(matching)} trials: {', '.join(sorted(matching)[:5])}; give more of it"
+        none = f"is not in {store.name}; 'sweep plan CONFIG' lists the ids of a sweep"
+        raise InputError(f"trial {beginning!r} {many if matching else none}")
+    record = store.trial(matching[0])
+    assert record is not None  # its row was just read
+    return record
+
+
+def trial_json(store: Store, record: TrialRecord) -> Row:
+    """All of one trial but the packed masks."""
+    columns = [field.name for field in fields(MaskRecord) if field.name not in ("trial_id", "position", "packed")]
+    masks, epochs = store.masks([record.trial_id], columns), store.epochs([record.trial_id])
+    values = asdict(record) | {"config": json.loads(record.config)}
+    return {**values, "layers": masks.to_pylist(), "by_epoch": epochs.drop_columns(["trial_id"]).to_pylist()}
+
+
+def trial(out: Console, store: Store, record: TrialRecord) -> None:
+    """One trial on a screen or two: its facts under headings, its rounds, its layers, its epochs."""
+    values = trial_json(store, record)
+    out.print(named(values), style="bold")
+    for title, rows in facts(record).items():
+        columns = BOTH_HEADING if len(rows[0]) == len(BOTH_HEADING) else ("", "")
+        table = Table(*columns, box=None, show_header=any(columns), pad_edge=False)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        out.print(Text(f"\n{title}", style="bold"), table)
+    rounds = [asdict(one) for one in some_rounds(record.rounds)] if len(record.rounds) > 1 else []
+    layers = values["layers"]
+    if all(layer["start_kept"] == layer["kept"] for layer in layers):  # the mask never moved: once is enough
+        layers = [layer | {"start_kept": None} for layer in layers]
+    for title, found in (
+        (f"rounds, {len(rounds)} of {len(record.rounds)}", rounds),
+        ("layers, as tested", layers),
+        ("epochs", values["by_epoch"]),
+    ):
+        if found:
+            out.print(Text(f"\n{title}", style="bold"), terminal.columns(found, _told(found)))
+
+
+def comparisons_json(found: Sequence[Comparison]) -> list[Row]:
+    """Every field of a rerun beside the stored one."""
+    return [{"field": c.field, "stored": c.stored, "again": c.again, "agrees": c.agrees} for c in found]
+
+
+def comparisons(out: Console, found: Sequence[Comparison]) -> None:
+    """What differs, each with both values, and how much agrees; the outcome's main fields in any case."""
+    table = Table("", "stored", "again", "", box=None, pad_edge=False)
+    for each in found:
+        if not each.agrees or each.field in ("status", "mask_hash", "test_accuracy", "final_weights_hash"):
+            verdict = Text("the same", "green") if each.agrees else Text("differs", "red")
+            table.add_row(each.field, Text(_brief(each.stored)), Text(_brief(each.again)), verdict)
+    out.print(table)
+    agree = sum(each.agrees for each in found)
+    out.print(f"{agree} of {len(found)} fields agree, of the trial, its epochs and its masks")
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else text[:21] + "…"
+
+
+def _told(rows: Sequence[Row]) -> list[str]:
+    """The columns of rows that say something to people."""
+    return [name for name in rows[0] if name not in _NOT_SHOWN and any(row[name] is not None for row in rows)]

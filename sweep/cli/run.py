@@ -1,0 +1,192 @@
+"""Commands that run trials."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from sweep.cli.common import ADDRESS, AS_JSON, CONFIG, JOBS, LOCAL, SETTINGS, STORE, engine, examples, existing
+from sweep.cli.root import main
+from sweep.errors import InputError
+
+
+@main.command(epilog=examples(
+    "sweep launch digits",
+    "sweep launch cifar10 --set grid.seed=0 --set compute.gpus_per_trial=0.5",
+    "sweep launch cifar10 --address auto --set store=s3://bucket/sweeps",
+    "sweep launch cifar10 --local --jobs 3   # three trials side by side on one GPU",
+    "sweep launch cifar10 --dry-run",
+))  # fmt: skip
+@CONFIG
+@SETTINGS
+@ADDRESS
+@LOCAL
+@JOBS
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would run: the same as 'sweep plan'.")
+@AS_JSON
+@click.pass_context
+def launch(
+    context: click.Context, config: str, settings: tuple[str, ...], address: str | None, local: bool, jobs: int | None,
+    dry_run: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Run every trial of CONFIG, a YAML file or the name of a shipped one, that the store lacks.
+
+    Launching again runs what is missing, and nothing if nothing is. Exit code 0: all trials are completed;
+    1: some failed; 2: bad input, nothing was started; 130, 143, 129: stopped by Ctrl-C, SIGTERM, a hang-up.
+    """
+    if dry_run:
+        context.invoke(plan, config=config, settings=settings, as_json=as_json)
+        return
+    run_on = engine(local, address, jobs)
+    from sweep.cli.print import launches, screen
+    from sweep.config.config import read_sweep
+    from sweep.launch.run import run_sweep
+
+    sweep = read_sweep(config, settings)
+    console = screen.console(to_stderr=as_json)
+    summary = run_sweep(sweep, run_on, console)
+    launches.summary(console, sweep, summary)
+    if as_json:
+        click.echo(json.dumps(launches.summary_json(sweep, summary)))
+    sys.exit(summary.exit_code)
+
+
+@main.command(epilog=examples(
+    "sweep plan cifar10",
+    "sweep plan cifar10 --set grid.sparsity=0.9,0.99 --json",
+))  # fmt: skip
+@CONFIG
+@SETTINGS
+@AS_JSON
+def plan(config: str, settings: tuple[str, ...], as_json: bool) -> None:
+    """List the trials of CONFIG with their ids, their weights and whether the store has them. Runs nothing."""
+    from sweep.cli.print import launches, screen
+    from sweep.config.config import read_sweep
+    from sweep.launch.run import plan as make_plan
+    from sweep.store import Store
+
+    sweep = read_sweep(config, settings)
+    planned = make_plan(sweep, Store(sweep.store))
+    if as_json:
+        click.echo(json.dumps(launches.plan_json(planned), indent=1))
+    else:
+        launches.plan(screen.console(), planned)
+
+
+@main.command(epilog=examples(
+    "sweep retry --failed",
+    "sweep retry --kind out-of-memory --set compute.gpus_per_trial=1",
+    "sweep retry 3f9c --force --local",
+    "sweep retry --diverged --store s3://bucket/sweeps --address auto",
+))  # fmt: skip
+@click.argument("trial_ids", nargs=-1, metavar="[ID]...")
+@click.option("--failed", is_flag=True, help="All that failed.")
+@click.option("--diverged", is_flag=True, help="All whose loss stopped being finite.")
+@click.option("--interrupted", is_flag=True, help="All that were stopped.")
+@click.option("--kind", "kinds", multiple=True, help="All that failed in this way, as 'sweep failures' has it.")
+@click.option("--force", is_flag=True, help="Completed ones too, and from the start: what there is stays until then.")
+@STORE
+@SETTINGS
+@ADDRESS
+@LOCAL
+@JOBS
+@click.option("-n", "--dry-run", is_flag=True, help="Only list what would run.")
+@AS_JSON
+def retry(
+    trial_ids: tuple[str, ...], failed: bool, diverged: bool, interrupted: bool, kinds: tuple[str, ...], force: bool,
+    store: str | None, settings: tuple[str, ...], address: str | None, local: bool, jobs: int | None, dry_run: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Run stored trials again that did not complete, told by the store alone; no YAML is needed.
+
+    They go on from their checkpoints where they have one. IDs may be beginnings. Exit codes are those of launch.
+    """
+    run_on = engine(local, address, jobs)
+    from sweep.cli.print import launches, screen
+    from sweep.failures import KINDS
+    from sweep.launch.relaunch import as_before, choose, plans
+    from sweep.launch.run import run_plan
+
+    flags = {"failed": failed, "diverged": diverged, "interrupted": interrupted}
+    if not (trial_ids or kinds or any(flags.values())):
+        raise InputError("say which: IDs, --failed, --diverged, --interrupted or --kind; 'sweep failures' lists them")
+    for name in kinds:
+        if name not in {kind.name for kind in KINDS}:
+            raise InputError(f"--kind {name}: one of {', '.join(kind.name for kind in KINDS)}")
+    opened, console = existing(store), screen.console(to_stderr=as_json)
+    chosen = choose(opened, trial_ids, [status for status, given in flags.items() if given], kinds, force)
+    found = plans(opened, chosen, settings, force)
+    if dry_run:
+        click.echo(json.dumps([each.trial_id for each in chosen])) if as_json else launches.chosen(console, chosen)
+        return
+    summaries = []
+    for planned in found:
+        summaries.append(run_plan(planned, opened, run_on, console))
+        if summaries[-1].signal is not None:
+            break
+    unchanged = as_before(opened, found[: len(summaries)])
+    if as_json:
+        click.echo(json.dumps([launches.summary_json(p.sweep, s) for p, s in zip(found, summaries, strict=False)]))
+    launches.retried(console, summaries, unchanged)
+    sys.exit(max([*(summary.exit_code for summary in summaries), 1 if unchanged else 0]))
+
+
+@main.command(epilog=examples(
+    "sweep reproduce",
+    "sweep reproduce digits_figure1 --local",
+    "sweep reproduce synflow_cifar10 --set grid.sparsity=0.99 --set data.path=FOLDER",
+    "sweep reproduce force_figure1 --no-run",
+))  # fmt: skip
+@click.argument("name", required=False)
+@click.option("--list", "listed", is_flag=True, help="List what is shipped; so does leaving NAME out.")
+@SETTINGS
+@ADDRESS
+@LOCAL
+@JOBS
+@click.option("--no-run", is_flag=True, help="Run nothing: judge what the store has.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for the files  [default: STORE/reports/SWEEP]")
+@AS_JSON
+def reproduce(
+    name: str | None, listed: bool, settings: tuple[str, ...], address: str | None, local: bool, jobs: int | None,
+    no_run: bool, out: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Run what the store lacks of a published experiment, and judge it: ours beside the published, a verdict a row.
+
+    NAME is a shipped one, or the path of a YAML with published/NAME.csv or published/NAME.claims.csv beside it.
+    Running again with the same --set goes on where it was stopped. Published rows that --set leaves outside the grid
+    are left out, and said to be.
+
+    \b
+    Exit code 0: every row passes, or fails as it is known to; 1: a row fails, is
+    undecided or missing; 2: bad input, nothing was started; 130, 143: stopped by
+    Ctrl-C, SIGTERM.
+    """
+    from sweep.cli.print import catalogue, launches, reports, screen
+
+    if name is None or listed:
+        rows = catalogue.reproduction_rows()
+        click.echo(json.dumps(rows, indent=1)) if as_json else catalogue.reproductions(screen.console(), rows)
+        return
+    run_on = engine(local, address, jobs)
+    from sweep.launch.run import run_sweep
+    from sweep.report import report_folder
+    from sweep.reproduce import find, judge, read, write
+    from sweep.store import Store
+
+    asked, console = read(find(name), settings), screen.console(to_stderr=as_json)
+    if not no_run:
+        summary = run_sweep(asked.sweep, run_on, console)
+        launches.summary(console, asked.sweep, summary)
+        if summary.signal is not None:
+            sys.exit(summary.exit_code)
+    store = Store(asked.sweep.store)
+    verdicts = judge(asked, store)
+    files = write(asked, verdicts, Path(out) if out else report_folder(store, asked.sweep.name))
+    for damaged, reason in store.damaged.items():
+        click.echo(f"left out, cannot read {damaged}: {reason}", err=True)
+    if as_json:
+        click.echo(json.dumps(reports.verdicts_json(asked, verdicts, files), indent=1))
+    else:
+        reports.verdicts(console, asked, verdicts, files)
+    sys.exit(0 if all(verdict.in_order for verdict in verdicts) else 1)

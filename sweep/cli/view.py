@@ -1,0 +1,167 @@
+"""Commands that show what there is."""
+
+import json
+import os
+import shlex
+import socket
+from pathlib import Path
+
+import click
+
+from sweep.cli.common import AS_JSON, SETTINGS, STORE, STORES, examples, existing, named, with_store
+from sweep.cli.root import main
+from sweep.errors import InputError
+
+
+@main.command(epilog=examples(
+    "sweep status digits",
+    "sweep status --store s3://bucket/sweeps --json",
+))  # fmt: skip
+@click.argument("config", type=click.Path(), required=False)
+@SETTINGS
+@STORE
+@AS_JSON
+def status(config: str | None, settings: tuple[str, ...], store: str | None, as_json: bool) -> None:
+    """How many trials are completed, failed or missing: of CONFIG's grid, or of all sweeps in a store."""
+    from sweep.cli.print import screen, states
+    from sweep.store.status import overview, overviews
+
+    if config:
+        from sweep.config.config import read_sweep
+        from sweep.launch.run import ids_of
+        from sweep.store import Store
+
+        sweep = read_sweep(config, with_store(settings, store))
+        opened = Store(sweep.store)
+        names, note = ids_of(sweep, opened)
+        if note:
+            click.echo(note, err=True)
+        found = [overview(opened, sweep.name, names)]
+    elif settings:
+        raise InputError("--set needs the config that it changes: sweep status CONFIG --set …")
+    else:
+        opened = existing(store)
+        found = overviews(opened)
+    if as_json:
+        click.echo(json.dumps(states.status_json(found)))
+    else:
+        states.status(screen.console(), found, opened)
+
+
+@main.command(epilog=examples(
+    "sweep failures",
+    "sweep failures --store s3://bucket/sweeps --json",
+))  # fmt: skip
+@STORE
+@AS_JSON
+def failures(store: str | None, as_json: bool) -> None:
+    """What failed, by kind: how many, an example with its machine and memory, and the command that tries them again."""
+    from sweep.cli.print import screen, states
+    from sweep.failures import group
+    from sweep.records import trial_record
+
+    opened = existing(store)
+    groups = group(trial_record(row) for row in opened.trials().to_pylist())
+    if as_json:
+        click.echo(json.dumps(states.failures_json(groups), indent=1))
+    else:
+        states.failures(screen.console(), groups, opened)
+
+
+@main.command(epilog=examples(
+    "sweep report",
+    "sweep report results s3://bucket/sweeps --out figures",
+    "sweep report --sweep cifar10",
+))  # fmt: skip
+@STORES
+@click.option("--sweep", "name", help="Only the trials of the sweep of this name.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for the files  [default: STORE/reports/SWEEP]")
+@AS_JSON
+def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: bool) -> None:
+    """Tables and figures of one or several stores: accuracy against sparsity, density by layer."""
+    from sweep.cli.print import reports, screen
+    from sweep.report import report_folder, write_report
+    from sweep.store import Store
+
+    opened = [Store(uri) for uri in stores or ("results",)]
+    folder = Path(out) if out else report_folder(opened[0], name or "all")
+    files = write_report(opened, folder, sweep=name)
+    for damaged, reason in {path: why for store in opened for path, why in store.damaged.items()}.items():
+        click.echo(f"left out, cannot read {damaged}: {reason}", err=True)
+    if as_json:
+        click.echo(json.dumps([str(path) for path in files.all]))
+    else:
+        reports.report(screen.console(), files)
+
+
+@main.command(epilog=examples("sweep methods", "sweep methods --json", "sweep methods --markdown > docs/methods.md"))
+@AS_JSON
+@click.option("--markdown", is_flag=True, help="Print the page on the shipped ones: equations, papers, authors' code.")
+def methods(as_json: bool, markdown: bool) -> None:
+    """The pruning methods, their papers and options."""
+    from sweep.cli.print import catalogue, screen
+    from sweep.cli.print import methods_page as handbook
+
+    if as_json and markdown:
+        raise InputError("--json and --markdown are two ways to print: give one of the two")
+    if markdown:
+        click.echo(handbook.page().encode(), nl=False)  # a file, whatever a terminal can show
+        return
+    rows, left_out = catalogue.method_rows()
+    for reason in left_out:
+        click.echo(f"left out: {reason}", err=True)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        catalogue.methods(screen.console(), rows)
+
+
+@main.command(epilog=examples("sweep architectures", "sweep architectures --json"))
+@AS_JSON
+def architectures(as_json: bool) -> None:
+    """The shipped networks and how many prunable weights each has."""
+    from sweep.cli.print import catalogue, screen
+
+    rows = catalogue.architecture_rows()
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        catalogue.architectures(screen.console(), rows)
+
+
+@main.command(epilog=examples("sweep ui", "sweep ui --store results --port 5001"))
+@STORE
+@click.option(
+    "--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="Port on the loopback interface."
+)
+def ui(store: str | None, port: int) -> None:
+    """Open the MLflow interface on the runs of a store, on this machine only."""
+    from sweep.tracking import damage, default_uri, set_all_places, sqlite_file, ui_command
+
+    opened = named(store)
+    uri = default_uri(opened)
+    database = sqlite_file(uri)
+    if database is None or not database.exists():
+        raise InputError(f"{database}: no MLflow database there; run 'sweep launch CONFIG' first, or name its --store")
+    if damaged := damage(uri):
+        raise InputError(f"{damaged}, and run: {shlex.join(['sweep', 'sync', opened.name])}")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise InputError(f"--port {port}: something listens there already; choose another")
+    set_all_places(database)
+    click.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    command = ui_command(uri, port=port)
+    os.execvp(command[0], command)
+
+
+@main.command(
+    epilog=examples('eval "$(sweep completion bash)"', "sweep completion fish > ~/.config/fish/completions/sweep.fish")
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes commands and options in your SHELL."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # click.Choice lets no other in
+    click.echo(kind(main, {}, "sweep", "_SWEEP_COMPLETE").source())

@@ -1,0 +1,195 @@
+"""The axes of the grid: architectures, methods, sparsities and seeds, read and checked."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pruning
+from pruning.ablations import ABLATIONS, NONE
+from pruning.own_code import normal_name
+from sweep.config import validate as reading
+from sweep.config.yaml_tree import Node
+from sweep.text import number
+from training import models
+from training.initialise import INITIALISERS
+from training.suggest import suggest
+
+Options = dict[str, Any]
+MOST_TRIALS = 100_000  # a plan of as many takes a minute
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An architecture or a method of the grid: its name and all its options, defaults filled in."""
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+    label: str = ""  # name and the options that differ from their defaults: "force rounds=300"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form: {"name": …, option: value, …}."""
+        return {"name": self.name, **dict(self.options)}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The axes of the sweep; every combination is a trial."""
+
+    architecture: tuple[Choice, ...]
+    method: tuple[Choice, ...]
+    sparsity: tuple[float, ...]
+    seed: tuple[int, ...]
+    ablation: tuple[str, ...] = (NONE,)
+
+
+def read_grid(node: Node) -> Grid:
+    """The grid that a mapping of axes describes; a scalar stands for a list of one."""
+    readers = {
+        "architecture": read_architecture,
+        "method": read_method,
+        "sparsity": read_sparsity,
+        "seed": read_seed,
+        "ablation": read_ablation,
+    }
+    axes = list(readers)
+    if not isinstance(node.value, dict):
+        raise node.error("grid", f"must be a mapping with the axes {', '.join(axes)}")
+    for axis, child in node.value.items():
+        if axis not in axes:
+            raise child.error(f"grid.{axis}", f"unknown axis; {suggest(axis, axes)}")
+    for axis in axes:
+        if axis not in node.value and axis != "ablation":
+            raise node.error(f"grid.{axis}", "is missing: the grid is architecture × method × sparsity × seed")
+    grid = Grid(**{axis: _axis(axis, child, readers[axis]) for axis, child in node.value.items()})
+    trials = math.prod(len(getattr(grid, axis)) for axis in axes)
+    if trials > MOST_TRIALS:
+        raise node.error("grid", f"has {trials:,} combinations, and one sweep up to {MOST_TRIALS:,}: split it")
+    return grid
+
+
+def _axis(axis: str, node: Node, read_one: Any) -> tuple[Any, ...]:
+    items = node.value if isinstance(node.value, list) else [node]
+    if not items:
+        raise node.error(f"grid.{axis}", "is empty: name at least one")
+    values: dict[Any, None] = {}  # in their order, and quick to look up in
+    for item in items:
+        value = read_one(item, f"grid.{axis}")
+        if value in values:
+            raise item.error(f"grid.{axis}", f"{getattr(value, 'label', value)} stands twice in the grid; remove one")
+        values[value] = None
+    return tuple(values)
+
+
+def _named(node: Node, key: str) -> tuple[str, dict[str, Any]]:
+    """A bare name, or a mapping with ``name`` and options, lists made tuples."""
+    if isinstance(node.value, str):
+        return normal_name(node.value), {}
+    if not isinstance(node.value, dict) or not isinstance(getattr(node.value.get("name"), "value", None), str):
+        nameless = " without a name" if isinstance(node.value, dict) else ""
+        wanted = "a name, or a mapping such as {name: …, option: …}"
+        raise node.error(key, f"{wanted}, not {reading.scalar(node)}{nameless}")
+    options = {k: _option(child, f"{key}.{k}") for k, child in node.value.items() if k != "name"}
+    return normal_name(node.value["name"].value), options
+
+
+def _option(node: Node, key: str) -> Any:
+    """An option's value: text, a number, true or false, null, or a list of them."""
+    if isinstance(node.value, list):
+        return tuple(_option(item, key) for item in node.value)
+    if not _plain(node.value):
+        raise node.error(
+            key, f"an option is text, a finite number, true, false, null or a list, not {reading.scalar(node)}"
+        )
+    return node.value
+
+
+def _plain(value: Any) -> bool:
+    """Whether a trial's id can be made of it."""
+    if isinstance(value, (tuple, list)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _choice(node: Node, key: str, name: str, resolve: Callable[[], Options], defaults: Callable[[], Options]) -> Choice:
+    try:
+        options, usual = resolve(), defaults()
+    except ValueError as error:
+        option, _, message = str(error).partition(": ")
+        child = node.value.get(option) if isinstance(node.value, dict) else None
+        raise (child.error(f"{key}.{option}", message) if child else node.error(key, str(error))) from None
+    for option, value in options.items():
+        if not _plain(value):
+            raise node.error(key, f"{name}: the default of its option {option!r} is no plain value, to make an id of")
+    frozen = {option: _frozen(value) for option, value in options.items()}
+    changed = [f"{k}={_short(v)}" for k, v in frozen.items() if k not in usual or v != usual[k]]
+    return Choice(name, tuple(frozen.items()), " ".join([name, *changed]))
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, however deep: a trial is a key of dictionaries."""
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ",".join(map(_short, value)) + "]"
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def read_architecture(node: Node, key: str) -> Choice:
+    """A name or a mapping with options, ``init``, the name of its initialisation, always among them."""
+    name, given = _named(node, key)
+
+    def resolve() -> Options:
+        init = given.get("init", models.default_init(name))
+        if init not in INITIALISERS:
+            raise ValueError(f"init: unknown initialisation {init!r}; {suggest(str(init), INITIALISERS)}")
+        options = models.check(name, {k: v for k, v in given.items() if k != "init"})
+        for taken in ("name", "init"):
+            if taken in options:
+                raise ValueError(
+                    f"architecture {name} has an option called {taken!r}, which a config cannot set; rename it"
+                )
+        return {"init": init, **options}
+
+    return _choice(node, key, name, resolve, lambda: {"init": models.default_init(name), **models.defaults(name)})
+
+
+def read_method(node: Node, key: str) -> Choice:
+    """A name or a mapping with options."""
+    name, given = _named(node, key)
+    return _choice(node, key, name, lambda: pruning.find(name).resolve(given), lambda: pruning.find(name).options)
+
+
+def read_sparsity(node: Node, key: str) -> float:
+    """A fraction in [0, 1); percentages are answered with the fraction."""
+    value = node.value
+    percentage = re.fullmatch(r"\s*(\d{1,2}(\.\d*)?|\.\d+)\s*%\s*", value) if isinstance(value, str) else None
+    if percentage:
+        fraction = float(percentage[1]) / 100
+        raise node.error(key, f"sparsity is the fraction removed, in [0, 1): write {fraction:g}, not {node.value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise node.error(key, f"sparsity is the fraction removed, a number in [0, 1), not {reading.scalar(node)}")
+    if 1 < value < 100:
+        raise node.error(key, f"{value:g} looks like a percentage: sparsity is a fraction, write {value / 100:g}")
+    if not 0 <= value < 1:
+        raise node.error(key, f"sparsity is the fraction removed, in [0, 1), not {value:g}")
+    return abs(float(value))  # -0.0 is 0.0, and the same trial
+
+
+def read_ablation(node: Node, key: str) -> str:
+    """A control that is made of every method's mask, or "none"."""
+    ablation: str = reading.value(str, node, key)
+    if ablation not in ABLATIONS:
+        raise node.error(key, f"unknown ablation {ablation!r}; {suggest(ablation, ABLATIONS)}")
+    return ablation
+
+
+def read_seed(node: Node, key: str) -> int:
+    """A whole number that every generator takes."""
+    seed: int = reading.value(int, node, key)
+    if not 0 <= seed < 2**31:
+        raise node.error(key, f"a seed lies between 0 and 2147483647, not {seed}")
+    return seed

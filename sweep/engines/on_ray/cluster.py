@@ -1,0 +1,187 @@
+"""Ray: started on this machine or joined, held against what a trial takes, and gone again."""
+
+import logging
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import ray
+import yaml
+from ray.autoscaler.v2.utils import is_autoscaler_v2
+from ray.job_config import JobConfig
+
+from sweep import imports
+from sweep.config.config import Compute
+from sweep.engines.on_ray import scratch_folders
+from sweep.engines.on_ray.environment import FOR_TRIALS
+from sweep.engines.on_ray.preconditions import refusal, temporary_folder
+from sweep.engines.on_ray.raylet import watched
+from sweep.engines.watching import in_main_thread
+from sweep.errors import InputError
+from sweep.trial import machine
+
+START_SECONDS = 180.0  # that Ray may take to start, or to answer: seconds, but on a busy machine
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Path]:
+    """A Ray to run on, and a scratch folder that goes with it: nothing of either is left afterwards.
+
+    Raises:
+        InputError: there is no Ray at ``address``, or none can be started.
+    """
+    scratch_folders.clear(temporary_folder())
+    scratch = scratch_folders.make(temporary_folder())
+    for name in ("ray", "ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        with _own_signals(), _at_most(START_SECONDS):
+            _connect(address, scratch)
+        with watched():
+            yield scratch
+    finally:
+        ray.shutdown()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _connect(address: str | None, scratch: Path) -> None:
+    quiet: dict[str, Any] = {
+        "log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False, "job_config": _job_config(),
+    }  # fmt: skip
+    if address is None:
+        try:
+            ray.init(address="local", num_cpus=machine.cores(), _temp_dir=str(scratch / "ray"), **quiet)
+        except Exception as error:  # of any of its processes
+            raise refusal(_first_line(error)) from error
+        return
+    del quiet["include_dashboard"]
+    try:
+        _knock(address)
+        ray.init(address=address, runtime_env={"env_vars": FOR_TRIALS}, **quiet)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"--address {address}: no Ray cluster answers there ({_first_line(error)}); start one with"
+            " 'ray up cluster.yaml', or leave --address out to use this machine"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:500] or type(error).__name__
+
+
+class _Fixed(list[str]):
+    """A list that Ray does not extend."""
+
+    def extend(self, entries: Iterable[str]) -> None:
+        """Leave it as it is."""
+
+
+def _job_config() -> JobConfig:
+    """Have workers import our packages first: Ray would have them look in the driver's working folder before that."""
+    config = JobConfig()
+    config._py_driver_sys_path = _Fixed([] if imports.INSTALLED else [imports.ROOT])
+    return config
+
+
+def _knock(address: str) -> None:
+    """See that somebody listens: Ray itself would try for minutes."""
+    if address.startswith("ray://"):
+        raise ValueError("ray:// is for interactive use; name its HOST:6379, or run on one of its machines with 'auto'")
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep our signal handlers: ray.init puts its own in the place of SIGTERM's.
+
+    Inside, hang-ups are ignored, and by the processes that are started: they come to all of a terminal's processes.
+    """
+    if not in_main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Interrupt what is inside after so long, by a TimeoutError; in the main thread, where there are signals."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"it has not answered for {seconds:.0f} s")
+
+    if not in_main_thread():
+        yield
+        return
+    before, began = signal.signal(signal.SIGALRM, interrupt), time.monotonic()
+    others, interval = signal.setitimer(signal.ITIMER_REAL, seconds)  # somebody else's alarm
+    try:
+        yield
+    finally:
+        left = max(0.001, others - (time.monotonic() - began)) if others else 0.0
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, left, interval)
+
+
+def check_room(compute: Compute, address: str | None) -> None:
+    """Make sure that some node can hold a trial, counting those that an autoscaler would launch.
+
+    Raises:
+        InputError: naming the setting to change.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if address is not None:
+        launchable = _launchable()
+        if launchable is None:
+            return
+        nodes += launchable
+    gpus, cpus = compute.gpus_per_trial, compute.cpus_per_trial
+    with_gpus = [node for node in nodes if node.get("GPU", 0) >= gpus]
+    if any(node.get("CPU", 0) >= cpus for node in with_gpus):
+        return
+    whose = "this machine has" if address is None else "a node of the cluster has at most"
+    if not with_gpus:
+        mend = "" if address else ", --address runs on a cluster"
+        raise InputError(
+            f"compute.gpus_per_trial: a trial takes {gpus:g} GPU and {whose} {_most(nodes, 'GPU'):g}; "
+            f"--set compute.gpus_per_trial=0 trains on the CPU{mend}"
+        )
+    most = int(_most(with_gpus, "CPU"))
+    raise InputError(
+        f"compute.cpus_per_trial: a trial takes {cpus} CPU cores and {whose} {most}; "
+        f"--set compute.cpus_per_trial={max(most, 1)}"
+    )
+
+
+def _most(nodes: list[Mapping[str, float]], resource: str) -> float:
+    return max((node.get(resource, 0) for node in nodes), default=0)
+
+
+def _launchable() -> list[Mapping[str, float]] | None:
+    """Resources of each kind of node that the cluster's autoscaler can launch; None if it has one that does not say.
+
+    Some platforms tell Ray; `ray up` leaves its config in a file on the head node, which is where the driver runs then.
+    """
+    reported = ray._private.state.state.get_cluster_config()
+    if reported and reported.node_group_configs:
+        return [dict(group.resources) for group in reported.node_group_configs if group.max_count]
+    bootstrap = Path("~/ray_bootstrap_config.yaml").expanduser()
+    if bootstrap.exists():
+        config = yaml.safe_load(bootstrap.read_text())
+        kinds = config["available_node_types"].values()
+        return [kind.get("resources", {}) for kind in kinds if kind.get("max_workers", config.get("max_workers", 0))]
+    return None if is_autoscaler_v2() else []

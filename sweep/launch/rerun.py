@@ -1,0 +1,175 @@
+"""One trial, run here and now: one of a sweep, or a stored one again."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from pruning.masks import digest
+from pruning.packing import unpack
+from sweep.config.config import SweepConfig, TrialConfig, trial_from
+from sweep.config.grid import title, trial_id
+from sweep.errors import InputError
+from sweep.launch.images import data_errors
+from sweep.launch.run import plan
+from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, Outcome, TrialRecord
+from sweep.store import Store
+from sweep.store.claims import Ledger
+from sweep.store.leases import Leases
+from sweep.text import store_option
+from sweep.trial.run import load_data, run_trial
+from training import allocator
+
+Facts = Mapping[str, Any]
+
+
+def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console: Console) -> int:
+    """Run one trial of the sweep here, printing its epochs; store it only if ``keep``. Returns the exit code.
+
+    Raises:
+        InputError: no such trial, or it would overwrite a completed one, or another launch runs it.
+    """
+    store = Store(sweep.store)
+    planned = plan(sweep, store)
+    matching = [name for name in planned.trials if name.startswith(beginning)]
+    if len(matching) != 1:
+        many = f"is the beginning of {len(matching)} trials; give more of it"
+        raise InputError(f"trial {beginning!r} {many if matching else 'is not in this sweep; see sweep plan'}")
+    [name] = matching
+    if keep and name not in planned.todo:
+        raise InputError(f"trial {name} is completed in {store.name}: run it without --keep, or name another store")
+    threads, compact = sweep.compute.cpus_per_trial, sweep.compute.compact
+    if not keep:
+        return _exit_code(_run_here(planned.trials[name], sweep.name, device, threads, compact, console).trial)
+    with Leases(store.files).held() as leases:
+        ledger = Ledger(store, leases, planned.outcomes)
+        if not ledger.take(name):
+            see = f"sweep status{store_option(store.name)}"
+            raise InputError(f"trial {name} is run by another launch: see {see}, or run it without --keep")
+        outcome = _run_here(
+            planned.trials[name], sweep.name, device, threads, compact, console, checkpoints=ledger,
+            cluster=sweep.compute.cluster_name,
+            checkpoint_minutes=sweep.compute.checkpoint_minutes,
+        )  # fmt: skip
+        ledger.write(outcome)
+    return _exit_code(outcome.trial)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One field of a stored trial beside that of its rerun."""
+
+    field: str
+    stored: Any
+    again: Any
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is the same, to the last bit."""
+        if isinstance(self.stored, float) and isinstance(self.again, float):
+            return self.stored == self.again or (math.isnan(self.stored) and math.isnan(self.again))
+        return bool(self.stored == self.again)
+
+
+# Fields of a record that say when, where and how a trial was run and stored, and not what came out
+_CIRCUMSTANCES = {
+    "sweep", "outcome", "written", "config", "started", "seconds", "prune_seconds", "train_seconds", "epoch_seconds",
+    "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "attempts", "host", "device",
+    "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback", "encoding",
+    "packed", "trained_whole",
+}  # fmt: skip
+# Fields that have come since records say when they were written
+_LATER = {"data_content", "prunable_share", "tied_candidates", "tied_kept", "trained_whole", "unconserved_layers"}
+
+
+def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> list[Comparison]:
+    """Run a stored trial again from its stored config alone, storing nothing, and compare all that came out.
+
+    It runs what the config names: methods and networks of your own are imported.
+    """
+    trial = trial_from(json.loads(record.config))
+    compacted = record.trained_weights is not None and record.trained_weights < (record.prunable or 0)
+    again = _run_here(
+        trial, record.sweep, device, record.threads or 1, compacted, console, accumulate=record.accumulate
+    )
+    if again.trial.status == INTERRUPTED:
+        raise KeyboardInterrupt
+    for what in ("device", "versions"):
+        if getattr(record, what) != getattr(again.trial, what):
+            console.print(f"its {what} was another: {getattr(record, what)}; the last bits may differ", markup=False)
+    epochs, masks = store.epochs([record.trial_id]).to_pylist(), store.masks([record.trial_id]).to_pylist()
+    pairs = [
+        ("", vars(record), vars(again.trial)),
+        *_pairs("epoch {}: ", {row["epoch"]: row for row in epochs}, {each.epoch: vars(each) for each in again.epochs}),
+        *_pairs("mask of {}: ", _masks(masks), _masks(vars(mask) for mask in again.masks)),
+    ]
+    found = [each for prefix, stored, new in pairs for each in _compare(prefix, stored, new)]
+    is_older = record.written is None  # then nothing is stored of the fields that have come since
+    return [each for each in found if each.stored is not None or not (is_older or each.field in _LATER)]
+
+
+def _pairs(prefix: str, stored: dict[Any, Facts], again: dict[Any, Facts]) -> Iterator[tuple[str, Facts, Facts]]:
+    for key in {**stored, **again}:
+        yield prefix.format(key), stored.get(key, {}), again.get(key, {})
+
+
+def _compare(prefix: str, stored: Facts, again: Facts) -> Iterator[Comparison]:
+    for name in {**stored, **again}:
+        if name not in _CIRCUMSTANCES:
+            yield Comparison(prefix + name, stored.get(name), again.get(name))
+
+
+def _masks(rows: Iterable[Facts]) -> dict[Any, Facts]:
+    """Masks by tensor, told by their bits and not by how these are packed."""
+    return {row["tensor"]: {**row, "shape": tuple(row["shape"]), "bits": _bits(row)} for row in rows}
+
+
+def _bits(row: Facts) -> str:
+    try:
+        return digest(unpack(row["encoding"], row["packed"], row["shape"]))
+    except ValueError as error:
+        return f"cannot be read: {error}"
+
+
+def _run_here(
+    trial: TrialConfig, sweep: str, device: str, threads: int, compact: bool, console: Console, **settings: Any
+) -> Outcome:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise InputError(f"--device {device}: cpu, cuda or cuda:N")
+    if device != "cpu" and not torch.cuda.is_available():
+        raise InputError(f"--device {device}: this machine has no GPU; --device cpu does without")
+    torch.set_num_threads(threads)  # results on a CPU depend on how sums are split
+    allocator.keep_freed_memory()
+    with data_errors():
+        dataset = load_data(trial)
+    console.print(f"{trial_id(trial)} {title(trial)} on {device}")
+    outcome = run_trial(
+        trial,
+        dataset,
+        device=device,
+        sweep=sweep,
+        compact=compact,
+        on_epoch=lambda epoch: console.print(_epoch_line(epoch)),
+        **settings,
+    )
+    record = outcome.trial
+    if record.status == COMPLETED:
+        accuracy = 100 * (record.test_accuracy or 0)
+        console.print(f"test accuracy {accuracy:.2f} %, kept {record.kept:,} of {record.prunable:,}")
+    else:
+        console.print(record.traceback or record.status, markup=False)
+    return outcome
+
+
+def _exit_code(record: TrialRecord) -> int:
+    return {COMPLETED: 0, INTERRUPTED: 130}.get(record.status, 1)
+
+
+def _epoch_line(record: EpochRecord) -> str:
+    validation = "" if record.validation_accuracy is None else f", validation {100 * record.validation_accuracy:.2f} %"
+    return f"epoch {record.epoch}: loss {record.train_loss:.4f}, train {100 * record.train_accuracy:.2f} %{validation}"

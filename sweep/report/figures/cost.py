@@ -1,0 +1,149 @@
+"""Figure 2: final test accuracy against its price in floating-point operations, pruning and every training included."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sweep.report.figures import style
+from sweep.report.figures.frame import (
+    draw_chance,
+    draw_dense,
+    draw_legend,
+    draw_rings,
+    draw_title,
+    size,
+    told_apart,
+    variants,
+)
+from sweep.report.figures.label_placement import Room
+from sweep.report.figures.line import connect, height
+from sweep.report.statistics import Cell, by_label
+from sweep.report.trials import Panel
+from sweep.text import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SHARE = "training_flops_share"
+_STEPS = ((3.0, (1, 2, 5)), (5.0, (1, 5)), (math.inf, (1,)))  # up to so many decades: ticks of each
+
+
+def price_figure(panel: Panel) -> "Figure | None":
+    """One panel as a figure: accuracy in percent against training FLOPs as a multiple of training the dense network.
+
+    A mark is one method at one sparsity, the mean of its runs that trained; lines join a method's marks in order of
+    sparsity. None where no pruned run has the number: records of early versions do not.
+
+    Artists carry a ``gid``: ``mean/force`` (the line), ``marks/force``, ``std/force``, ``runs/force``,
+    ``collapsed/force``, ``sparsity/force``, ``chance``.
+    """
+    dense = [cell for cell in panel.cells if cell.method == "dense" and cell.completed]
+    known = [_priced(cell) for cell in panel.cells if cell.method != "dense"]
+    found = told_apart([cell for cell in known if cell.completed])
+    if not found:
+        return None
+    lines = by_label(found)
+    with style.styled():
+        figure = style.new_figure(size(len(lines)))
+        axes = figure.add_subplot()
+        _scale(axes, found)
+        draw_dense(axes, dense)
+        _draw_dense_runs(axes, dense)
+        for label, which in variants(lines).items():
+            _draw_method(axes, lines[label], which)
+        remark = draw_chance(axes, panel, [*dense, *found], right=True)
+        axes.grid(axis="y")
+        axes.set_ylabel("Test accuracy, final epoch (%)")
+        draw_title(axes, panel, [*dense, *found], remark)
+        draw_legend(axes, [*dense, *found])
+        _name_sparsities(axes, found)
+    return figure
+
+
+def _priced(cell: Cell) -> Cell:
+    """Only the runs that a log axis of prices has a place for."""
+    return replace(cell, trials=tuple(trial for trial in cell.trials if (getattr(trial, SHARE) or 0) > 0))
+
+
+def price(cell: Cell) -> float:
+    """Where a cell stands from left to right: the mean share of the runs that :func:`height` is of."""
+    shares = [getattr(trial, SHARE) for trial in cell.trained or cell.collapsed]
+    return float(sum(shares) / len(shares))
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Prices to label between two: powers of ten, with twos and fives where they are few."""
+    steps = next(steps for decades, steps in _STEPS if math.log10(high / low) <= decades)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+
+
+def _scale(axes: "Axes", found: Sequence[Cell]) -> None:
+    """A log axis that holds every run and the dense network's price, 1×."""
+    from matplotlib.ticker import NullLocator
+
+    shares = [getattr(trial, SHARE) for cell in found for trial in cell.completed] + [1.0]
+    low, high = min(shares), max(shares)
+    margin = max(0.06 * math.log10(high / low), 0.08)  # decades
+    low, high = low / 10**margin, high * 10**margin
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xticks(ticks(low, high), [f"{tick:.10g}×" for tick in ticks(low, high)])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.axvline(1, color=style.GRID, linewidth=0.8, zorder=0.5)
+    axes.set_xlabel("Training FLOPs, pruning included: multiple of training the dense network once (log)")
+
+
+def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
+    """The dense network's runs: training it is what 1× means."""
+    for cell in dense:
+        points = [(1.0, 100 * (trial.test_accuracy or 0)) for trial in cell.trained]
+        if points:
+            axes.scatter(*style.xy(points), zorder=4, gid="runs/dense", **style.point("dense"))
+        draw_rings(axes, [(1.0, 100 * (trial.test_accuracy or 0)) for trial in cell.in_pieces])
+
+
+def _draw_method(axes: "Axes", line: Sequence[Cell], which: int) -> None:
+    """One method: its line, a mark and a bar of one sample standard deviation a cell, its runs."""
+    label, colour = line[0].method_label, style.colour(line[0].method)
+    connect(axes, [_place(cell) for cell in line], line, which)
+    _draw_bars(axes, [cell for cell in line if cell.std is not None])
+    if marks := [_place(cell) for cell in line if cell.n]:
+        axes.scatter(*style.xy(marks), zorder=5, gid=f"marks/{label}", **style.point(label, size=46))
+    crosses = style.cross() | {"color": colour}
+    for kind, of, look in (("runs", "trained", style.point(label, size=9)), ("collapsed", "collapsed", crosses)):
+        if runs := [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in line for t in getattr(cell, of)]:
+            axes.scatter(*style.xy(runs), zorder=4, gid=f"{kind}/{label}", **look)
+    draw_rings(axes, [(getattr(t, SHARE), 100 * (t.test_accuracy or 0)) for cell in line for t in cell.in_pieces])
+
+
+def _draw_bars(axes: "Axes", line: Sequence[Cell]) -> None:
+    """One sample standard deviation to either side of the mean."""
+    if line:
+        x, y = zip(*map(_place, line), strict=True)
+        low, high = ([at + sign * 100 * (cell.std or 0) for at, cell in zip(y, line, strict=True)] for sign in (-1, 1))
+        bars = axes.vlines(x, low, high, colors=style.colour(line[0].method), linewidth=1.1, zorder=3)
+        bars.set_gid(f"std/{line[0].method_label}")
+
+
+def _name_sparsities(axes: "Axes", found: Sequence[Cell]) -> None:
+    """Its sparsity beside every mark that has room for it: the highest and lowest of each method first."""
+    runs = [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in found for t in cell.completed if t.test_accuracy]
+    room = Room(axes, [*map(_place, found), *runs])
+    for cell in sorted(found, key=_inner(found)):
+        gid = f"sparsity/{cell.method_label}"
+        room.write(percent(cell.sparsity), _place(cell), fontsize=7, color=style.colour(cell.method), gid=gid)
+
+
+def _place(cell: Cell) -> tuple[float, float]:
+    """Where its mark is."""
+    return price(cell), 100 * height(cell)
+
+
+def _inner(found: Sequence[Cell]) -> Callable[[Cell], bool]:
+    """Whether a cell's method has both lower and higher sparsities."""
+    lines = {label: [cell.sparsity for cell in its] for label, its in by_label(found).items()}
+    ends = {label: (min(its), max(its)) for label, its in lines.items()}
+    return lambda cell: ends[cell.method_label][0] < cell.sparsity < ends[cell.method_label][1]
