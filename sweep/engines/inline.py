@@ -14,6 +14,7 @@ from sweep.text import store_option
 from sweep.trial import machine
 from sweep.trial.attempts import renew, run_attempts
 from sweep.trial.run import AnyDataset, load_data
+from sweep.trial.settings import RunSettings
 from training import allocator
 
 
@@ -24,8 +25,8 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch
         InputError: a GPU is asked for and there is none, or more cores than there are.
         StoreError: the store is full or gone.
     """
-    device = check_device(sweep)
-    if device == "cpu":
+    settings = RunSettings.of(sweep, check_device(sweep))
+    if settings.device == "cpu":
         torch.set_num_threads(sweep.compute.cpus_per_trial)
     dataset: AnyDataset | None = None
     allocator.keep_freed_memory()
@@ -44,15 +45,10 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch
         outcome = run_attempts(
             trial,
             dataset,
-            max_failures=sweep.compute.max_failures,
-            device=device,
-            sweep=sweep.name,
-            cluster=sweep.compute.cluster_name,
-            compact=sweep.compute.compact,
+            settings,
             on_epoch=watch.epoch,
             stopping=lambda: stop.requested,
             checkpoints=ledger,
-            checkpoint_minutes=sweep.compute.checkpoint_minutes,
         )
         watch.finished(ledger.write(outcome))
         if outcome.trial.status == INTERRUPTED:

@@ -21,7 +21,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -41,6 +41,7 @@ from sweep.store.claims import Ledger
 from sweep.trial.attempts import renew_or_end, run_attempts
 from sweep.trial.metrics import lost
 from sweep.trial.run import AnyDataset, load_data
+from sweep.trial.settings import RunSettings
 from training import allocator
 
 logger = logging.getLogger(__name__)
@@ -69,14 +70,8 @@ def run(
     context = _context()
     job = _Job(
         environment=imports.variables(),
-        sweep=sweep.name,
-        cluster=sweep.compute.cluster_name,
-        compact=sweep.compute.compact,
-        checkpoint_minutes=sweep.compute.checkpoint_minutes,
-        max_failures=sweep.compute.max_failures,
+        settings=RunSettings.of(sweep, device),
         ledger=ledger,
-        threads=sweep.compute.cpus_per_trial,
-        cuda=device == "cuda",
         dataset=load_data(sweep),
     )
     with closing(_Pool(context, job, trials, watch, stop)) as pool:
@@ -103,14 +98,8 @@ class _Job:
     """What all trials of a sweep have in common, and the environment variables that a worker is to set."""
 
     environment: dict[str, str | None]
-    sweep: str
-    cluster: str
-    compact: bool
-    checkpoint_minutes: float
-    max_failures: int
+    settings: RunSettings
     ledger: Ledger
-    threads: int
-    cuda: bool
     dataset: AnyDataset
 
 
@@ -271,7 +260,7 @@ class _Pool:
             self._lose(worker.trial, f"its process {_end(code)}{memory}")
         elif not worker.ended:
             self._failures[""] += 1
-            if self._failures[""] > self._job.max_failures:
+            if self._failures[""] > self._job.settings.compute.max_failures:
                 memory = ": often memory; set it lower" if code == -signal.SIGKILL else "; what they said is above"
                 raise InputError(f"--jobs: each process {_end(code)} as it started{memory}")
         if self._more and not worker.ended:
@@ -280,11 +269,12 @@ class _Pool:
     def _lose(self, trial: TrialConfig, reason: str) -> None:
         """Put a trial whose worker is lost back to the front, or record it as failed."""
         self._failures[trial_id(trial)] += 1
-        if self._failures[trial_id(trial)] <= self._job.max_failures:
+        if self._failures[trial_id(trial)] <= self._job.settings.compute.max_failures:
             self._waiting.appendleft(trial)
             logger.warning(f"{title(trial)}: {reason}" + ("" if self._stop.requested else "; it starts again"))
             return
-        where = {"sweep": self._job.sweep, "cluster": self._job.cluster}
+        settings = self._job.settings
+        where = {"sweep": settings.sweep, "cluster": settings.compute.cluster}
         self._unwritten.append(lost(trial, **where, error_type=WORKER_LOST, error_message=reason))
 
     def _write(self, at_most: int) -> None:
@@ -310,11 +300,11 @@ def _work(pipe: Connection, slot: int) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with streams.lasting(), suppress(*_CUT_OFF):
         job: _Job = pipe.recv()
-        device = _prepare(job, slot)
+        settings = replace(job.settings, device=_prepare(job, slot))
         pipe.send(None)
         while (trial := pipe.recv()) is not None:
             renew_or_end()
-            pipe.send(_run(trial, job, device, pipe))
+            pipe.send(_run(trial, job, settings, pipe))
 
 
 def _die_with_parent() -> None:
@@ -330,30 +320,25 @@ def _prepare(job: _Job, slot: int) -> str:
     # or it would start children of its own, which decode images, the way it was started itself: slow, and left behind
     multiprocessing.set_start_method(None, force=True)
     imports.restore(job.environment)
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(job.settings.compute.cpus_per_trial)
     allocator.keep_freed_memory()
-    if not job.cuda:
+    if job.settings.device == "cpu":
         return "cpu"
     device = f"cuda:{slot % torch.cuda.device_count()}"
     torch.cuda.set_device(device)  # or what names no device would start a second context, on the first GPU
     return device
 
 
-def _run(trial: TrialConfig, job: _Job, device: str, pipe: Connection) -> Outcome | StoreError:
+def _run(trial: TrialConfig, job: _Job, settings: RunSettings, pipe: Connection) -> Outcome | StoreError:
     try:
         return run_attempts(
             trial,
             job.dataset,
-            max_failures=job.max_failures,
+            settings,
             ready=renew_or_end,
-            device=device,
-            sweep=job.sweep,
-            cluster=job.cluster,
-            compact=job.compact,
             on_epoch=pipe.send,
             stopping=pipe.poll,  # during a trial nothing comes but its end
             checkpoints=job.ledger,
-            checkpoint_minutes=job.checkpoint_minutes,
         )
     except StoreError as error:
         return error

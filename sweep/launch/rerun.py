@@ -12,6 +12,7 @@ from rich.console import Console
 
 from pruning.masks import digest
 from pruning.packing import unpack
+from sweep.config.compute import Compute
 from sweep.config.config import SweepConfig, TrialConfig, trial_from
 from sweep.config.grid import title, trial_id
 from sweep.errors import InputError
@@ -23,6 +24,7 @@ from sweep.store.claims import Ledger
 from sweep.store.leases import Leases
 from sweep.text import store_option
 from sweep.trial.run import load_data, run_trial
+from sweep.trial.settings import RunSettings
 from training import allocator
 
 Facts = Mapping[str, Any]
@@ -43,19 +45,15 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
     [name] = matching
     if keep and name not in planned.todo:
         raise InputError(f"trial {name} is completed in {store.name}: run it without --keep, or name another store")
-    threads, compact = sweep.compute.cpus_per_trial, sweep.compute.compact
+    trial, settings = planned.trials[name], RunSettings.of(sweep, device)
     if not keep:
-        return _exit_code(_run_here(planned.trials[name], sweep.name, device, threads, compact, console).trial)
+        return _exit_code(_run_here(trial, settings, console).trial)
     with Leases(store.files).held() as leases:
         ledger = Ledger(store, leases, planned.outcomes)
         if not ledger.take(name):
             see = f"sweep status{store_option(store.name)}"
             raise InputError(f"trial {name} is run by another launch: see {see}, or run it without --keep")
-        outcome = _run_here(
-            planned.trials[name], sweep.name, device, threads, compact, console, checkpoints=ledger,
-            cluster=sweep.compute.cluster_name,
-            checkpoint_minutes=sweep.compute.checkpoint_minutes,
-        )  # fmt: skip
+        outcome = _run_here(trial, settings, console, checkpoints=ledger)
         ledger.write(outcome)
     return _exit_code(outcome.trial)
 
@@ -94,9 +92,8 @@ def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> l
     """
     trial = trial_from(json.loads(record.config))
     compacted = record.trained_weights is not None and record.trained_weights < (record.prunable or 0)
-    again = _run_here(
-        trial, record.sweep, device, record.threads or 1, compacted, console, accumulate=record.accumulate
-    )
+    settings = RunSettings(device, record.sweep, Compute(cpus_per_trial=record.threads or 1, compact=compacted))
+    again = _run_here(trial, settings, console, accumulate=record.accumulate)
     if again.trial.status == INTERRUPTED:
         raise KeyboardInterrupt
     for what in ("device", "versions"):
@@ -137,13 +134,19 @@ def _bits(row: Facts) -> str:
 
 
 def _run_here(
-    trial: TrialConfig, sweep: str, device: str, threads: int, compact: bool, console: Console, **settings: Any
+    trial: TrialConfig,
+    settings: RunSettings,
+    console: Console,
+    *,
+    checkpoints: Ledger | None = None,
+    accumulate: int | None = None,
 ) -> Outcome:
+    device = settings.device
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise InputError(f"--device {device}: cpu, cuda or cuda:N")
     if device != "cpu" and not torch.cuda.is_available():
         raise InputError(f"--device {device}: this machine has no GPU; --device cpu does without")
-    torch.set_num_threads(threads)  # results on a CPU depend on how sums are split
+    torch.set_num_threads(settings.compute.cpus_per_trial)  # results on a CPU depend on how sums are split
     allocator.keep_freed_memory()
     with data_errors():
         dataset = load_data(trial)
@@ -151,11 +154,10 @@ def _run_here(
     outcome = run_trial(
         trial,
         dataset,
-        device=device,
-        sweep=sweep,
-        compact=compact,
+        settings,
         on_epoch=lambda epoch: console.print(_epoch_line(epoch)),
-        **settings,
+        checkpoints=checkpoints,
+        accumulate=accumulate,
     )
     record = outcome.trial
     if record.status == COMPLETED:

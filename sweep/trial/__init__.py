@@ -1,6 +1,7 @@
 """One trial: a config in, records out. Knows no ray, mlflow or click.
 
 run.py            run one trial; a failure is a record
+settings.py       how a trial is run: device, sweep, `compute`
 attempts.py       run it again where that may help
 experiment.py     from the images to the accuracy
 checkpoints.py    how far a trial is, saved as it goes

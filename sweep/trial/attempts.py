@@ -4,7 +4,6 @@ import gc
 import logging
 import os
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
@@ -13,8 +12,10 @@ from sweep import collector
 from sweep.config.config import TrialConfig
 from sweep.config.grid import title
 from sweep.failures import HOST_MEMORY, OUT_OF_MEMORY, kind, may_pass
-from sweep.records import FAILED, Outcome, TrialRecord
+from sweep.records import FAILED, EpochRecord, Outcome, TrialRecord
+from sweep.trial.checkpoints import Place
 from sweep.trial.run import AnyDataset, run_trial
+from sweep.trial.settings import DEFAULTS, RunSettings
 from training import allocator
 from training.pieces import most_pieces
 
@@ -42,28 +43,38 @@ def renew_or_end() -> bool:
 
 
 def run_attempts(
-    trial: TrialConfig, dataset: AnyDataset, *, max_failures: int, ready: Callable[[], bool] = renew, **settings: Any
+    trial: TrialConfig,
+    dataset: AnyDataset,
+    settings: RunSettings = DEFAULTS,
+    *,
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    stopping: Callable[[], bool] = lambda: False,
+    checkpoints: Place | None = None,
+    ready: Callable[[], bool] = renew,
 ) -> Outcome:
-    """``run_trial``, again where that may help: it goes on from the trial's checkpoint.
+    """:func:`sweep.trial.run.run_trial`, repeated after a failure; each attempt starts from the last checkpoint.
 
-    A trial that failed is tried again, up to ``max_failures`` times, unless it has failed in the same way twice. Where
-    training ran out of the GPU's memory each batch is taken in twice as many pieces, down to two images each.
+    A failed trial runs again at most ``settings.compute.max_failures`` times, and not after the same failure twice in a
+    row. Where training ran out of GPU memory, the next attempt splits each batch into twice as many pieces, down to two
+    images each; that does not count as a failure.
 
     Args:
-        trial, dataset, settings: as ``run_trial`` takes them.
-        max_failures: how often it may fail and be tried again.
-        ready: makes this process ready for another attempt, and says whether it is.
+        trial, dataset, settings, on_epoch, stopping, checkpoints: as ``run_trial`` takes them.
+        ready: prepares this process for the next attempt. False if that is impossible: then the failure is returned.
     """
     before, pieces, attempt, failures = None, None, 1, 0
     while True:
-        outcome = run_trial(trial, dataset, accumulate=pieces, attempt=attempt, **settings)
+        outcome = run_trial(
+            trial, dataset, settings, on_epoch=on_epoch, stopping=stopping, checkpoints=checkpoints,
+            accumulate=pieces, attempt=attempt,
+        )  # fmt: skip
         record = outcome.trial
         if record.status != FAILED:
             return outcome
         smaller = _more_pieces(trial, record)
         if smaller is None:
             failures += 1
-            if failures > max_failures or not may_pass(record, before):
+            if failures > settings.compute.max_failures or not may_pass(record, before):
                 return outcome
             how = "it is tried again"
         else:

@@ -14,6 +14,7 @@ from sweep.trial import metrics as recording
 from sweep.trial import provenance
 from sweep.trial.checkpoints import Keeper, Nowhere, Place, State
 from sweep.trial.experiment import AnyDataset, Interrupted, Science
+from sweep.trial.settings import DEFAULTS, RunSettings
 from training import data, loop
 
 __all__ = ["AnyDataset", "Interrupted", "load_data", "run_trial"]
@@ -22,15 +23,11 @@ __all__ = ["AnyDataset", "Interrupted", "load_data", "run_trial"]
 def run_trial(
     trial: TrialConfig,
     dataset: AnyDataset | None = None,
+    settings: RunSettings = DEFAULTS,
     *,
-    device: str = "cpu",
-    sweep: str = "",
-    cluster: str | None = None,
-    compact: bool = True,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     stopping: Callable[[], bool] = lambda: False,
     checkpoints: Place | None = None,
-    checkpoint_minutes: float = 10.0,
     accumulate: int | None = None,
     attempt: int = 1,
 ) -> Outcome:
@@ -39,19 +36,18 @@ def run_trial(
     Args:
         trial: what to run.
         dataset: ``training.data.load(trial.data)``, where it is at hand already.
-        device: "cpu", "cuda" or "cuda:1".
-        sweep, cluster: names for the record.
-        compact: train the smaller network that the mask leaves, where that pays: the same up to rounding.
+        settings: how to run it. Failures are the business of :func:`sweep.trial.attempts.run_attempts`, and threads
+            that of the process.
         on_epoch: told after every epoch; may raise :class:`Interrupted`.
         stopping: asked after every step and round whether to stop: there, with a checkpoint, as interrupted.
         checkpoints: where there may be one to go on from, and where further ones go.
-        checkpoint_minutes: between two of an epoch that is so long.
         accumulate: micro-batches a step, for memory that holds no more: the same batch, but in pieces.
         attempt: which one this is, where it is not told by a checkpoint.
 
     Raises:
         StoreError: a checkpoint cannot be written.
     """
+    device, compute = settings.device, settings.compute
     has_peak = provenance.reset_peak_memory(device)
     begin, started = time.perf_counter(), datetime.now(UTC)
 
@@ -66,9 +62,9 @@ def run_trial(
         }
 
     place = Nowhere() if checkpoints is None else checkpoints  # one that is empty may count as False
-    keeper = Keeper(place, trial_id(trial), checkpoint_minutes)
+    keeper = Keeper(place, trial_id(trial), compute.checkpoint_minutes)
     science = Science(
-        trial, keeper, device, compact=compact, accumulate=accumulate, stopping=stopping, history=history
+        trial, keeper, device, compact=compute.compact, accumulate=accumulate, stopping=stopping, history=history
     )  # fmt: skip
     facts: dict[str, Any] = {"status": COMPLETED}
     try:
@@ -85,8 +81,8 @@ def run_trial(
         **so_far,
         "started": datetime.fromisoformat(so_far["started"]),
         "accumulate": science.accumulate,
-        "cluster": cluster,
-        "sweep": sweep,
+        "cluster": compute.cluster,
+        "sweep": settings.sweep,
     }
     record = TrialRecord(**{**recording.describe(trial), **science.facts, **recording.fit(science.epochs), **facts})
     return Outcome(record, tuple(science.epochs), tuple(science.masks))

@@ -12,9 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from sweep.cli import main
+from sweep.config.compute import Compute
 from sweep.config.config import TrialConfig, read_sweep
 from sweep.config.grid import expand
 from sweep.records import Outcome
+from sweep.trial.settings import RunSettings
 
 DIGITS = Path(__file__).parents[2] / "configs/digits.yaml"
 STEPS, EPOCHS = 3, 3  # an epoch's, a training's
@@ -87,6 +89,10 @@ class Stop:
     def __call__(self) -> bool:
         self.asked += 1
         return self.at is not None and self.asked >= self.at
+
+
+def with_compute(**keys: Any) -> RunSettings:
+    return RunSettings(compute=Compute(**keys))
 
 
 def the_trial(*settings: str) -> TrialConfig:

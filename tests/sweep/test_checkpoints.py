@@ -11,7 +11,7 @@ from sweep.trial.checkpoints import SHARE, Keeper, Nowhere, facts_of, plain
 from sweep.trial.run import load_data, run_trial
 from training import checkpoint
 
-from .small import EPOCHS, STEPS, Memory, Stop, the_trial
+from .small import EPOCHS, STEPS, Memory, Stop, the_trial, with_compute
 
 MINUTE = 60.0
 
@@ -70,7 +70,7 @@ def run(trial, digits, clock, step: float, save: float = 0.0, at: int | None = N
         clock.now += step
         return stop()
 
-    outcome = run_trial(trial, digits, checkpoints=place, checkpoint_minutes=minutes, stopping=stopping)
+    outcome = run_trial(trial, digits, with_compute(checkpoint_minutes=minutes), checkpoints=place, stopping=stopping)
     assert outcome.trial.status == ("completed" if at is None else "interrupted")
     return moments(place)
 
@@ -120,7 +120,7 @@ def test_whoever_is_stopped_saves_one_whatever_it_takes(trial, digits, clock):
 def test_nothing_is_put_together_that_nobody_keeps(trial, digits, clock, monkeypatch):
     kept = []
     monkeypatch.setattr(science.Science, "keep", lambda *state: kept.append(state))
-    run_trial(trial, digits, checkpoint_minutes=1e-9, stopping=lambda: False)
+    run_trial(trial, digits, with_compute(checkpoint_minutes=1e-9), stopping=lambda: False)
     assert kept == []
     assert not Keeper(Nowhere(), "a" * 16, 1.0).is_cheap
 
@@ -144,7 +144,7 @@ def test_a_checkpoint_that_cannot_be_written_is_no_failure_of_the_trial(trial, d
         run_trial(trial, digits, checkpoints=Full(room))
     place = Full(room)
     with pytest.raises(StoreError, match="no space left"):
-        run_attempts(trial, digits, max_failures=3, checkpoints=place)
+        run_attempts(trial, digits, with_compute(max_failures=3), checkpoints=place)
     assert len(place.saved) == room
 
 

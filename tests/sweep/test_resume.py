@@ -17,7 +17,7 @@ from sweep.trial import experiment as science
 from sweep.trial.run import Interrupted, load_data, run_trial
 from training import checkpoint
 
-from .small import EPOCHS, OWN, STEPS, Memory, Stop, differences, own_networks, the_trial
+from .small import EPOCHS, OWN, STEPS, Memory, Stop, differences, own_networks, the_trial, with_compute
 
 METHODS = {name: name for name in pruning.names()} | {
     "iter_snip": "{name: iter_snip, rounds: 2}",
@@ -137,10 +137,10 @@ def test_a_trial_can_be_stopped_at_every_step_and_epoch(method, digits):
 
 SYNFLOW = "grid.method={name: synflow, rounds: 3}"
 RECIPES = {
-    "not compacted": ([SYNFLOW], {"compact": False}),
+    "not compacted": ([SYNFLOW], {"settings": with_compute(compact=False)}),
     "shuffled": ([SYNFLOW, "grid.ablation=shuffle_layerwise"], {}),
     "reinitialized": ([SYNFLOW, "grid.ablation=reinitialize"], {}),
-    "reinitialized, not compacted": ([SYNFLOW, "grid.ablation=reinitialize"], {"compact": False}),
+    "reinitialized, not compacted": ([SYNFLOW, "grid.ablation=reinitialize"], {"settings": with_compute(compact=False)}),
     "inverted": (["grid.method={name: snip}", "grid.ablation=invert", "grid.sparsity=0.5"], {}),
     "a ticket, shuffled": (["grid.method={name: imp, rounds: 1}", "grid.ablation=shuffle_layerwise"], {}),
     "a ticket, reinitialized": (["grid.method={name: imp, rounds: 1}", "grid.ablation=reinitialize"], {}),

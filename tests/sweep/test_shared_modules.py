@@ -12,7 +12,7 @@ from training import data
 from training.config import TrainConfig
 from training.optimizer import OPTIMIZERS, make_optimizer
 
-from .small import Memory, Stop, differences, the_trial
+from .small import Memory, Stop, differences, the_trial, with_compute
 
 NETWORKS = """
 import threading
@@ -133,7 +133,7 @@ def test_the_record_says_why_the_whole_network_was_trained(digits, monkeypatch):
     snip, synflow = "grid.method=snip", "grid.method={name: synflow, rounds: 2}"
     assert reason(snip, "grid.sparsity=0.99") is None
     assert "cannot be copied" in reason(snip, "grid.sparsity=0.99", network="Keeping")
-    assert reason(snip, compact=False) == "compaction is off (compute.compact)"
+    assert reason(snip, settings=with_compute(compact=False)) == "compaction is off (compute.compact)"
     assert reason("grid.method=rigl", "training.epochs=1") == "the mask changes during or after training"
     assert reason(synflow, "grid.sparsity=0.1") == "every channel may carry something"
     monkeypatch.setitem(OPTIMIZERS, "sgd", dataclasses.replace(OPTIMIZERS["sgd"], elementwise=False))

@@ -12,6 +12,7 @@ from sweep.report import write_report
 from sweep.store import Store
 from sweep.store.verify import verify
 from sweep.trial.run import run_trial
+from sweep.trial.settings import RunSettings
 
 NETWORKS = """
 from torch import nn
@@ -84,7 +85,7 @@ def test_plan_record_and_report_give_the_share_of_an_lstm_classifier_and_the_pla
     launches.plan(Console(width=500, color_system=None), planned)
     assert "9.43 % of its weights are prunable" in capsys.readouterr().out
     (trial,) = planned.trials.values()
-    outcome = run_trial(trial, sweep="shares")
+    outcome = run_trial(trial, settings=RunSettings(sweep="shares"))
     assert (outcome.trial.status, outcome.trial.prunable_share) == ("completed", share)
     Store("results").write(outcome)
     text = write_report([Store("results")], tmp_path / "out").summary.read_text()
@@ -93,7 +94,7 @@ def test_plan_record_and_report_give_the_share_of_an_lstm_classifier_and_the_pla
 
 def test_what_cannot_be_told_of_paths_is_null_in_the_record_and_a_dash_in_the_report(made, tmp_path):
     (trial,) = plan(made("unknown"), Store("results")).trials.values()
-    outcome = run_trial(trial, sweep="shares")
+    outcome = run_trial(trial, settings=RunSettings(sweep="shares"))
     record = outcome.trial
     assert (record.status, record.prunable_share, record.achieved_sparsity) == ("completed", 1.0, 0.5)
     names = ("effective_sparsity", "disconnected", "final_effective_sparsity", "final_disconnected")
@@ -111,7 +112,7 @@ def test_what_cannot_be_told_of_paths_is_null_in_the_record_and_a_dash_in_the_re
 
 def test_a_trial_of_an_encoder_prunes_and_counts_its_attention(made):
     (trial,) = plan(made("encoder"), Store("results")).trials.values()
-    record = run_trial(trial, sweep="shares")
+    record = run_trial(trial, settings=RunSettings(sweep="shares"))
     masks = {mask.tensor: mask for mask in record.masks}
     packed = masks["encoder.layers.0.self_attn.in_proj_weight"]
     assert record.trial.status == "completed" and record.trial.prunable_share == 1.0

@@ -271,10 +271,10 @@ def test_a_trial_that_is_kept_goes_on_where_it_was_stopped(tmp_path, networks, m
 
     networks.trouble = trouble
     given = []
-    monkeypatch.setattr(single, "run_trial", lambda *what, **how: given.append(how) or run_trial(*what, **how))
+    monkeypatch.setattr(single, "run_trial", lambda *what, **how: given.append(what[2]) or run_trial(*what, **how))
     run = ["trial", "run", name, "--config", "own.yaml", "--keep"]
     assert sweep(*run, "--set", "compute.checkpoint_minutes=7").code == 130
-    assert given[0]["checkpoint_minutes"] == 7
+    assert given[0].compute.checkpoint_minutes == 7
     store = Store("results")
     assert (store.trial(name).status, store.checkpoints()) == ("interrupted", {name})
     assert sweep(*run).code == 0

@@ -15,7 +15,10 @@ from sweep.config.config import read_sweep, trial_from
 from sweep.config.grid import expand, trial_id
 from sweep.store import Store
 from sweep.trial.run import Interrupted, run_trial
+from sweep.trial.settings import RunSettings
 from training import data
+
+from .small import with_compute
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 QUICK = [
@@ -37,7 +40,7 @@ def digits(trials):
 
 @pytest.fixture(scope="module")
 def outcomes(trials, digits):
-    return {name: run_trial(trial, digits, sweep="digits") for name, trial in trials.items()}
+    return {name: run_trial(trial, digits, settings=RunSettings(sweep="digits")) for name, trial in trials.items()}
 
 
 def test_every_method_completes_with_all_records(outcomes, trials):
@@ -211,7 +214,7 @@ def sparse(digits):
     """FORCE at 99 % on a network wide enough to lose whole channels, trained small and whole."""
     settings = ["training.epochs=3", "grid.seed=0", "grid.sparsity=0.99", "grid.architecture=vgg_digits"]
     [trial] = expand(read_sweep(CONFIGS / "digits.yaml", [*settings, "grid.method={name: force, rounds: 5}"]))
-    return run_trial(trial, digits), run_trial(trial, digits, compact=False)
+    return run_trial(trial, digits), run_trial(trial, digits, with_compute(compact=False))
 
 
 def test_the_compact_network_is_trained_by_default_and_the_record_says_what_that_saved(sparse, outcomes):

@@ -17,7 +17,7 @@ from ray.autoscaler.v2.utils import is_autoscaler_v2
 from ray.job_config import JobConfig
 
 from sweep import imports
-from sweep.config.config import Compute
+from sweep.config.compute import Compute
 from sweep.engines.on_ray import scratch_folders
 from sweep.engines.on_ray.environment import FOR_TRIALS
 from sweep.engines.on_ray.preconditions import refusal, temporary_folder

@@ -30,6 +30,7 @@ from sweep.records import EpochRecord, TrialRecord
 from sweep.store.claims import Ledger
 from sweep.trial.metrics import lost
 from sweep.trial.run import AnyDataset
+from sweep.trial.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +69,7 @@ def drive(
 def _job(sweep: SweepConfig, ledger: Ledger) -> Job:
     home = ray.get_runtime_context().get_node_id()
     return Job(
-        sweep=sweep.name,
-        cluster=sweep.compute.cluster_name,
-        device="cuda" if sweep.compute.gpus_per_trial else "cpu",
-        threads=sweep.compute.cpus_per_trial,
-        compact=sweep.compute.compact,
-        checkpoint_minutes=sweep.compute.checkpoint_minutes,
-        max_failures=sweep.compute.max_failures,
+        settings=RunSettings.of(sweep, "cuda" if sweep.compute.gpus_per_trial else "cpu"),
         ledger=ledger,
         home=home,
         folder=os.getcwd(),
@@ -219,8 +214,8 @@ class _Teller(_NotRestored, TrialProgressCallback):
         kind = unimportable[0] if unimportable else kind
         outcome = lost(
             self._trials[name],
-            sweep=self._job.sweep,
-            cluster=self._job.cluster,
+            sweep=self._job.settings.sweep,
+            cluster=self._job.settings.compute.cluster,
             error_type=kind or usual,
             error_message=reason,
             traceback=str(error)[-4000:],

@@ -20,6 +20,7 @@ from sweep.errors import StoreError
 from sweep.records import EpochRecord, Outcome, TrialRecord
 from sweep.store.claims import Ledger
 from sweep.trial.attempts import renew_or_end, run_attempts
+from sweep.trial.settings import RunSettings
 from training.data import Dataset, StreamedDataset
 
 TELL_SECONDS = 5.0  # that a process which is about to exit waits for the desk
@@ -30,13 +31,7 @@ REPORT_SECONDS = 1.0  # between a trial's reports: each takes the driver some mi
 class Job:
     """What all trials of a sweep have in common."""
 
-    sweep: str
-    cluster: str
-    device: str
-    threads: int
-    compact: bool
-    checkpoint_minutes: float
-    max_failures: int
+    settings: RunSettings
     ledger: Ledger
     home: str  # node id of the driver
     folder: str  # that the driver works in
@@ -96,16 +91,11 @@ def run_one(config: dict[str, Any], job: Job, dataset: Dataset | StreamedDataset
             outcome = run_attempts(
                 pickle.loads(config["trial"]["pickled"]),
                 dataset,
-                max_failures=job.max_failures,
+                job.settings,
                 ready=renew_or_end,
-                device=job.device,
-                sweep=job.sweep,
-                cluster=job.cluster,
-                compact=job.compact,
                 on_epoch=reports.epoch,
                 stopping=reports.stopping,
                 checkpoints=ledger,
-                checkpoint_minutes=job.checkpoint_minutes,
             )
         return {"record": pickle.dumps(ledger.write(outcome))}
     except StoreError as error:
@@ -125,7 +115,7 @@ def _begin(job: Job) -> None:
     imports.take_over(job.path, same_machine=_node() == job.home)
     with suppress(OSError):  # there may be no such folder on another machine
         os.chdir(job.folder)
-    torch.set_num_threads(job.threads)  # counts for this thread only, and each trial has its own
+    torch.set_num_threads(job.settings.compute.cpus_per_trial)  # of this thread; each trial runs in its own
     renew_or_end()
 
 

@@ -11,6 +11,7 @@ from sweep.config.grid import expand
 from sweep.records import Outcome
 from sweep.store import Store
 from sweep.trial.run import run_trial
+from sweep.trial.settings import RunSettings
 from training import data
 
 from .helpers import AWS, Forks
@@ -66,7 +67,7 @@ def run() -> Callable[..., list[Outcome]]:
     def one(trial: TrialConfig) -> Outcome:
         if "digits" not in images:
             images["digits"] = data.load(trial.data)
-        return run_trial(trial, images["digits"], sweep="digits")
+        return run_trial(trial, images["digits"], settings=RunSettings(sweep="digits"))
 
     return trials
 
