@@ -16,6 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from pruning.compaction.channelwise import (
+    CONCATENATIONS,
+    POINTWISE,
+    REDUCTIONS,
+    SUMS,
+    WINDOW_DIMS,
+    function_name,
+    is_in_place,
+    module_name,
+)
 from pruning.compaction.tracing import (
     asks_no_width,
     at_zero,
@@ -23,7 +33,6 @@ from pruning.compaction.tracing import (
     into_rows,
     note_shapes,
     of_positions,
-    own_name,
     signature,
     trace,
 )
@@ -34,21 +43,6 @@ WHOLE = 0  # the label of what stays: inputs, outputs, and all that is not under
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-
-# Functions, methods and torch.nn's modules by one name: in lower case, without the mark of the in-place variant.
-_FUNCTIONS = """
-    identity relu relu6 leaky_relu leakyrelu elu selu celu gelu silu mish tanh hardtanh hardswish softsign softshrink
-    hardshrink tanhshrink abs neg square pow clamp add sub mul div truediv contiguous clone float
-"""
-_WINDOWS = """
-    max_pool avg_pool adaptive_max_pool adaptive_avg_pool maxpool avgpool adaptivemaxpool adaptiveavgpool
-    zeropad reflectionpad replicationpad
-"""
-_POINTWISE = set(_FUNCTIONS.split())
-_DIMS = {f"{kind}{dims}d": dims + 2 for kind in _WINDOWS.split() for dims in (1, 2, 3)}
-_REDUCTIONS = {"mean", "sum", "amax", "amin", "squeeze"}
-_CONCATENATIONS = {"cat", "concat", "concatenate"}
-_IN_PLACE = {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "truediv"}
 
 
 @dataclass(frozen=True)
@@ -167,18 +161,18 @@ class Channels:
         if source is None or len(shape) < 2:
             return None
         on, dims = Stream(source.labels, shape, source.shifted), len(source.shape)
-        if name in _CONCATENATIONS:
+        if name in CONCATENATIONS:
             return self._concatenation(node, shape)
-        if name in _POINTWISE and len(sources) == 1:
+        if name in POINTWISE and len(sources) == 1:
             value, slope = at_zero(node, self._module(node), dims)
             return Stream(source.labels, shape, source.shifted and slope != 0) if value == 0 else None
         if node.args[:1] != (node.all_input_nodes[0],):
             return None
-        if name in ("add", "sub"):
+        if name in SUMS:
             return self._sum(node, source, sources[1])
         if name == "flatten" or (name in ("view", "reshape") and into_rows(node)):
             return self._flattening(on, source.shape)
-        if _DIMS.get(name) == dims or (name in _REDUCTIONS and of_positions(node, dims)):
+        if WINDOW_DIMS.get(name) == dims or (name in REDUCTIONS and of_positions(node, dims)):
             return on
         return self._stateful(node, on, source) if len(sources) == len(node.args) == 1 and not node.kwargs else None
 
@@ -188,15 +182,11 @@ class Channels:
     def _name(self, node: fx.Node) -> str:
         """What a node does, by one name for functions, methods and modules; empty where that is not torch's."""
         if node.op == "call_module":
-            kind = type(self._module(node))
-            own = kind.__module__.startswith("torch.nn.modules.") and str(node.target) not in self._foreign
-            return kind.__name__.lower() if own else ""
-        where = getattr(node.target, "__module__", None) or "torch"
-        name = own_name(node).removesuffix("_")
-        return _IN_PLACE.get(name, name) if where.partition(".")[0] in ("torch", "_operator") else ""
+            return "" if str(node.target) in self._foreign else module_name(type(self._module(node)))
+        return function_name(node)
 
     def _sum(self, node: fx.Node, first: Stream, second: Stream | None) -> Stream | None:
-        in_place = own_name(node).endswith("_") or own_name(node) in _IN_PLACE
+        in_place = is_in_place(node)
         if second is None or len(node.args) != len(node.all_input_nodes) or first.shape != second.shape:
             return None
         if in_place and not self._alone(node.all_input_nodes[0]):

@@ -31,6 +31,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 
+from pruning.compaction.channelwise import CHANNELWISE, CONCATENATIONS, SUMS, function_name, module_name
 from pruning.masks import PRUNABLE_LAYERS, TRANSPOSED, Scores, prunable
 from pruning.modes import scoring_mode
 from pruning.problem import Problem
@@ -94,18 +95,6 @@ class _Tracer(fx.Tracer):
         return isinstance(m, PRUNABLE_LAYERS) or super().is_leaf_module(m, module_qualified_name)
 
 
-# What leaves each channel to itself: torch.nn's modules by their file, functions and methods by name.
-_FILES = "activation batchnorm dropout flatten instancenorm linear normalization padding pooling upsampling"
-_NAMES = """
-    relu relu6 leaky_relu elu selu celu gelu silu mish sigmoid tanh softplus hardtanh hardswish hardsigmoid dropout
-    dropout2d batch_norm group_norm layer_norm max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d
-    adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool2d pad interpolate flatten view reshape
-    squeeze mean contiguous clone float to add iadd sub isub mul imul truediv
-"""
-_ALONE = {f"torch.nn.modules.{file}" for file in _FILES.split()} | set(_NAMES.split())
-_SUMS, _CONCATENATIONS = {"add", "iadd", "sub", "isub"}, {"cat", "concat", "concatenate"}
-
-
 class _Network(fx.Interpreter):
     """Places, each with its units, and the links between them, noted while one input runs through the traced graph.
 
@@ -152,19 +141,19 @@ class _Network(fx.Interpreter):
         return result
 
     def _follow(self, node: fx.Node, fed: list[fx.Node], result: Tensor) -> int:
-        kinds = {str(getattr(node.target, "__name__", node.target)).removesuffix("_")}
+        names = {function_name(node)}
         if node.op == "call_module":
             module = self.submodules[str(node.target)]
             if isinstance(module, PRUNABLE_LAYERS):
                 return self._through(node, module, *self._at[fed[0]])
-            kinds = {kind.__module__ for kind in type(module).__mro__}
+            names = {module_name(kind) for kind in type(module).__mro__}
         places = list(dict.fromkeys(self._at[source][0] for source in fed))
         units = [self.units[place] for place in places]
-        if kinds & _SUMS and len(places) > 1 and len(set(units)) == 1:
+        if names & SUMS and len(places) > 1 and len(set(units)) == 1:
             return self._join(places, [0] * len(places), units[0])
-        if kinds & _CONCATENATIONS and len(places) == len(fed) and result.shape[1] == sum(units):
+        if names & CONCATENATIONS and len(places) == len(fed) and result.shape[1] == sum(units):
             return self._join(places, [sum(units[:before]) for before in range(len(units))], sum(units))
-        if kinds & _ALONE and len(places) == 1 and self._kept_apart(fed[0], result):
+        if names & CHANNELWISE and len(places) == 1 and self._kept_apart(fed[0], result):
             return places[0]
         raise self._lost(node)
 
