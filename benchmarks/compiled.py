@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -21,7 +22,7 @@ def run(setup: Setup) -> Iterator[Row]:
 
 def _rows(precision: str, mode: str, setup: Setup) -> Iterator[Row]:
     for name, label in LABEL.items():
-        compiled = torch.compile(networks.build(name, setup.device), mode=mode)
+        compiled: Any = torch.compile(networks.build(name, setup.device), mode=mode)
         theirs = stepper(compiled, None, name, precision, setup)
         first = seconds(theirs, setup.device)
         title = f"{label}, {precision}: by torch.compile"

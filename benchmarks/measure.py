@@ -82,7 +82,7 @@ def gain(group: str, name: str, ours: Work, reference: Work, *, at_least: float 
     return _row(group, name, [(a, b, b / a) for a, b in pairs], at_least=at_least)
 
 
-def _row(group: str, name: str, pairs: list[tuple[float, float, float]], **targets: float | None) -> Row:
+def _row(group: str, name: str, pairs: list[tuple[float, float, float]], **targets: Any) -> Row:
     ours, reference, ratios = zip(*pairs, strict=True)
     value = median(ratios)
     return Row(group, name, value, min(ratios), max(ratios), ours=median(ours), reference=median(reference), **targets)

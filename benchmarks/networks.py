@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ BATCH = {"vgg19": 128, "resnet50": 64, "resnet20": 128}  # images a batch, as th
 CLASSES = 10
 
 
-def build(name: str, device: str, channels_last: bool = True, **options: object) -> nn.Module:
+def build(name: str, device: str, channels_last: bool = True, **options: Any) -> nn.Module:
     """A network at initial weights that depend on its name alone."""
     with seeding.seeded(0, f"benchmark {name}"):
         model = models.build(name, classes=CLASSES, **options).to(device)

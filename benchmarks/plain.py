@@ -16,6 +16,7 @@ Tensors have the default layout. What their program writes for TensorBoard is le
 import copy
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def loader(pixels: np.ndarray, labels: np.ndarray, batch_size: int, workers: int
     return DataLoader(Pictures(pixels, labels), batch_size=batch_size, shuffle=True, num_workers=workers)
 
 
-def layers(model: nn.Module) -> list[nn.Module]:
+def layers(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:
     return [module for module in model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
 
 
@@ -80,7 +81,7 @@ def force(
 
 
 def average_gradients(model: nn.Module, batches: Callable[[], Iterator], loss: Loss, count: int = 1) -> list[Tensor]:
-    totals: list[Tensor | int] = [0] * len(layers(model))
+    totals: list[Any] = [0] * len(layers(model))
     for _ in range(count):
         inputs, labels = next(batches())
         model.zero_grad()

@@ -5,6 +5,8 @@ same weights and batches in fp32, but in PyTorch's default memory format, for wh
 other batches, and beside another seed: other weights, other batches.
 """
 
+from typing import Any
+
 import click
 import torch
 
@@ -44,7 +46,7 @@ def main(folder: str, network: str, sparsity: float, rounds: int, device: str) -
             model = models.build(network, classes=10).to(device)
         if channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        options = {} if method == "snip" else {"rounds": rounds}
+        options: dict[str, Any] = {} if method == "snip" else {"rounds": rounds}
         return pruning.prune(model, method, sparsity, draw, precision=precision, **options).masks
 
     for method in METHODS:

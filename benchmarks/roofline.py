@@ -1,6 +1,7 @@
 """What the machine can do at the most, and how much of it a forward and backward pass gets."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from statistics import median
 
 import torch
@@ -20,9 +21,8 @@ def run(setup: Setup) -> Iterator[Row]:
     """Peaks first, then the networks'."""
     for precision, dtype in DTYPES.items():
         one = torch.randn(SIDE, SIDE, device=setup.device, dtype=dtype)
-        yield _rate(
-            f"peak, {precision}: a product of two {SIDE}x{SIDE} matrices", 2 * SIDE**3, lambda m=one: m @ m, setup
-        )
+        product = partial(torch.matmul, one, one)
+        yield _rate(f"peak, {precision}: a product of two {SIDE}x{SIDE} matrices", 2 * SIDE**3, product, setup)
     many = torch.randn(FLOATS, device=setup.device)
     there = torch.empty_like(many)
     yield _rate("peak, memory: a copy, read and written", 8 * FLOATS, lambda: there.copy_(many), setup, "GB/s")

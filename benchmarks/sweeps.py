@@ -59,7 +59,7 @@ def run(setup: Setup) -> Iterator[Row]:
     )
 
 
-def _one(name: str, value: float, **more: float) -> Row:
+def _one(name: str, value: float, **more: Any) -> Row:
     return Row("sweeps", name, value, value, value, **more)
 
 
@@ -82,7 +82,7 @@ def sweep(config: dict[str, Any], *options: str) -> tuple[float, float]:
         path, store = Path(name) / "sweep.yaml", Path(name) / "store"
         path.write_text(yaml.safe_dump({**config, "tracking": {"enabled": False}, "store": str(store)}), "utf-8")
         start = time.perf_counter()
-        command = [Path(sys.executable).with_name("sweep"), "launch", path, *options]
+        command = [str(Path(sys.executable).with_name("sweep")), "launch", str(path), *options]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         wall = time.perf_counter() - start
         rows = Store(store).trials().to_pylist()

@@ -194,7 +194,7 @@ def test_the_guides_test_is_one_that_can_fail(guide):
     sys.path.append(str(guide))
     importlib.import_module("my_lab.progressive")  # as pruning/methods/__init__.py would
     test()
-    sys.modules["my_lab.methods"].gradient = lambda problem, power: {
+    sys.modules["my_lab.methods"].gradient = lambda problem, power: {  # type: ignore[attr-defined]
         name: g.abs() for name, g in problem.gradients().items()
     }
     with pytest.raises(AssertionError):

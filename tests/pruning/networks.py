@@ -23,7 +23,7 @@ def perceptron(*widths: int, seed: int = 0, bias: bool = True, activation: type[
     """Linear layers from the first width to the last, an activation between them."""
     torch.manual_seed(seed)
     layers = [(nn.Linear(inputs, outputs, bias), activation()) for inputs, outputs in itertools.pairwise(widths)]
-    return nn.Sequential(*itertools.chain(*layers))[:-1]
+    return nn.Sequential(*list(itertools.chain(*layers))[:-1])
 
 
 def convolutional(seed: int = 0, width: int = 8) -> nn.Sequential:

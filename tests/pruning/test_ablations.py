@@ -4,13 +4,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import batch, convolutional
 
 import pruning
 from pruning import ablations
 from pruning.ablations import ABLATIONS, NONE, shuffle_layerwise
 from pruning.masks import count, keep_highest, kept_count
 from pruning.problem import LOSSES, Problem
+
+from .networks import batch, convolutional
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -5,7 +5,6 @@ import types
 import numpy as np
 import pytest
 import torch
-from networks import batch, convolutional, whole_state
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -16,6 +15,8 @@ from pruning.masks import count
 from pruning.paths import effective
 from training.config import TrainConfig
 from training.optimizer import make_optimizer
+
+from .networks import batch, convolutional, whole_state
 
 IMAGES, LABELS = batch()
 SHAPE = (3, 8, 8)

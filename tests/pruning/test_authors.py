@@ -19,7 +19,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from networks import batch, convolutional, perceptron, residual
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,6 +27,8 @@ from pruning.masks import Masks
 from pruning.problem import Batch
 from pruning.schedules import kept_counts
 from training import models
+
+from .networks import batch, convolutional, perceptron, residual
 
 Whole = Callable[[float], int]
 METHODS = ["iter_snip", "iter_grasp", "force"]

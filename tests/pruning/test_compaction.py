@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import convolutional, perceptron, residual
 from torch import nn
 from torch.nn import functional as F
 
@@ -16,6 +15,8 @@ from pruning.masks import count, full
 from pruning.paths import effective
 from training import models
 from training.vision import torchvision
+
+from .networks import convolutional, perceptron, residual
 
 IMAGE = (3, 8, 8)
 
@@ -565,7 +566,7 @@ def test_a_copy_keeps_type_layout_and_flags():
     assert small[4].weight.shape == (15, 5, 3, 3)
     assert small[4].weight.is_contiguous(memory_format=torch.channels_last)
     assert not small[4].weight.requires_grad and small[4].bias.requires_grad
-    assert [module.training for module in small] == [module.training for module in model]
+    assert [module.training for module in small] == [module.training for module in model]  # type: ignore[attr-defined]
 
 
 # Shipped architectures, and any masks

@@ -4,12 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import batch, convolutional, residual
 
 import pruning
 from pruning.masks import count, kept_count
 from pruning.problem import Batch
 from pruning.scopes import SCOPES, reserved
+
+from .networks import batch, convolutional, residual
 
 METHODS = [name for name in pruning.names() if pruning.find(name).removes]
 

@@ -5,9 +5,6 @@ import threading
 
 import pytest
 import torch
-from networks import SHARING, batch, sharing, whole_state
-from test_compaction import IMAGE, assert_trains_the_same, drop_outputs, keep_all
-from test_conformance import data, few_rounds
 from torch import nn
 from torch.nn import functional as F
 
@@ -15,6 +12,10 @@ import pruning
 from pruning.compaction.compaction import Compaction, Whole, compact, compacted
 from pruning.diagnostics import diagnose
 from pruning.masks import count, kept_count
+
+from .networks import SHARING, batch, sharing, whole_state
+from .test_compaction import IMAGE, assert_trains_the_same, drop_outputs, keep_all
+from .test_conformance import data, few_rounds
 
 
 class Plain(nn.Module):

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import batch, convolutional, perceptron, problem, residual, score
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -14,6 +13,8 @@ from torch.nn import functional as F
 import pruning
 from pruning.masks import Masks
 from pruning.problem import LOSSES, Batch, Problem
+
+from .networks import batch, convolutional, perceptron, problem, residual, score
 
 WIDTHS = st.lists(st.integers(2, 5), min_size=2, max_size=4)
 SEEDS = st.integers(0, 10**6)

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import batch, convolutional, linear, perceptron
 from torch import nn
 
 import pruning
@@ -14,6 +13,8 @@ from pruning.diagnostics import diagnose
 from pruning.macs import positions
 from pruning.masks import count, full
 from pruning.paths import effective
+
+from .networks import batch, convolutional, linear, perceptron
 
 Edges = dict[tuple, list[tuple]]  # unit -> (weight that leads on or None, next unit)
 

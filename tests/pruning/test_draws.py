@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from networks import batch, convolutional
 
 import pruning
 from pruning.draws import gpus_of, seed_draws, seeded_draws
 from training import seeding
+
+from .networks import batch, convolutional
 
 GPU = torch.device("cuda:1")
 
@@ -30,7 +31,7 @@ def two_gpus(monkeypatch):
 @pytest.mark.usefixtures("two_gpus")
 def test_scoring_on_a_cpu_starts_no_gpu():
     pruned = pruning.prune(convolutional(), "snip", 0.9, [batch()])
-    pruning.diagnostics.diagnose(convolutional(), pruned.masks, [batch()])
+    pruning.diagnostics.diagnose(convolutional(), pruned.masks, [batch()])  # type: ignore[attr-defined]
     assert pruning.prune(convolutional(), "prospr", 0.9, [batch()]).masks
 
 

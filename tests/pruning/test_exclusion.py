@@ -4,7 +4,6 @@ import re
 
 import pytest
 import torch
-from networks import batch, convolutional, residual
 from torch import nn
 
 import pruning
@@ -12,6 +11,8 @@ from pruning.compaction.compaction import compact
 from pruning.diagnostics import diagnose
 from pruning.macs import macs, positions
 from pruning.masks import count, kept_count
+
+from .networks import batch, convolutional, residual
 
 METHODS = [name for name in pruning.names() if pruning.find(name).removes]
 

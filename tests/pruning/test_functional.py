@@ -6,8 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import SHARING, Caching, batch, convolutional, sharing, whole_state
-from test_conformance import METHODS, data, few_rounds
 from torch import nn
 from torch.fx.immutable_collections import immutable_list
 from torch.nn import functional as F
@@ -16,6 +14,9 @@ import pruning
 from pruning.diagnostics import diagnose, effective, positions
 from pruning.functional import call, unchanged
 from pruning.masks import count, kept_count
+
+from .networks import SHARING, Caching, batch, convolutional, sharing, whole_state
+from .test_conformance import METHODS, data, few_rounds
 
 SHAPE = (3, 8, 8)
 

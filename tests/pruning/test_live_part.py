@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from networks import convolutional
 from torch import nn
 
 import pruning
@@ -11,6 +10,8 @@ from pruning.compaction.places import put_back
 from pruning.masks import count, full
 from pruning.problem import Problem
 from training import models, seeding
+
+from .networks import convolutional
 
 SHAPES = {"vgg_digits": (1, 8, 8), "resnet20": (3, 16, 16)}
 

@@ -4,15 +4,16 @@ from itertools import pairwise
 
 import pytest
 import torch
-from networks import linear
 from torch import nn
-from trainings import RECIPE, accuracy, course, digits, fit, masking_of, vgg
 
 import pruning
 from pruning.masks import count, full, kept_count
 from pruning.methods.lottery import Lottery
 from pruning.methods.magnitude_after import MagnitudeAfter
 from training import loop
+
+from .networks import linear
+from .trainings import RECIPE, accuracy, course, digits, fit, masking_of, vgg
 
 METHODS = ["magnitude_after", "imp"]
 TOTAL = sum(weight.numel() for weight in pruning.prunable(vgg()).values())

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from networks import linear
-from trainings import after_every_step, course, fit, masking_of, vgg
 
 import pruning
 from pruning.masking import FixedMask
+
+from .networks import linear
+from .trainings import after_every_step, course, fit, masking_of, vgg
 
 
 def mask(*bits: int) -> pruning.Masks:

@@ -10,13 +10,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import batch, convolutional, linear, perceptron, problem, residual, score
 from torch import nn
 from torch.nn import functional as F
 
 import pruning
 from pruning.masks import count, full
 from pruning.problem import LOSSES
+
+from .networks import batch, convolutional, linear, perceptron, problem, residual, score
 
 # y = 1·3 + (−2)·1 = 1 and t = 0: dL/dy = 1, g = dL/dθ = (3, 1)
 INPUTS = torch.tensor([[3.0, 1.0]])

@@ -4,12 +4,13 @@ import copy
 
 import pytest
 import torch
-from networks import convolutional, linear
 from torch import nn
 
 import pruning
 from pruning.methods.ntk_sap import ntk_sap
 from pruning.problem import Problem
+
+from .networks import convolutional, linear
 
 EPSILON = 0.01
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import batch, convolutional, linear
 from torch import nn
 from torch.nn import functional as F
 
@@ -17,6 +16,8 @@ from pruning.methods.phew import _Network, _Walks, phew
 from pruning.paths import effective
 from pruning.problem import Problem
 from training import models
+
+from .networks import batch, convolutional, linear
 
 
 def problem(model, shape, seed=0, kept=1) -> Problem:

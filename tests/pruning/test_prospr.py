@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-from networks import batch, convolutional, linear
 from torch import nn
 from torch.nn import functional as F
 
@@ -12,6 +11,8 @@ import pruning
 from pruning.methods.prospr import prospr
 from pruning.modes import scoring_mode
 from pruning.problem import Problem
+
+from .networks import batch, convolutional, linear
 
 
 def squared(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from networks import batch, convolutional, linear, squared
 from torch import nn
 
 import pruning
+
+from .networks import batch, convolutional, linear, squared
 
 
 def test_five_lines_prune_any_module():

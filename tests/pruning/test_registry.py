@@ -1,6 +1,7 @@
 """Registration, look-up and options."""
 
 import inspect
+from typing import Any
 
 import pytest
 
@@ -184,12 +185,13 @@ def test_a_function_whose_options_no_config_could_set_is_refused_at_once():
 
     def taken(problem, *, loss="logit"): ...
 
-    for score, message in {
+    refused: dict[Any, str] = {
         by_position: r"method m: its function takes the problem, then options by keyword alone",
         without_default: "that of 'power' is none at all",
         without_value: "that of 'layers' is None",
         taken: "an option called 'loss', which means something else: rename it",
-    }.items():
+    }
+    for score, message in refused.items():
         with pytest.raises(ValueError, match=message):
             register("m", paper="p")(score)
     assert "m" not in names()

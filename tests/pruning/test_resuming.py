@@ -4,10 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from networks import linear
-from steps import bits as mask_of
-from steps import short, still
-from stopping import RECIPE, Made, Stopped, assert_stops_anywhere, bits, bright_rows, live, tensors
 from torch import nn
 
 import pruning
@@ -19,6 +15,11 @@ from training import checkpoint, seeding
 from training.data import Splits
 from training.loop import Training
 from training.optimizer import steps_per_epoch
+
+from ..training.stopping import RECIPE, Made, Stopped, assert_stops_anywhere, bits, bright_rows, live, tensors
+from .networks import linear
+from .steps import bits as mask_of
+from .steps import short, still
 
 IMAGE = (1, 8, 8)
 

@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
-from networks import linear
-from steps import active, bits, short, step, still
 from torch import nn
 
 from pruning.methods.rigl import RigL
+
+from .networks import linear
+from .steps import active, bits, short, step, still
 
 
 def rigl(*mask: int, every: int = 1, steps: int = 2, drop: float = 0.5, until: float = 1.0) -> RigL:

@@ -4,7 +4,6 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks import batch, convolutional, residual
 
 import pruning
 from pruning.masking import Course
@@ -13,6 +12,8 @@ from pruning.methods.lottery import Lottery
 from pruning.methods.magnitude_after import MagnitudeAfter
 from pruning.schedules import kept_counts
 from pruning.scopes import check, layer_counts, reserved, select
+
+from .networks import batch, convolutional, residual
 
 SHAPES = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=1, max_size=6)
 SEEDS = st.integers(0, 10**6)
@@ -261,7 +262,7 @@ def test_a_floor_holds_at_the_end_of_any_number_of_rounds_in_every_progressive_m
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.sampled_from([Lottery, MagnitudeAfter]), st.integers(2, 12), st.floats(0.1, 1))
+@given(st.sampled_from([Lottery, MagnitudeAfter]), st.integers(2, 12), st.floats(0.1, 1))  # type: ignore[list-item]
 def test_a_floor_holds_over_the_rounds_after_training(kind, rounds, floor):
     model = convolutional()
     model[4].weight.data.mul_(1e-3)  # the first to go in every round

@@ -4,13 +4,14 @@ import re
 
 import pytest
 import torch
-from networks import batch, convolutional
 from torch import nn
 
 import pruning
 from pruning import registry
 from pruning.masks import count
 from pruning.method import Method
+
+from .networks import batch, convolutional
 
 NAMES = ["0.weight", "4.weight", "10.weight"]
 

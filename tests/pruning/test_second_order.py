@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from networks import convolutional
 from torch import nn
 from torch.nn import functional as F
 
 import pruning
 from pruning.masks import count
+
+from .networks import convolutional
 
 METHODS = ["grasp", "prospr"]
 

@@ -4,16 +4,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import linear
-from steps import active, bits, short, step, still
 from torch import nn
-from trainings import accuracy, course, fit, masking_of, vgg
 
 import pruning
 from pruning.masks import count, kept_count
 from pruning.methods.sparse_evolution import SparseEvolution
 from pruning.scopes import layer_counts
 from training import loop
+
+from .networks import linear
+from .steps import active, bits, short, step, still
+from .trainings import accuracy, course, fit, masking_of, vgg
 
 METHODS = ["set", "rigl"]
 
@@ -95,7 +96,7 @@ def test_layer_counts_never_change_and_what_is_grown_starts_at_nothing(method, s
     }[kind]()
     its = pruning.Course(sparsity, 3, 3, torch.Generator().manual_seed(seed))
     masks = pruning.prune(model, method, sparsity).masks
-    masking = pruning.find(method).masking(masks, its, drop=drop, every=1)
+    masking = pruning.find(method).masking(masks, its, drop=drop, every=1)  # type: ignore[call-arg]
     before = {name: int(mask.sum()) for name, mask in masks.items()}
     weights, last = pruning.prunable(model), masks
 
@@ -126,7 +127,7 @@ def test_layer_counts_never_change_and_what_is_grown_starts_at_nothing(method, s
 def test_a_layer_that_is_dense_is_left_alone(method):
     model = linear([3.0, -1.0, 2.0])
     optimizer = still(model, momentum=0.9)
-    masking = pruning.find(method).masking(bits(1, 1, 1), short(epochs=3, steps=1), drop=0.9, every=1)
+    masking = pruning.find(method).masking(bits(1, 1, 1), short(epochs=3, steps=1), drop=0.9, every=1)  # type: ignore[call-arg]
     masking.before_training(model, optimizer)
     for epoch in (1, 2, 3):
         step(model, masking, optimizer, 1.0, 1.0, 1.0)

@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from networks import SHARING, batch, convolutional, sharing, whole_state
 from torch import nn
 from torch.nn import functional as F
 
 import pruning
 from pruning.masks import count
 from pruning.standardising import filled, fills_zeros
+
+from .networks import SHARING, batch, convolutional, sharing, whole_state
 
 
 class Standardised(nn.Conv2d):

@@ -4,11 +4,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import convolutional, perceptron, problem, residual, score
 from torch import nn
 
 import pruning
 from training import models
+
+from .networks import convolutional, perceptron, problem, residual, score
 
 
 def test_synflow_by_hand_on_two_layers():

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import batch, convolutional, perceptron
 from torch import nn
 
 import pruning
@@ -15,6 +14,8 @@ from pruning.masks import full
 from pruning.methods.magnitude_after import MagnitudeAfter
 from pruning.remarks import remarks
 from pruning.scopes import SCOPES, selection
+
+from .networks import batch, convolutional, perceptron
 
 
 class ZeroBranch(nn.Module):

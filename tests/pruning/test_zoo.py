@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from zoo import ZOO, images, network
 
 import pruning
 from pruning.compaction.compaction import Whole, compacted
@@ -15,6 +14,8 @@ from pruning.diagnostics import diagnose
 from pruning.macs import positions
 from pruning.masks import count, full, kept_count, prunable
 from pruning.paths import effective
+
+from .zoo import ZOO, images, network
 
 SHAPE = (3, 32, 32)
 METHODS: dict[str, dict[str, Any]] = {

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from networks import Repeated, Residual, TwoNames
 from torch import Tensor, nn
 
 from training.vision import torchvision
+
+from .networks import Repeated, Residual, TwoNames
 
 CLASSES = 4
 

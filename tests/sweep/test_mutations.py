@@ -15,6 +15,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -327,7 +328,7 @@ def reshape(draw, root):
     """Wrap in a list or a mapping, unwrap, or write as text."""
     spot = draw(st.sampled_from(list(spots(root))))
     value = spot.value
-    ways = [[value], [[value]], Pairs([("name", value)]), Pairs([("value", value)]), [value, value]]
+    ways: list[Any] = [[value], [[value]], Pairs([("name", value)]), Pairs([("value", value)]), [value, value]]
     if isinstance(value, list) and value:
         ways.append(value[0][1] if isinstance(value, Pairs) else value[0])
     if isinstance(value, (int, float)):
@@ -442,9 +443,9 @@ def cases(draw):
     file = draw(st.sampled_from(["mine.yaml", "mine.yaml", "mine.yaml", "my own (1).yaml"]))
     kind = draw(st.sampled_from(["tree", "tree", "tree", "text", "text", "set"]))
     if kind == "tree":
-        return Case(command, *in_the_tree(draw, copy.deepcopy(TREES[start]), many), [], file)
+        return Case(command, *in_the_tree(draw, copy.deepcopy(TREES[start]), many), [], file)  # type: ignore[call-arg]
     if kind == "set":
-        return Case(command, start, *in_settings(draw, TREES[start], many), file)
+        return Case(command, start, *in_settings(draw, TREES[start], many), file)  # type: ignore[call-arg]
     for _ in range(many):
         start = mistyped(draw, start)
     return Case(command, start, None, [], file)

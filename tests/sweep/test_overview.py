@@ -96,7 +96,7 @@ def test_sweeps_share_trials_and_older_stores_tell_of_the_trials_that_they_have(
 def test_what_did_not_complete_is_told_of_the_sweeps_that_are_asked_for_alone(store):
     out = Console(file=io.StringIO(), width=200)
     states.status(out, [overview(store, "some", [IDS[0], IDS[3]])], store)
-    lines = out.file.getvalue().splitlines()
+    lines = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines[0] == "some: 1 completed, 1 diverged"
     assert [line.split()[0] for line in lines[1:]] == [IDS[3]]
 
@@ -105,7 +105,7 @@ def test_the_line_at_the_end_of_a_retry_counts_the_trials_of_all_sweeps():
     out = Console(file=io.StringIO(), width=200)
     launches.retried(out, [Summary(1, {"completed": 1}, None), Summary(2, {"failed": 1, "completed": 1}, None)], [])
     launches.retried(out, [], [])
-    assert out.file.getvalue().splitlines() == ["ran 3 trials. Now 2 completed, 1 failed.", "nothing to try again"]
+    assert out.file.getvalue().splitlines() == ["ran 3 trials. Now 2 completed, 1 failed.", "nothing to try again"]  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -35,10 +35,10 @@ def test_no_time_left_is_told_once_a_launch_is_to_stop(terminal, sweep):
     assert " left" in progress._head().plain
     stop.signal = 2  # Ctrl-C
     assert progress._head().plain == "1/2 done · 1 running · stopping"
-    before = console.file.getvalue()
+    before = console.file.getvalue()  # type: ignore[attr-defined]
     progress.finished(make_outcome(second, "interrupted", seconds=1.0).trial)
     assert progress._head().plain == "1/2 done · 0 running · 1 interrupted · stopped"
-    assert " left" not in console.file.getvalue()[len(before) :]
+    assert " left" not in console.file.getvalue()[len(before) :]  # type: ignore[attr-defined]
 
 
 def test_a_launch_does_not_wait_for_trials_that_another_has_just_ended(sweep):
@@ -49,5 +49,5 @@ def test_a_launch_does_not_wait_for_trials_that_another_has_just_ended(sweep):
             Store(sweep.store).write(make_outcome(trial_id(trial)))
 
     assert run_sweep(sweep, another_launch_runs_them, console).statuses == {"completed": 2}
-    assert "waiting" not in console.file.getvalue()
-    assert console.file.getvalue().count("test accuracy 90.00 %") == 2
+    assert "waiting" not in console.file.getvalue()  # type: ignore[attr-defined]
+    assert console.file.getvalue().count("test accuracy 90.00 %") == 2  # type: ignore[attr-defined]

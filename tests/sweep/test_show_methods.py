@@ -20,7 +20,7 @@ def test_the_table_fits_and_cuts_no_name_and_no_paper_off(width):
     console = Console(width=width, file=io.StringIO())
     rows, _ = catalogue.method_rows()
     catalogue.methods(console, rows)
-    text = console.file.getvalue()
+    text = console.file.getvalue()  # type: ignore[attr-defined]
     lines = text.splitlines()
     assert max(map(len, lines)) <= width
     assert "…" not in text

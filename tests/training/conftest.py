@@ -3,7 +3,6 @@
 import hashlib
 import io
 import pickle
-import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +18,7 @@ from training import data
 from training.data import DataConfig, Dataset, Splits, resolve
 from training.vision import torchvision
 
-sys.path.insert(0, str(Path(__file__).parent))  # for helpers: ``from stopping import …``
-
-from stopping import bright_rows
+from .stopping import bright_rows
 
 PER_FILE = 4
 

@@ -64,7 +64,7 @@ def test_sixteen_bit_in_either_order_of_bytes_and_either_sense(tmp_path, read):
     little, big, inverted = (read(tmp_path / f"{name}.tif") for name in ("little", "big", "inverted"))
     assert np.array_equal(little, big)
     with Image.open(tmp_path / "inverted.tif") as image:
-        assert image.tag_v2[262] == 0
+        assert image.tag_v2[262] == 0  # type: ignore[attr-defined]
     assert np.array_equal(inverted, 255 - little)
 
 

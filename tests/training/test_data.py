@@ -18,7 +18,7 @@ from training.vision import torchvision
 
 def digits(**settings) -> tuple[data.Dataset, DataConfig]:
     config = resolve(DataConfig("digits", **settings))
-    return data.load(config), config
+    return data.load(config), config  # type: ignore[return-value]
 
 
 # --- configs
@@ -327,7 +327,7 @@ def test_read_only_arrays_as_shared_memory_gives_them_are_fine():
     shared = dataclasses.replace(dataset, fingerprint="read-only")
     splits = data.split(shared, config, 0, "cpu")
     next(splits.train.batches(8, generator=seeding.generator(0, "training", 1), augment=True))
-    assert splits.train._images.data_ptr() == dataset.train_images.ctypes.data  # shared, not copied
+    assert splits.train._images.data_ptr() == dataset.train_images.ctypes.data  # type: ignore[attr-defined]  # shared, not copied
 
 
 def test_a_label_outside_the_classes_is_refused_with_its_place():

@@ -396,7 +396,7 @@ def test_evaluation_uses_running_statistics_and_leaves_every_mode_and_buffer_as_
     model[1].eval()  # a frozen normalisation inside a model in training
     before = state(model)
     first = evaluate(model, splits.test, device="cpu", batch_size=7)
-    assert [module.training for module in model] == [True, False, True, True, True, True]
+    assert [module.training for module in model] == [True, False, True, True, True, True]  # type: ignore[attr-defined]
     assert same(state(model), before)
     assert first == pytest.approx(evaluate(model, splits.test, device="cpu", batch_size=64))
 

@@ -7,12 +7,13 @@ from itertools import count
 import numpy as np
 import pytest
 import torch
-from stopping import RECIPE, Made, Stopped, assert_stops_anywhere, bits, live
 from torch import nn
 
 from training import augment, checkpoint, data, seeding
 from training.config import TrainConfig
 from training.loop import Training, train
+
+from .stopping import RECIPE, Made, Stopped, assert_stops_anywhere, bits, live
 
 
 class Counting(nn.Module):
@@ -127,7 +128,7 @@ def test_micro_batches_by_keyword_can_be_stopped_too(splits):
 def test_taking_states_changes_nothing(splits):
     whole, watched = start(splits), None
     expected = [replace(result, images_per_second=0, epoch_seconds=0) for result in whole.run()]
-    watched = start(splits, on_step=lambda: checkpoint.dump(watched.state()))
+    watched = start(splits, on_step=lambda: checkpoint.dump(watched.state()))  # type: ignore[attr-defined]
     found = [replace(result, images_per_second=0, epoch_seconds=0) for result in watched.run()]
     assert found == expected
     assert bits(watched.state()) == bits(whole.state())

@@ -63,7 +63,7 @@ def test_batches_from_a_later_one_on_are_the_same_and_those_before_are_not_read(
     split, draws = splits(config).train, lambda: seeding.generator(0, "training", 1)
     whole = list(split.batches(5, generator=draws(), augment=True))
     for row in split.order(draws())[:5]:
-        Path(split._images.files[row].decode()).unlink()
+        Path(split._images.files[row].decode()).unlink()  # type: ignore[attr-defined]
     for first in (1, 2, 3, 4):
         rest = list(split.batches(5, generator=draws(), augment=True, first=first))
         assert len(rest) == max(0, 3 - first)

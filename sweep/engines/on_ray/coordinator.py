@@ -80,4 +80,4 @@ def open_desk(ledger: Ledger, max_failures: int, node: str) -> "ray.actor.ActorH
     """Start the desk on the given node; it takes no CPU of a trial's, and is started again should it be lost."""
     here = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
     actor = ray.remote(Desk).options(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
-    return actor.remote(ledger, max_failures)
+    return actor.remote(ledger, max_failures)  # type: ignore[return-value]

@@ -45,7 +45,7 @@ def watched() -> Iterator[None]:
 def _own() -> "subprocess.Popen[bytes] | None":
     """The raylet, if it was started by this process."""
     try:
-        found: subprocess.Popen[bytes] = ray._private.worker._global_node.all_processes["raylet"][0].process
+        found: subprocess.Popen[bytes] = ray._private.worker._global_node.all_processes["raylet"][0].process  # type: ignore[attr-defined]
         return found if found.poll() is None else None
     except (AttributeError, LookupError):  # it was not, or Ray keeps it elsewhere by now
         return None

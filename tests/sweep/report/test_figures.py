@@ -112,7 +112,7 @@ def test_the_legend_shows_the_dash_of_every_variant() -> None:
     controls = ("", " ablation=shuffle_layerwise", " ablation=reinitialize", " ablation=invert")
     runs = [trial("force", 0.9, 0, 0.9, method_label=f"force{control}") for control in controls]
     figure = accuracy_figure(panel(runs))
-    shown = [line._unscaled_dash_pattern for line in figure.legends[0].get_lines()]
+    shown = [line._unscaled_dash_pattern for line in figure.legends[0].get_lines()]  # type: ignore[attr-defined]
     assert shown == [artist(figure, f"mean/force{control}")._unscaled_dash_pattern for control in controls]
     assert len({str(dash) for dash in shown}) == 4
 

@@ -43,7 +43,9 @@ def test_figures_ring_them() -> None:
     found = panel(runs(accumulate=4))
     figure = accuracy_figure(found)
     rings = [
-        place for made in figure.findobj(lambda a: a.get_gid() == "pieces") for place in made.get_offsets().tolist()
+        place
+        for made in figure.findobj(lambda a: a.get_gid() == "pieces")
+        for place in made.get_offsets().tolist()  # type: ignore[attr-defined]
     ]
     assert {round(y) for _, y in rings} == {95, 80, 10} and len(rings) == 3
     points = places(figure, "runs/snip") + places(figure, "collapsed/snip") + places(figure, "runs/dense")
@@ -58,7 +60,9 @@ def test_the_figure_of_controls_rings_them() -> None:
     figure = sanity_figure(panel([*runs(accumulate=4), control]))
     assert figure is not None and "batches in pieces" in texts(figure)
     rings = [
-        place for made in figure.findobj(lambda a: a.get_gid() == "pieces") for place in made.get_offsets().tolist()
+        place
+        for made in figure.findobj(lambda a: a.get_gid() == "pieces")
+        for place in made.get_offsets().tolist()  # type: ignore[attr-defined]
     ]
     assert sorted(round(y) for _, y in rings) == [10, 70, 80]
 

@@ -46,7 +46,7 @@ def test_they_stand_where_our_line_of_the_method_is(panel: Panel) -> None:
 
 def test_error_bars_reach_one_standard_deviation_and_fit_in(panel: Panel) -> None:
     figure = accuracy_figure(panel, [Point("snip", 0.99, 50.0, 12.0)])
-    [bars] = figure.axes[0].containers[0].lines[2]
+    [bars] = figure.axes[0].containers[0].lines[2]  # type: ignore[attr-defined]
     assert bars.get_segments()[0][:, 1].tolist() == [38, 62]
     low, high = figure.axes[0].get_ylim()
     assert low < 38

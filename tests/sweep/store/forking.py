@@ -14,7 +14,7 @@ sys.path[:1] = [str(ROOT), str(ROOT / "tests")]
 import random  # noqa: E402
 import time  # noqa: E402
 
-from conftest import make_outcome  # noqa: E402
+from conftest import make_outcome  # type: ignore[import-not-found]  # noqa: E402
 
 from sweep.errors import InputError, StoreError  # noqa: E402
 from sweep.store import Store, folding, leases  # noqa: E402

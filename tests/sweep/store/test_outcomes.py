@@ -211,7 +211,7 @@ def test_a_file_with_rows_of_what_is_no_trial_is_damaged_and_named(local, folder
     local.write(make_outcome(IDS[0]))
     good = make_outcome(IDS[1])
     rows = {TrialRecord: [good.trial], EpochRecord: good.epochs, MaskRecord: good.masks}[record]
-    forged = table(record, [replace(row, trial_id="0" * 16) for row in rows])
+    forged = table(record, [replace(row, trial_id="0" * 16) for row in rows])  # type: ignore[type-var]
     forged = forged.set_column(0, forged.field(0).with_nullable(True), pa.array([bad] * len(rows), pa.string()))
     (local.local / folder / "copied.parquet").write_bytes(encode(folder, forged))
     assert set(local.reader.every(folder)["trial_id"].to_pylist()) == {IDS[0]}
