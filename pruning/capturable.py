@@ -33,7 +33,7 @@ def why_not_capturable(run: Run, device: torch.device, model: nn.Module | None =
     """
     with generators_kept(device):
         run()  # what it does once alone (a table, a choice of algorithms) is no reason
-        before = _HostState(model, device)
+        before = HostState(model, device)
         try:
             with _syncs_refused(device):
                 run()
@@ -41,7 +41,7 @@ def why_not_capturable(run: Run, device: torch.device, model: nn.Module | None =
             if _REFUSED not in str(error):
                 raise
             return f"it waits for the GPU{_place(error)}"
-        return before.difference(_HostState(model, device))
+        return before.difference(HostState(model, device))
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def _syncs_refused(device: torch.device) -> Iterator[None]:
         torch.cuda.set_sync_debug_mode(before)
 
 
-class _HostState:
+class HostState:
     """The generators of the host, and the attributes of a model's modules, at one moment."""
 
     def __init__(self, model: nn.Module | None, device: torch.device):
@@ -74,7 +74,7 @@ class _HostState:
         for name, module in model.named_modules() if model is not None else ():
             self._note(name, vars(module))
 
-    def difference(self, later: "_HostState") -> str | None:
+    def difference(self, later: "HostState") -> str | None:
         """What is another one later."""
         for name, state in self._draws.items():
             if later._draws[name] != state:

@@ -49,6 +49,10 @@ class DropAndGrow(Masking):
         self._parameters = {name: model.get_parameter(name) for name in self.masks}
         self._optimizer = optimizer
 
+    def before_step(self) -> bool:
+        """See :meth:`pruning.masking.Masking.before_step`: masks move in place, and between steps."""
+        return False
+
     def _due(self, now: int, end: float) -> bool:
         """Whether the mask moves at this step or epoch (from 1 on): once in ``every``, before ``end``.
 

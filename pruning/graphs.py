@@ -88,26 +88,48 @@ class _Graph:
     """A captured CUDA graph."""
 
     def __init__(self, run: Run, device: torch.device, pool: Any):
-        self._graph = torch.cuda.CUDAGraph()
-        self.outputs: tuple[Tensor, ...] = ()
-        with torch.cuda.device(device), generators_kept(device), side_stream() as stream:
+        with torch.cuda.device(device), generators_kept(device), side_stream():
             for _ in range(WARM_UPS):
                 run()
+            outputs: list[Tensor] = []
             try:
-                # other threads of the process may use the GPU meanwhile; a collection might free another graph
-                with (
-                    _no_collection(),
-                    torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"),
-                ):
-                    self.outputs = tuple(run())
-            except Exception as error:  # whatever a network does in there: eagerly it may well run
-                _release(self._graph)
+                self._graph = record(lambda: outputs.extend(run()), device, pool)
+            except torch.OutOfMemoryError as error:
                 raise NotCapturable(f"capturing failed: {_first_line(error)}") from error
+            self.outputs = tuple(outputs)
 
     def replay(self) -> tuple[Tensor, ...]:
         """Launch the graph on the current stream."""
         self._graph.replay()
         return self.outputs
+
+
+def record(function: Callable[[], object], device: torch.device, pool: Any = None) -> torch.cuda.CUDAGraph:
+    """Capture a function on the current stream, which must not be the default one, without running anything before.
+
+    Raises:
+        NotCapturable: it cannot be captured; nothing has been computed, and the GPU is usable as before.
+        torch.OutOfMemoryError: as if it had been called.
+    """
+    graph, failure = torch.cuda.CUDAGraph(), None
+    stream, pool = torch.cuda.current_stream(device), pool or torch.cuda.graph_pool_handle()
+    try:
+        # other threads of the process may use the GPU meanwhile; a collection might free another graph
+        with _no_collection(), torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+            try:
+                function()
+            except (
+                Exception
+            ) as error:  # whatever a network does in there; the capture has to end first, and may fail too
+                failure = error
+    except Exception as error:
+        failure = failure or error
+    if failure is None:
+        return graph
+    _release(graph, pool)
+    if isinstance(failure, torch.OutOfMemoryError):
+        raise failure
+    raise NotCapturable(f"capturing failed: {_first_line(failure)}") from failure
 
 
 @contextmanager
@@ -146,11 +168,19 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _release(graph: Any) -> None:
-    """Give up a graph whose capture failed. PyTorch leaves the generator as one that is being captured: renew it."""
+def _release(graph: torch.cuda.CUDAGraph, pool: Any) -> None:
+    """Give up a graph whose capture failed, and put back what PyTorch leaves in the state of a capture.
+
+    That is its memory, which it would go on to look for in this graph, and the generator.
+    """
+    device = torch.cuda.current_device()
+    with suppress(Exception):  # the capture has ended after all
+        torch._C._cuda_endAllocateToPool(device, pool)
+        torch._C._cuda_releasePool(device, pool)
     with suppress(Exception):  # there may be nothing yet to give up
         graph.reset()
-    generator = torch.cuda.default_generators[torch.cuda.current_device()]
+    torch.cuda.synchronize()
+    generator = torch.cuda.default_generators[device]
     generator.graphsafe_set_state(generator.clone_state())
 
 

@@ -79,6 +79,16 @@ class Masking:
         self._kept = [torch.empty_like(weight) for weight in self._weights]
         self._copy()
 
+    def before_step(self) -> bool:
+        """Whether the coming step needs the host: :meth:`after_step`, or a hook, does more than it always does there.
+
+        If not, a GPU may repeat a captured step instead: the operations of an earlier :meth:`after_step` on the same
+        tensors, without a call. A subclass that changes what happens in a training is asked in every step unless it
+        overrides this, too.
+        """
+        overridden = (getattr(type(self), name) is not getattr(Masking, name) for name in _IN_TRAINING)
+        return any(overridden)
+
     def after_step(self) -> None:
         """Zero the removed weights again."""
         self._zero()
@@ -138,6 +148,9 @@ class Masking:
 
     def _zero(self) -> None:
         torch._foreach_mul_(self._weights, self._kept)
+
+
+_IN_TRAINING = ("before_training", "after_step")
 
 
 class FixedMask(Masking):

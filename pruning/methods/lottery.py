@@ -65,6 +65,10 @@ class Lottery(MagnitudeAfter):
         if not self.rounds and not self._rewound:  # else this is a later training, or one that goes on in the middle
             self.after_epoch(0)
 
+    def before_step(self) -> bool:
+        """See :meth:`pruning.masking.Masking.before_step`: within a training the mask is a fixed one."""
+        return False
+
     def after_epoch(self, epoch: int) -> None:
         """Remember the network after epoch k. Only the first training gets there, the others start behind it."""
         if epoch == self._rewind_epoch:

@@ -62,8 +62,12 @@ class RigL(DropAndGrow):
         super().load(state)
         self._step = state["step"]
 
-    def _look(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    def before_step(self) -> bool:
+        """Count the step. It needs the host if the mask moves in it."""
         self._step += 1
+        return self._due(self._step, self._end)
+
+    def _look(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         if self._due(self._step, self._end):
             self._growth = {
                 name: torch.zeros_like(parameter) if parameter.grad is None else magnitude(parameter.grad)

@@ -21,6 +21,7 @@ def still(model: nn.Module, momentum: float = 0.0) -> torch.optim.Optimizer:
 
 def step(model: nn.Module, masking: pruning.Masking, optimizer: torch.optim.Optimizer, *gradient: float) -> None:
     model[0].weight.grad = torch.tensor([gradient])
+    masking.before_step()
     optimizer.step()
     masking.after_step()
 

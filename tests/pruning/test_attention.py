@@ -129,6 +129,7 @@ def test_drop_and_grow_keeps_the_count_of_each_of_the_three_matrices(name):
         for _ in range(2):
             optimizer.zero_grad()
             F.cross_entropy(model(images), labels).backward()
+            masking.before_step()
             optimizer.step()
             masking.after_step()
         masking.after_epoch(epoch)

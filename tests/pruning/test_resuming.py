@@ -128,6 +128,7 @@ def test_rigl_comes_back_with_its_step():
     optimizer = still(model)
     first.before_training(model, optimizer)
     for _ in range(3):
+        first.before_step()
         optimizer.step()
         first.after_step()
     assert first.state()["step"] == 3

@@ -70,6 +70,7 @@ def test_every_layer_drops_its_own_share_and_keeps_its_own_count():
     masking.before_training(model, optimizer)
     for name, mask in masks.items():
         model.get_parameter(name).grad = (~mask).float()
+    masking.before_step()
     optimizer.step()
     masking.after_step()
     assert [int((masking.masks[name] & mask).sum()) for name, mask in masks.items()] == [6, 3]
@@ -132,6 +133,7 @@ def drops(masking: RigL, steps: int, active: int) -> dict[int, int]:
     for number in range(1, steps + 1):
         before = len(masking.rounds)
         model[0].weight.grad = (~masking.masks["0.weight"]).float()
+        masking.before_step()
         optimizer.step()
         masking.after_step()
         if len(masking.rounds) > before:
