@@ -14,6 +14,7 @@ from training import loop
 from training.config import TrainConfig
 from training.optimizer import make_optimizer
 from training.splits import Split, Splits
+from training.step import backward
 
 LABEL = {"vgg19": "VGG-19", "resnet50": "ResNet-50"}
 FASTER = {"vgg19": 2.2, "resnet50": 2.5}
@@ -67,7 +68,7 @@ def stepper(
 
     def step() -> None:
         optimizer.zero_grad()
-        loop._backward(model, images, labels, config, scaler)
+        backward(model, images, labels, config, scaler)
         scaler.step(optimizer)
         if masking:
             masking.after_step()

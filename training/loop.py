@@ -4,46 +4,26 @@ A training can be stopped between any two steps and go on elsewhere from its sta
 same bits, and shows the same results, as if it had been left alone.
 """
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from pruning.outputs import logits_of
 from training import resuming, seeding
 from training.config import TrainConfig
-from training.evaluate import autocast, evaluate
-from training.optimizer import learning_rate, make_optimizer, steps_per_epoch
-from training.pieces import most_pieces, sizes
+from training.evaluate import Evaluation, evaluate
+from training.graphs import on_side_stream
+from training.optimizer import learning_rate, make_optimizer, reads_rate_from_device, steps_per_epoch
+from training.pieces import most_pieces
 from training.resuming import State
 from training.splits import Splits
+from training.step import Masking, Step
+from training.steps import StepGraphs, steps_of_epoch, why_eager, why_eager_steps
 
 __all__ = ["Diverged", "EpochResult", "Masking", "Training", "evaluate", "learning_rate", "make_optimizer", "train"]
-
-# Where fp16's gradient scaling starts in every epoch: no overflow to be expected, and nothing to carry over
-_FP16_SCALE = 2.0**12
-
-
-class Masking(Protocol):
-    """Whatever keeps or changes masks: called before the first step, after each step and after each epoch."""
-
-    def before_training(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Make or apply the masks that the first step starts from.
-
-        Also where a training goes on in the middle: leave alone what is as it should be.
-        """
-
-    def after_step(self) -> None:
-        """Make masked weights zero again, which momentum and weight decay have moved."""
-
-    def after_epoch(self, epoch: int) -> None:
-        """Change the masks, if they change during training; epochs count from 1."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +66,7 @@ def train(
     optimizer: torch.optim.Optimizer | None = None,
     accumulate: int | None = None,
     on_step: Callable[[], None] = lambda: None,
+    graphs: str = "auto",
 ) -> Iterator[EpochResult]:
     """`Training(...).run()`, where no state is wanted: train a model in place, yielding after each epoch.
 
@@ -103,6 +84,7 @@ def train(
         optimizer=optimizer,
         accumulate=accumulate,
         on_step=on_step,
+        graphs=graphs,
     ).run()
 
 
@@ -117,6 +99,7 @@ class Training:
         accumulate: micro-batches a step, instead of the config's.
         on_step: called after each step, the last of an epoch too, when `state` can be had. It may raise anything to
             stop the training, and must not draw from torch's global generators.
+        graphs: "auto": capture steps and validation as CUDA graphs where possible, see `training.steps`; "off": never.
     """
 
     def __init__(
@@ -132,6 +115,7 @@ class Training:
         optimizer: torch.optim.Optimizer | None = None,
         accumulate: int | None = None,
         on_step: Callable[[], None] = lambda: None,
+        graphs: str = "auto",
     ) -> None:
         pieces = config.accumulate if accumulate is None else min(accumulate, most_pieces(config.batch_size))
         self._config = replace(config, accumulate=pieces)
@@ -142,15 +126,45 @@ class Training:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = optimizer or make_optimizer(model, config)
         self._steps = steps_per_epoch(len(splits.train), config.batch_size)
+        reason = why_eager_steps(self._device, splits.train, graphs, config.precision, self._optimizer)
+        on_gpu = self._device.type == "cuda"
+        self._one_step = Step(
+            model, self._config, self._optimizer, masking, self._device,
+            rate_on_device=reason is None or (on_gpu and reads_rate_from_device(self._optimizer)),
+        )  # fmt: skip
+        self._graphs = StepGraphs(self._one_step, splits.train, reason)
+        self._evaluate = self._evaluation(graphs)
         self._resting: State | None = None  # the state that the training goes on from, or was stopped in
         self._between_steps = True
-        self._scaler: torch.amp.GradScaler
         self._new_epoch(first_epoch)
+
+    @property
+    def step(self) -> str:
+        """How steps ran: "graph", if any was a replay, or "eager"."""
+        return "graph" if self._graphs.replayed else "eager"
+
+    @property
+    def eager_reason(self) -> str | None:
+        """Why steps ran eagerly, as a clause; None: they did not, or there have been too few to capture one."""
+        return self._graphs.reason
+
+    def _evaluation(self, graphs: str) -> Evaluation | None:
+        split = self._splits.validation
+        if split is None:
+            return None
+        return Evaluation(
+            self._model,
+            split,
+            device=self._device,
+            precision=self._config.precision,
+            batch_size=self._config.batch_size,
+            reason=why_eager(self._device, split, graphs),
+            pool=self._graphs.pool,
+        )
 
     def _new_epoch(self, epoch: int) -> None:
         self._epoch, self._step, self._images_seen = epoch, 0, 0
-        self._loss = torch.zeros((), dtype=torch.float64, device=self._device)
-        self._correct = torch.zeros((), dtype=torch.int64, device=self._device)
+        self._one_step.begin_epoch()
 
     def state(self) -> State:
         """All that it takes to go on, but for the masking's: plain tensors by name, numbers, dicts and None.
@@ -171,12 +185,12 @@ class Training:
             "optimizer": resuming.optimizer_state(self._optimizer, self._model),
             "epoch": self._epoch,
             "step": self._step,  # done in this epoch
-            "loss": self._loss,  # sums over the images seen in this epoch
-            "correct": self._correct,
+            "loss": self._one_step.loss,  # sums over the images seen in this epoch
+            "correct": self._one_step.correct,
             "images_seen": self._images_seen,
             "seconds": time.perf_counter() - self._began if middle else 0.0,
             "random": resuming.random_state(self._device) if middle else None,
-            "scaler": self._scaler.state_dict() if middle else None,
+            "scaler": self._one_step.scaler.state_dict() if middle else None,
         }
 
     def load(self, state: State) -> None:
@@ -202,7 +216,8 @@ class Training:
             self._epoch = self._resting["epoch"]
         while self._epoch <= self._config.epochs:
             self._between_steps, self._began = False, time.perf_counter()
-            result = self._run_epoch()
+            with on_side_stream(self._device):
+                result = self._run_epoch()
             self._new_epoch(self._epoch + 1)
             self._between_steps = True
             yield result
@@ -214,16 +229,10 @@ class Training:
         if self._masking:
             self._masking.after_epoch(self._epoch)
         validation_accuracy = validation_loss = None
-        if self._splits.validation is not None:
+        if self._evaluate:
             # some networks draw in evaluation, too
             with seeding.seeded(self._seed, "validation", self._epoch, self._device):
-                validation_accuracy, validation_loss = evaluate(
-                    self._model,
-                    self._splits.validation,
-                    device=self._device,
-                    precision=self._config.precision,
-                    batch_size=self._config.batch_size,
-                )
+                validation_accuracy, validation_loss = self._evaluate()
         result = EpochResult(
             epoch=self._epoch,
             train_loss=loss,
@@ -240,16 +249,16 @@ class Training:
 
     def _train(self) -> tuple[float, float]:
         """One pass over the training split, from the step on that is due: its mean loss and its accuracy."""
-        precision, draws = self._config.precision, seeding.generator(self._seed, "training", self._epoch)
-        self._scaler = torch.amp.GradScaler(self._device.type, init_scale=_FP16_SCALE, enabled=precision == "fp16")
+        draws = seeding.generator(self._seed, "training", self._epoch)
+        rates = [self._rate(step) for step in range(self._steps)]
         self._model.train()
         with seeding.seeded(self._seed, "dropout", self._epoch, self._device):
             self._go_on()
-            batches = self._splits.train.batches(
-                self._config.batch_size, generator=draws, augment=True, first=self._step
-            )
-            for images, labels in itertools.islice(batches, self._steps - self._step):
-                self._make_step(images, labels)
+            size = self._config.batch_size
+            steps = steps_of_epoch(self._graphs, self._splits.train, size, draws, rates, first=self._step)
+            while self._step < self._steps:
+                self._images_seen += steps.make(self._step, self._needs_host())
+                self._step += 1
                 self._between_steps = True
                 try:
                     self._on_step()
@@ -257,7 +266,15 @@ class Training:
                     self._resting = self.state()  # now: outside, the global generators are others
                     raise
                 self._between_steps = False
-        return self._loss.item() / self._images_seen, self._correct.item() / self._images_seen
+        loss, correct = self._one_step.loss.item(), self._one_step.correct.item()
+        return loss / self._images_seen, correct / self._images_seen
+
+    def _needs_host(self) -> bool:
+        """Whether the coming step must not be a replay; a masking that does not say takes part in every step."""
+        if self._masking is None:
+            return False
+        before_step = getattr(self._masking, "before_step", None)
+        return before_step is None or before_step()
 
     def _go_on(self) -> None:
         """Take up the epoch where the state that was loaded, if any, has left it."""
@@ -265,46 +282,12 @@ class Training:
         if state is None or state["step"] == 0:
             return
         self._step, self._images_seen = state["step"], state["images_seen"]
-        self._loss.copy_(state["loss"])
-        self._correct.copy_(state["correct"])
+        self._one_step.loss.copy_(state["loss"])
+        self._one_step.correct.copy_(state["correct"])
         self._began -= state["seconds"]
-        self._scaler.load_state_dict(state["scaler"])
+        self._one_step.scaler.load_state_dict(state["scaler"])
         resuming.load_random(self._device, state["random"])
-
-    def _make_step(self, images: Tensor, labels: Tensor) -> None:
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._rate(self._step)
-        self._optimizer.zero_grad()
-        loss, correct = _backward(self._model, images, labels, self._config, self._scaler)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        if self._masking:
-            self._masking.after_step()
-        self._loss += loss
-        self._correct += correct
-        self._images_seen += len(labels)
-        self._step += 1
 
     def _rate(self, step: int) -> float:
         """The learning rate of a step of this epoch; they count from 0."""
         return learning_rate(self._config, (self._epoch - 1) * self._steps + step, self._steps)
-
-
-def _backward(
-    model: nn.Module, images: Tensor, labels: Tensor, config: TrainConfig, scaler: torch.amp.GradScaler
-) -> tuple[Tensor, Tensor]:
-    """Add a batch's gradients, in micro-batches; its summed loss and correct answers, left on the device."""
-    if config.channels_last:
-        images = images.contiguous(memory_format=torch.channels_last)
-    loss = torch.zeros((), dtype=torch.float64, device=images.device)
-    correct = torch.zeros((), dtype=torch.int64, device=images.device)
-    each = sizes(len(images), config.accumulate)
-    for some, answers in zip(images.split(each), labels.split(each), strict=True):
-        with autocast(images.device, config.precision):
-            logits = logits_of(model(some))
-        summed = F.cross_entropy(logits.float(), answers, reduction="sum", label_smoothing=config.label_smoothing)
-        # over the whole batch's size, so that micro-batches of different sizes weigh by their images
-        scaler.scale(summed / len(labels)).backward()
-        loss += summed.detach()
-        correct += (logits.detach().argmax(1) == answers).sum()
-    return loss, correct

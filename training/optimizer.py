@@ -68,6 +68,11 @@ def _plain(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optim
     return type(kind.__name__, (kind,), methods | {"step": step})
 
 
+def reads_rate_from_device(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether it takes a learning rate that lies on the GPU as it is: torch's fused optimizers do."""
+    return all(group.get("fused") for group in optimizer.param_groups)
+
+
 def steps_per_epoch(images: int, batch_size: int) -> int:
     """Optimizer steps an epoch: a last batch of a single image is left out: BatchNorm cannot train on it."""
     full, rest = divmod(images, batch_size)

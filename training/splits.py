@@ -20,6 +20,7 @@ from training import augment
 from training.config import DataConfig
 from training.datasets import info
 from training.fingerprint import combined
+from training.plan import Plan
 from training.sources.source import Images
 
 Batch = tuple[Tensor, Tensor]  # normalised float32 [B, C, H, W] and int64 [B]
@@ -183,21 +184,36 @@ class MemorySplit(Split):
         )
         super().__init__(labels[self._rows].cpu())
 
-    def _read(
-        self, rows: Tensor, batch_size: int, generator: torch.Generator | None, first: int = 0
-    ) -> Iterator[Batch]:
+    def plan(self, generator: torch.Generator) -> Plan:
+        """What `batches` would read and how augmented, shuffled by this CPU generator: on the images' device."""
+        return self._plan(self.order(generator), generator)
+
+    def in_order(self) -> Plan:
+        """Every image once, in order and not augmented."""
+        return Plan(self._rows, None)
+
+    def read(self, plan: Plan) -> Batch:
+        """The images of a plan, or of a part of one, as a batch. Waits for nothing: it can be captured."""
+        images = self._images[plan.rows]
+        if plan.draws is not None:
+            images = augment.apply(images, plan.draws, crop_padding=self._crop_padding)
+        return normalise(images, self._mean, self._std), self._labels[plan.rows]
+
+    def _plan(self, rows: Tensor, generator: torch.Generator | None) -> Plan:
+        """Of these rows of the split; drawn for an image depends on all of them."""
         device = self._images.device
         draws = None
         if generator is not None:
             drawn = augment.draw(len(rows), generator, crop_padding=self._crop_padding, flip=self._flip)
             draws = drawn.to(device)
-        rows = self._rows[rows.to(device)]
+        return Plan(self._rows[rows.to(device)], draws)
+
+    def _read(
+        self, rows: Tensor, batch_size: int, generator: torch.Generator | None, first: int = 0
+    ) -> Iterator[Batch]:
+        plan = self._plan(rows, generator)
         for start in range(first * batch_size, len(rows), batch_size):
-            batch = rows[start : start + batch_size]
-            images = self._images[batch]
-            if draws is not None:
-                images = augment.apply(images, draws.rows(start, start + batch_size), crop_padding=self._crop_padding)
-            yield normalise(images, self._mean, self._std), self._labels[batch]
+            yield self.read(plan.part(start, start + batch_size))
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:

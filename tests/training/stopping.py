@@ -20,7 +20,9 @@ from training.loop import EpochResult, Training
 RECIPE = TrainConfig(epochs=3, batch_size=16, learning_rate=0.05, schedule="cosine", warmup_epochs=0.5)
 
 
-def bright_rows(count: int = 64, *, classes: int = 4, validation: int = 0, seed: int = 0, **settings: Any) -> Splits:
+def bright_rows(
+    count: int = 64, *, classes: int = 4, validation: int = 0, seed: int = 0, device: str = "cpu", **settings: Any
+) -> Splits:
     """Random 8x8 grey images, learnable: a class is a pair of bright rows."""
     rng = np.random.default_rng(1)
     labels = np.arange(count) % classes
@@ -33,7 +35,7 @@ def bright_rows(count: int = 64, *, classes: int = 4, validation: int = 0, seed:
         validation=validation,
     )
     dataset = Dataset(images, labels, images, labels, classes, (0.3,), (0.4,), "exact", f"{count}/{classes}")
-    return split(dataset, config, seed, "cpu")
+    return split(dataset, config, seed, device)
 
 
 @dataclass
