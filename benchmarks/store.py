@@ -14,8 +14,9 @@ import torch
 from benchmarks.measure import Row, Setup, gain, in_turns
 from pruning.masks import digest
 from pruning.packing import pack
-from sweep.config.config import TrialConfig, sweep_from
+from sweep.config.config import sweep_from
 from sweep.config.grid import expand, trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.config.yaml_tree import plain
 from sweep.records import COMPLETED, EpochRecord, MaskRecord, Outcome, TrialRecord
 from sweep.store import Store

@@ -1,4 +1,4 @@
-"""PruneConfig: what all methods of a sweep share when they look at data."""
+"""PruneConfig: the settings of scoring that all methods of a sweep share."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,19 +6,21 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class PruneConfig:
-    """How saliencies are taken. Every field is part of a trial's identity; later ones only away from their defaults.
+    """How scores are computed. Every field is part of a trial's identity; later ones only where not at their defaults.
 
     Attributes:
-        batch_size: images a batch.
-        batches: batches a round; gradients are averaged over them before any absolute value.
+        batch_size: images in one batch.
+        batches: batches in one round; gradients are averaged over them before any absolute value is taken.
         sampling: "uniform", or "balanced" (the same number of every class: GraSP's 10 a class).
-        fresh_batches: draw new batches every round (the FORCE authors' code), or keep those of round one.
-        augment: crop and flip them as in training.
+        fresh_batches: draw new batches every round (the FORCE authors' code), or use those of round one in all.
+        augment: crop and flip the images as in training.
         loss: "cross_entropy", or "logit", −mean(z_y), of the FORCE authors' code.
         mode: "train" scores with batch statistics, "eval" with running ones.
         exclude: layers that stay dense, by name or by a pattern such as ``layer4.*``; a module's name means all layers
-            in it. They have no mask, and sparsities are of the other weights. Each must name a layer of every network.
-        precision: "fp32", or "bf16" for forward and backward passes: faster, and another mask (docs/performance.md).
+            in it. They have no mask, and sparsities count the other weights. Each entry must match a layer in every
+            architecture of the grid.
+        precision: "fp32", or "bf16" for forward and backward passes: faster, but the mask differs
+            (docs/performance.md).
 
     Raises:
         ValueError: "field: what is wrong", for any value out of range.

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from training.datasets import Format
 from training.pieces import most_pieces
 
-_NOT_IDENTITY: dict[str, Any] = {"identity": False}  # where and how it is read makes no other result
+_NOT_IDENTITY: dict[str, Any] = {"identity": False}  # where and how images are read does not change results
 _LONGEST_NAME, _LONGEST_PATH = 255, 4000  # bytes, of a file's name and of its path, that systems take
 FINGERPRINT = "[0-9a-f]{16}"
 _RANGES = {"classes": (2, 10**6), "image_size": (1, 10**4), "crop_padding": (0, 10**4), "workers": (0, 10**3)}
@@ -18,37 +18,53 @@ _RANGES = {"classes": (2, 10**6), "image_size": (1, 10**4), "crop_padding": (0, 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """A data set's name and its settings; `training.data.resolve` fills in each None and "auto".
+    """A data set's name and its settings; `training.data.resolve` replaces each None and "auto" by the set's own value.
 
-    Which images a trial is about, its identity, never depends on what lies on the disk of the machine that asks:
+    The identity of the images never depends on the files of the machine that reads the config:
 
-    - A set with a name of its own (cifar10) is named by that name and by its format. "auto" is the set's usual format,
-      the first of `datasets.DATASETS`. Where the images lie only in another format they may be other images (JPEG
-      copies), and other trials: it has to be written (`format: parquet`), and nothing runs until it is.
-    - Your own images (image_folder, parquet) are named by `fingerprint`: of the stored bytes of every image, and its
-      label, in the order in which they are read. So path and columns are no part of the identity, but what they
-      lead to is. It is filled in where the images are; where they are not, it has to be written.
+    - A shipped data set (cifar10) is identified by its name and format. "auto" is the set's usual format, the first of
+      `datasets.DATASETS`. Files in another format may hold other images (JPEG copies) and make other trials, so that
+      format must be written (`format: parquet`); until it is, nothing runs.
+    - Your own images (image_folder, parquet) are identified by `fingerprint`, a hash of the stored bytes and the label
+      of every image, in reading order. Path and columns are therefore no part of the identity. The fingerprint is
+      computed where the images are; elsewhere it must be written.
 
-    All other fields but path, download and workers are part of the identity.
+    All other fields except path, download and workers are part of the identity.
+
+    Attributes:
+        name: the data set: one of `datasets.DATASETS`, among them image_folder and parquet for images of your own.
+        path: the folder with the images; for Parquet files also an s3:// or gs:// address.
+        download: whether to download a data set that is missing from `path`, where the set offers that.
+        format: how the images are stored: "torchvision", "idx", "parquet", "folder", "builtin", or "auto" for the set's
+            usual format.
+        image_column: the column with the encoded images; Parquet only, by default the only one of such a type.
+        label_column: the column with the labels; Parquet only, by default the only one of whole numbers.
+        fingerprint: of your own images, the 16 hexadecimal digits that `sweep plan` shows. Images with another
+            fingerprint are refused.
+        classes: number of classes; by default the set's.
+        image_size: side in pixels; other images are scaled to it and cropped at the centre.
+        validation: images held out of the training set, drawn by seed: a number, or a fraction below 1.
+        crop_padding: zeros around a training image before a random crop of its size; 0 for no crop.
+        flip: whether to mirror training images at random, with probability 1/2.
+        workers: processes that decode the images of a streamed data set.
 
     Raises:
-        ValueError: "field: what is wrong and how to mend it", for any value out of range.
+        ValueError: "field: what is wrong and how to fix it", for any value out of range.
     """
 
     name: str
-    path: str = field(default="data", metadata=_NOT_IDENTITY)  # a folder; for Parquet also s3://, gs://
+    path: str = field(default="data", metadata=_NOT_IDENTITY)
     download: bool = field(default=False, metadata=_NOT_IDENTITY)
     format: Format = "auto"
-    image_column: str | None = field(default=None, metadata=_NOT_IDENTITY)  # Parquet only
-    label_column: str | None = field(default=None, metadata=_NOT_IDENTITY)  # Parquet only
-    # of your own images: 16 hex digits, which `sweep plan` shows. Other images are refused then
+    image_column: str | None = field(default=None, metadata=_NOT_IDENTITY)
+    label_column: str | None = field(default=None, metadata=_NOT_IDENTITY)
     fingerprint: str | None = field(default=None, metadata={"identity": "unless default"})
     classes: int | None = None
-    image_size: int | None = None  # side in pixels; other images are scaled to it and cropped at the centre
-    validation: int | float = 0  # images held out of the training set by seed; below 1 a fraction of it
-    crop_padding: int | None = None  # zeros around an image before a random crop of its size; 0: no crop
-    flip: bool | None = None  # mirror every other training image, by chance
-    workers: int = field(default=4, metadata=_NOT_IDENTITY)  # processes that decode a streamed set
+    image_size: int | None = None
+    validation: int | float = 0
+    crop_padding: int | None = None
+    flip: bool | None = None
+    workers: int = field(default=4, metadata=_NOT_IDENTITY)
 
     def __post_init__(self) -> None:
         for name, (least, most) in _RANGES.items():
@@ -76,10 +92,10 @@ class DataConfig:
 
 
 def check_path(path: str) -> None:
-    """Make sure that a system can be asked for a path, be there anything or not.
+    """Check that a path is one that the system accepts, whether or not anything exists there.
 
     Raises:
-        ValueError: it is empty or too long, has an environment variable, or is in the home of a user that there is not.
+        ValueError: the path is empty or too long, has an environment variable, or starts in an unknown user's home.
     """
     _, uri, rest = path.partition("://")
     if not (rest.strip("/") if uri else path.strip()):
@@ -108,27 +124,44 @@ Precision = Literal["fp32", "bf16", "fp16"]
 class TrainConfig:
     """How a (masked) network is trained. Every field is part of a trial's identity.
 
-    Defaults are the CIFAR recipe of de Jorge et al. (ICLR 2021) but for its length.
+    Defaults are the CIFAR recipe of de Jorge et al. (ICLR 2021) except for its length and milestones.
+
+    Attributes:
+        epochs: passes over the training images; 0 tests the network as it was pruned.
+        batch_size: images an optimizer step.
+        optimizer: "sgd", "adam" or "adamw".
+        learning_rate: the rate that the schedule starts from, after the warm-up.
+        momentum: of SGD; the other optimizers ignore it.
+        nesterov: Nesterov's momentum instead of classical; SGD only.
+        weight_decay: the L2 penalty of SGD and Adam, the decoupled decay of AdamW.
+        schedule: "multistep" (at `milestones`), "cosine" (to zero over all epochs) or "constant".
+        milestones: epochs after which "multistep" multiplies the learning rate by `decay`, in rising order.
+        decay: the factor at each milestone.
+        warmup_epochs: epochs, or a fraction of one, over which the learning rate rises linearly from zero.
+        label_smoothing: share of each label's weight that is spread evenly over all classes.
+        precision: "fp32", or "bf16" or "fp16" for forward and backward passes under autocast.
+        channels_last: store activations and weights with channels innermost, which is faster for most convolutions.
+        accumulate: micro-batches a step: the same batch, in as many pieces, where it does not fit in memory at once.
 
     Raises:
-        ValueError: "field: what is wrong and how to mend it", for any value out of range.
+        ValueError: "field: what is wrong and how to fix it", for any value out of range.
     """
 
     epochs: int = 160
     batch_size: int = 128
     optimizer: Optimizer = "sgd"
     learning_rate: float = 0.1
-    momentum: float = 0.9  # sgd only
-    nesterov: bool = False  # sgd only
+    momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 5e-4
     schedule: Schedule = "multistep"
-    milestones: tuple[int, ...] = ()  # epochs after which multistep multiplies the rate by `decay`
+    milestones: tuple[int, ...] = ()
     decay: float = 0.1
-    warmup_epochs: float = 0.0  # linear from zero, may be a fraction of an epoch
+    warmup_epochs: float = 0.0
     label_smoothing: float = 0.0
     precision: Precision = "fp32"
     channels_last: bool = True
-    accumulate: int = 1  # micro-batches a step: the same effective batch where it does not fit at once
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         for name, choices in (("optimizer", Optimizer), ("schedule", Schedule), ("precision", Precision)):
@@ -150,9 +183,9 @@ class TrainConfig:
         if self.milestones and self.schedule != "multistep":
             raise ValueError(f"milestones: only 'schedule: multistep' has them, not {self.schedule!r}; remove one")
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum > 0):
-            raise ValueError("nesterov: needs 'optimizer: sgd' and a momentum above 0; turn it off or set them")
+            raise ValueError("nesterov: needs 'optimizer: sgd' and a momentum above 0; set these, or turn nesterov off")
         if self.accumulate > (most := most_pieces(self.batch_size)):
             raise ValueError(
-                f"accumulate: {self.accumulate} micro-batches do not fit a batch of {self.batch_size}: one of a single"
-                f" image is nothing for BatchNorm; at most {most}"
+                f"accumulate: {self.accumulate} micro-batches are too many for a batch of {self.batch_size}: BatchNorm"
+                f" needs at least two images in each; set at most {most}"
             )

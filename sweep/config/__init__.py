@@ -3,8 +3,9 @@
 yaml_tree.py      the file, its lines, and --set
 validate.py       a mapping to a dataclass, with errors that name the key
 axes.py           the axes of the grid: architecture, method, sparsity, seed, ablation
-config.py         SweepConfig and TrialConfig
-compute.py        the section `compute`: where trials run, and what each takes
+config.py         SweepConfig: one YAML
+compute.py        Compute: where trials run
+trial_config.py   TrialConfig: one trial, and its identity
 grid.py           every trial of a sweep, its id and its title
 fingerprints.py   which images a config of your own data means
 shipped.py        the configs that come with the program

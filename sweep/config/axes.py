@@ -22,11 +22,17 @@ MOST_TRIALS = 100_000  # a plan of as many takes a minute
 
 @dataclass(frozen=True)
 class Choice:
-    """An architecture or a method of the grid: its name and all its options, defaults filled in."""
+    """An architecture or a method of the grid.
+
+    Attributes:
+        name: as in the config.
+        options: name and value of every option, defaults included.
+        label: the name and the options that differ from their defaults: "force rounds=300".
+    """
 
     name: str
     options: tuple[tuple[str, Any], ...] = ()
-    label: str = ""  # name and the options that differ from their defaults: "force rounds=300"
+    label: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain form: {"name": …, option: value, …}."""
@@ -35,7 +41,17 @@ class Choice:
 
 @dataclass(frozen=True)
 class Grid:
-    """The axes of the sweep; every combination is a trial."""
+    """The axes of the sweep; every combination of their values is a trial.
+
+    Each axis is one value or a list. An architecture and a method are a name, or a mapping ``{name: …, option: …}``.
+
+    Attributes:
+        architecture: the networks; ``sweep architectures`` lists them, and ``package.module:factory`` is your own.
+        method: the pruning methods; ``sweep methods`` lists them, and ``package.module:function`` is your own.
+        sparsity: fractions of the prunable weights that are removed, in [0, 1).
+        seed: whole numbers from 0 to 2147483647.
+        ablation: controls made of every method's mask: "none", "shuffle_layerwise", "reinitialize" or "invert".
+    """
 
     architecture: tuple[Choice, ...]
     method: tuple[Choice, ...]

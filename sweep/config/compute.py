@@ -9,16 +9,16 @@ class Compute:
     """Where trials run and what share of a machine each takes. Never part of a trial's identity.
 
     Attributes:
-        cpus_per_trial: CPU cores a trial takes; also its number of torch threads.
-        gpus_per_trial: the share of a GPU that a trial takes; 0.25 packs four trials on one card, 0 trains on the CPU.
-        compact: train the smaller network that a mask leaves, where that pays (``pruning.compaction``): the same
-            function and training, floating-point sums in another order.
-        max_failures: how often a trial that fails, or takes its process down, is tried again. What is lost with its
-            machine starts again whatever this says.
-        checkpoint_minutes: between two checkpoints of one epoch, where it takes longer; after each epoch there is one.
-        cluster: a name for the records; default the name of the host that launches them.
-        stop_after: failures in a row, all for one reason and with nothing completed, after which a launch stops: what
-            all trials share will not let the others complete either. 0: never.
+        cpus_per_trial: CPU cores of one trial; also its number of torch threads.
+        gpus_per_trial: share of a GPU for one trial: 0.25 runs four trials on one card, 0 trains on the CPU.
+        compact: remove the channels that a mask disconnects before training, where that is faster
+            (``pruning.compaction``). Results agree up to rounding: sums are taken in another order.
+        max_failures: how often a trial is tried again after it failed or ended its process. Trials that were lost with
+            their machine are always run again and are not counted.
+        checkpoint_minutes: time between two checkpoints within an epoch. There is also one after every epoch.
+        cluster: the cluster's name in the records; by default the name of the host that launches.
+        stop_after: stop the launch after this many failures in a row, all for the same reason and with no trial
+            completed in between: the other trials would fail too. 0: never stop.
     """
 
     cpus_per_trial: int = 1
@@ -45,5 +45,5 @@ class Compute:
 
     @property
     def cluster_name(self) -> str:
-        """What the records of a launch from this host say."""
+        """The cluster's name in the records: `cluster`, or the name of this host."""
         return self.cluster or socket.gethostname()

@@ -5,7 +5,8 @@ from itertools import product
 
 import pruning
 from pruning.ablations import INVERT, NONE
-from sweep.config.config import SweepConfig, TrialConfig, canonical
+from sweep.config.config import SweepConfig
+from sweep.config.trial_config import TrialConfig, canonical
 from sweep.text import percent
 
 

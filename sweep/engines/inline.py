@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
-from sweep.config.config import SweepConfig, TrialConfig
+from sweep.config.config import SweepConfig
 from sweep.config.grid import trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.engines.watching import Stop, Watcher
 from sweep.errors import GpuError, InputError
 from sweep.records import INTERRUPTED

@@ -30,8 +30,9 @@ from multiprocessing.process import BaseProcess
 import torch
 
 from sweep import imports, streams
-from sweep.config.config import SweepConfig, TrialConfig
+from sweep.config.config import SweepConfig
 from sweep.config.grid import title, trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.engines.inline import check_device
 from sweep.engines.watching import Stop, Watcher
 from sweep.errors import InputError, StoreError

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
-from sweep.config.config import SweepConfig, TrialConfig
+from sweep.config.config import SweepConfig
+from sweep.config.trial_config import TrialConfig
 from sweep.errors import GpuError, StoreError
 from sweep.records import EpochRecord, TrialRecord
 from sweep.store.claims import Ledger

@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 import pruning
-from sweep.config.config import TrialConfig
 from sweep.config.grid import title, trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.engines.watching import Stop
 from sweep.records import COMPLETED, EpochRecord, TrialRecord
 from sweep.report import accuracy_table, from_table, panels

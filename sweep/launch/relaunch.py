@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from sweep.config.config import SweepConfig, TrialConfig, sweep_from, trial_from
+from sweep.config.config import SweepConfig, sweep_from
 from sweep.config.grid import trial_id
+from sweep.config.trial_config import TrialConfig, trial_from
 from sweep.config.yaml_tree import override, plain
 from sweep.errors import InputError
 from sweep.failures import kind

@@ -13,8 +13,9 @@ from rich.console import Console
 from pruning.masks import digest
 from pruning.packing import unpack
 from sweep.config.compute import Compute
-from sweep.config.config import SweepConfig, TrialConfig, trial_from
+from sweep.config.config import SweepConfig
 from sweep.config.grid import title, trial_id
+from sweep.config.trial_config import TrialConfig, trial_from
 from sweep.errors import InputError
 from sweep.launch.images import data_errors
 from sweep.launch.run import plan

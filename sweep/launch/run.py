@@ -12,9 +12,10 @@ from pathlib import Path
 from rich.console import Console
 
 from sweep.config import fingerprints
-from sweep.config.config import SweepConfig, TrialConfig, canonical
+from sweep.config.config import SweepConfig
 from sweep.config.grid import expand, trial_id
 from sweep.config.remarks import config_warnings
+from sweep.config.trial_config import TrialConfig, canonical
 from sweep.engines.watching import Engine, Stop, Watcher, Watchers
 from sweep.errors import InputError, StoreError
 from sweep.launch.duplicates import check_sparsities

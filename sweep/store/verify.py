@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pruning.masks import digest, kept_count
 from pruning.packing import unpack
-from sweep.config.config import canonical, stored_identity
+from sweep.config.trial_config import canonical, stored_identity
 from sweep.records import COMPLETED, OUTCOME, STATUSES
 from sweep.store.layout import TRIAL_ID, Key, loose_file, outcome_file
 from sweep.store.parquet import FOLDERS, columns_of, strange_columns

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sweep.config.config import canonical, stored_identity
+from sweep.config.trial_config import canonical, stored_identity
 from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, TrialRecord, numbers
 from sweep.text import percent, redacted
 

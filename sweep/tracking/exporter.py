@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from sweep.config.config import SweepConfig, TrialConfig
+from sweep.config.config import SweepConfig
+from sweep.config.trial_config import TrialConfig
 from sweep.records import EpochRecord, TrialRecord
 from sweep.store import Store
 from sweep.text import redacted

@@ -12,7 +12,7 @@ YOUNG_SECONDS = 60.0  # a run takes a second to write, so that nobody writes it 
 FORGOTTEN_SECONDS = 3600.0
 
 TRIAL, OUTCOME = "sweep.trial_id", "sweep.outcome"
-KIND, CONFIG = "sweep.kind", "sweep.config.config"
+KIND, CONFIG = "sweep.kind", "sweep.config"
 STORE = "sweep.store"  # an id of the store that it shows a trial or a sweep of
 EXPORTER, BEGAN = "sweep.exporter", "sweep.export_began"  # which process wrote the run, and since when (ms since 1970)
 

@@ -9,8 +9,8 @@ import torch
 
 import pruning
 from sweep import collector
-from sweep.config.config import TrialConfig
 from sweep.config.grid import title
+from sweep.config.trial_config import TrialConfig
 from sweep.failures import HOST_MEMORY, OUT_OF_MEMORY, kind, may_pass
 from sweep.records import FAILED, EpochRecord, Outcome, TrialRecord
 from sweep.trial.checkpoints import Place

@@ -16,8 +16,8 @@ from pruning.diagnostics import Diagnostics, Layer, diagnose
 from pruning.macs import macs, positions
 from pruning.masks import count, kept_count
 from pruning.problem import Batch
-from sweep.config.config import TrialConfig
 from sweep.config.grid import trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.records import EpochRecord, MaskRecord
 from sweep.trial import metrics as recording
 from sweep.trial.checkpoints import Keeper, State, facts_of, plain

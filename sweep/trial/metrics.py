@@ -14,8 +14,8 @@ from pruning.compaction.compaction import Compaction
 from pruning.diagnostics import Diagnostics, Layer
 from pruning.masks import count, digest
 from pruning.packing import entropy_bytes, pack
-from sweep.config.config import TrialConfig, canonical
 from sweep.config.grid import trial_id
+from sweep.config.trial_config import TrialConfig, canonical
 from sweep.records import FAILED, EpochRecord, MaskRecord, Outcome, RoundRecord, TrialRecord
 from sweep.text import redacted
 from sweep.trial import provenance

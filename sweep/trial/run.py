@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pruning
-from sweep.config.config import SweepConfig, TrialConfig
+from sweep.config.config import SweepConfig
 from sweep.config.grid import trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.errors import InputError, StoreError
 from sweep.records import COMPLETED, DIVERGED, FAILED, INTERRUPTED, EpochRecord, Outcome, TrialRecord
 from sweep.trial import metrics as recording

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from sweep.cli import main
 from sweep.config.compute import Compute
-from sweep.config.config import TrialConfig, read_sweep
+from sweep.config.config import read_sweep
 from sweep.config.grid import expand
+from sweep.config.trial_config import TrialConfig
 from sweep.records import Outcome
 from sweep.trial.settings import RunSettings
 

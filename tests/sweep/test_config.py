@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from sweep.config.axes import read_grid
-from sweep.config.config import read_sweep, trial_from
+from sweep.config.config import read_sweep
 from sweep.config.grid import expand
+from sweep.config.trial_config import trial_from
 from sweep.config.yaml_tree import plain
 from sweep.errors import InputError
 
@@ -266,7 +267,7 @@ def test_a_long_axis_is_read_quickly():
 def test_a_file_whose_name_is_none_for_a_sweep_needs_one_in_it(config):
     path = config(name="")
     path = path.rename(path.with_name("my own.yaml"))
-    with pytest.raises(InputError, match=r"my own\.yaml:2: name: letters, .* not 'my own', as the file is called"):
+    with pytest.raises(InputError, match=r"my own\.yaml:2: name: letters, .* not 'my own', which is the file's name"):
         read_sweep(path)
 
 

@@ -6,8 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from sweep.cli import main
-from sweep.config.config import read_sweep, trial_from
+from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
+from sweep.config.trial_config import trial_from
 from sweep.errors import InputError
 from sweep.trial.networks import summaries
 from sweep.trial.run import run_trial

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from sweep import imports
-from sweep.config.config import SweepConfig, TrialConfig, read_sweep
+from sweep.config.config import SweepConfig, read_sweep
 from sweep.config.grid import expand, trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.engines import on_ray as launch
 from sweep.engines.watching import Stop
 from sweep.errors import InputError

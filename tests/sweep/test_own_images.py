@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from sweep.config import fingerprints
-from sweep.config.config import read_sweep, trial_from
+from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
+from sweep.config.trial_config import trial_from
 from sweep.errors import InputError
 from sweep.records import TrialRecord, table
 from sweep.store import Store

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from sweep.cli import main
-from sweep.config.config import trial_from
+from sweep.config.trial_config import trial_from
 from sweep.store import Store
 
 # Ray and what it imports warn of their own affairs

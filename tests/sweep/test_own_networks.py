@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from sweep.config.config import TrialConfig, read_sweep
+from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.report import panels
 from sweep.trial.run import run_trial
 from training import data

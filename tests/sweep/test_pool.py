@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from sweep.config.config import SweepConfig, TrialConfig, read_sweep
+from sweep.config.config import SweepConfig, read_sweep
 from sweep.config.grid import expand, trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.engines import inline as local
 from sweep.engines import processes as pool
 from sweep.engines.watching import Stop

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import pruning
-from sweep.config.config import TrialConfig
 from sweep.config.grid import trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.records import Outcome
 from sweep.trial import checkpoints
 from sweep.trial import experiment as science

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from sweep.config.config import canonical, read_sweep, trial_from
+from sweep.config.config import read_sweep
+from sweep.config.trial_config import canonical, trial_from
 from sweep.launch.relaunch import choose, plans
 from sweep.records import Outcome
 from sweep.store import Store

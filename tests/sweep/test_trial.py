@@ -11,8 +11,9 @@ import torch
 
 from pruning.masks import digest
 from pruning.packing import unpack
-from sweep.config.config import read_sweep, trial_from
+from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
+from sweep.config.trial_config import trial_from
 from sweep.store import Store
 from sweep.trial.run import Interrupted, run_trial
 from sweep.trial.settings import RunSettings

@@ -20,6 +20,6 @@ def test_pieces_have_two_images_at_least_and_are_those_of_chunk_where_these_have
 
 def test_a_recipe_that_asks_for_pieces_of_a_single_image_is_refused():
     assert TrainConfig(batch_size=16, accumulate=8).accumulate == 8
-    with pytest.raises(ValueError, match="accumulate: 9 micro-batches do not fit a batch of 16.*at most 8"):
+    with pytest.raises(ValueError, match="accumulate: 9 micro-batches are too many for a batch of 16.*at most 8"):
         TrainConfig(batch_size=16, accumulate=9)
     assert (most_pieces(1), most_pieces(3), most_pieces(128)) == (1, 1, 64)

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweep.config.config import SweepConfig, TrialConfig
+    from sweep.config.config import SweepConfig
+    from sweep.config.trial_config import TrialConfig
     from sweep.engines.watching import Stop, Watcher
     from sweep.store.claims import Ledger
 

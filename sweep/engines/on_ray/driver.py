@@ -18,8 +18,9 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 
 from sweep import imports
-from sweep.config.config import SweepConfig, TrialConfig
+from sweep.config.config import SweepConfig
 from sweep.config.grid import title, trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.engines.on_ray.coordinator import LEAVE, MACHINES, open_desk
 from sweep.engines.on_ray.coordinator import NODE_LOST as NODE_GIVEN_UP
 from sweep.engines.on_ray.worker import Job, run_one

@@ -6,7 +6,8 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from sweep.config.config import SweepConfig, TrialConfig
+from sweep.config.config import SweepConfig
+from sweep.config.trial_config import TrialConfig
 from sweep.engines.on_ray.cluster import check_room, connected
 from sweep.engines.watching import Stop, Watcher
 from sweep.store.claims import Ledger

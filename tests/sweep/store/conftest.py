@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config.config import TrialConfig, read_sweep
+from sweep.config.config import read_sweep
 from sweep.config.grid import expand
+from sweep.config.trial_config import TrialConfig
 from sweep.records import Outcome
 from sweep.store import Store
 from sweep.trial.run import run_trial

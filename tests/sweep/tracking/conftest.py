@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from sweep.config.config import TrialConfig, read_sweep
+from sweep.config.config import read_sweep
 from sweep.config.grid import expand
+from sweep.config.trial_config import TrialConfig
 from sweep.store import Store
 from sweep.tracking.client import Client
 

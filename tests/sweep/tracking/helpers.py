@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from pruning.masks import digest
 from pruning.packing import pack
 from sweep.cli import main
-from sweep.config.config import TrialConfig, canonical
 from sweep.config.grid import trial_id
+from sweep.config.trial_config import TrialConfig, canonical
 from sweep.records import EpochRecord, MaskRecord, Outcome, SweepRecord, TrialRecord
 from sweep.store import Store
 from sweep.tracking import mirror, sync

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from sweep.config.config import TrialConfig, canonical, read_sweep
+from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
+from sweep.config.trial_config import TrialConfig, canonical
 from sweep.store import Store
 from sweep.store.leases import Launch
 from sweep.tracking import default_uri, exporter, runs

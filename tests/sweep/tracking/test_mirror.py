@@ -17,8 +17,9 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from sweep.config.config import SweepConfig, TrialConfig, read_sweep
+from sweep.config.config import SweepConfig, read_sweep
 from sweep.config.grid import expand, title, trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.errors import InputError
 from sweep.records import EpochRecord, MaskRecord, Outcome, RoundRecord, TrialRecord
 from sweep.store import Store

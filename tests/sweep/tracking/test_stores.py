@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config.config import TrialConfig
 from sweep.config.grid import trial_id
+from sweep.config.trial_config import TrialConfig
 from sweep.store import Store
 from sweep.store.identity import FOLDER, identities
 from sweep.tracking import artifacts, runs, set_all_places

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from sweep.config.config import TrialConfig, canonical, read_sweep
+from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
+from sweep.config.trial_config import TrialConfig, canonical
 from sweep.store import Store
 from sweep.tracking import mirror
 from sweep.tracking.client import Client
@@ -184,7 +185,7 @@ def test_nothing_that_a_stored_config_names_is_imported(
 import json, sys, os
 from pathlib import Path
 from sweep.cli import main
-from sweep.config.config import trial_from
+from sweep.config.trial_config import trial_from
 from sweep.store import Store
 trace = Path("imported")
 try:

@@ -1,0 +1,126 @@
+"""TrialConfig: everything that decides one trial, typed and frozen, and the identity that its id is a hash of."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pruning.ablations import NONE
+from pruning.config import PruneConfig
+from sweep.config import validate
+from sweep.config.axes import Choice, read_ablation, read_architecture, read_method, read_seed, read_sparsity
+from sweep.config.yaml_tree import plain
+from sweep.errors import InputError
+from training.config import DataConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """Everything that decides the result of one trial, and where its data is.
+
+    Attributes:
+        data: the images.
+        architecture: the network, with all its options and its initialisation.
+        method: the pruning method, with all its options.
+        sparsity: fraction of the prunable weights that is removed.
+        seed: of the initial weights, the batches and everything else that is drawn.
+        pruning: settings of scoring.
+        training: how the network is trained.
+        ablation: the control made of the method's mask, one of :data:`pruning.ablations.ABLATIONS`.
+    """
+
+    data: DataConfig
+    architecture: Choice
+    method: Choice
+    sparsity: float
+    seed: int
+    pruning: PruneConfig
+    training: TrainConfig
+    ablation: str = NONE
+
+    @property
+    def method_label(self) -> str:
+        """The method and its ablation: ``force rounds=300 ablation=invert``."""
+        return self.method.label if self.ablation == NONE else f"{self.method.label} ablation={self.ablation}"
+
+    def identity(self) -> dict[str, Any]:
+        """The values that the trial's id is a hash of: all fields except those that only say where the data is.
+
+        ``ablation: none`` is left out of the identity, so ids of older trials do not change.
+        """
+        ablation = {} if self.ablation == NONE else {"ablation": self.ablation}
+        return ablation | {
+            "data": _identity(self.data),
+            "architecture": self.architecture.as_dict(),
+            "method": self.method.as_dict(),
+            "sparsity": self.sparsity,
+            "seed": self.seed,
+            "pruning": _identity(self.pruning),
+            "training": _identity(self.training),
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole config in plain values; :func:`trial_from` reads it back."""
+        omitted = [f.name for f in dataclasses.fields(DataConfig) if _is_omitted(f, getattr(self.data, f.name))]
+        data = {name: value for name, value in dataclasses.asdict(self.data).items() if name not in omitted}
+        return {**self.identity(), "data": data}
+
+    def to_json(self) -> str:
+        """Canonical JSON of :meth:`as_dict`."""
+        return canonical(self.as_dict())
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def stored_identity(values: Mapping[str, Any]) -> dict[str, Any]:
+    """:meth:`TrialConfig.identity` of the trial whose :meth:`TrialConfig.as_dict` is ``values``.
+
+    It uses the text alone: nothing that the config names is looked up or imported.
+    """
+    fields = {f.name: f for f in dataclasses.fields(DataConfig)}
+    data = {name: value for name, value in values["data"].items() if _is_identity(fields[name], value)}
+    return {**values, "data": data}
+
+
+def _identity(config: Any) -> dict[str, Any]:
+    """The fields that are part of a trial's identity.
+
+    Fields that were added later are part of it only where they are not at their defaults: older ids do not change.
+    """
+    fields = [(f, getattr(config, f.name)) for f in dataclasses.fields(config)]
+    return {f.name: value for f, value in fields if _is_identity(f, value)}
+
+
+def _is_identity(field: dataclasses.Field[Any], value: Any) -> bool:
+    return field.metadata.get("identity", True) is not False and not _is_omitted(field, value)
+
+
+def _is_omitted(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a field was added later and is at its default: configs are written as they were before it."""
+    return field.metadata.get("identity", True) == "unless default" and value == field.default
+
+
+def trial_from(values: Mapping[str, Any]) -> TrialConfig:
+    """The trial that :meth:`TrialConfig.as_dict` wrote (to a stored record, or a message to a worker).
+
+    Raises:
+        InputError: it is no trial's config, or from a version with other fields.
+    """
+    where = "stored trial config"
+    try:
+        return TrialConfig(
+            data=validate.read(DataConfig, plain(values["data"], where), "data"),
+            architecture=read_architecture(plain(values["architecture"], where), "architecture"),
+            method=read_method(plain(values["method"], where), "method"),
+            sparsity=read_sparsity(plain(values["sparsity"], where), "sparsity"),
+            seed=read_seed(plain(values["seed"], where), "seed"),
+            pruning=validate.read(PruneConfig, plain(values["pruning"], where), "pruning"),
+            training=validate.read(TrainConfig, plain(values["training"], where), "training"),
+            ablation=read_ablation(plain(values.get("ablation", NONE), where), "ablation"),
+        )
+    except KeyError as error:
+        raise InputError(f"{where}: {error.args[0]}: is missing") from None
