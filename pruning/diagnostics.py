@@ -126,7 +126,7 @@ def diagnose(
             name: _layer(name, mask, None if alive is None else alive[name], uses[name]) for name, mask in masks.items()
         },
         gradient_norm=float(sum((g * masks[name]).double().square().sum() for name, g in gradients.items())),
-        force_objective=force_objective(problem.parameters, gradients),
+        force_objective=float(force_objective(problem.parameters, gradients)),
         macs_excluded=macs({n: w for n, w in weights.items() if n not in masks}, uses, torch.numel),
     )
 

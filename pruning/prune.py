@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from pruning import registry, scopes
+from pruning import registry, selector
 from pruning.arguments import Batches, Loss, check_method, check_sparsity, check_trainable, supply
 from pruning.masks import Masks, count, kept_count, prunable
 from pruning.modes import scoring_mode
 from pruning.problem import Problem
 from pruning.remarks import PruningWarning, remarks
-from pruning.rounds import Round, compare
+from pruning.rounds import Round
 from pruning.schedules import kept_counts, truncated_counts
 from pruning.scores import checked
 from pruning.share import prunable_share, share_remark
@@ -115,7 +115,8 @@ def prune(
     plan = (total, kept_count(total, sparsity), times, settings.get("schedule", "linear"))
     counts = truncated_counts(*plan, sparsity) if settings.get("truncate") else kept_counts(*plan)
     draw = supply(batches, problem.device)
-    start, rounds, before = time.perf_counter(), [], total
+    start, problem.rounds = time.perf_counter(), len(counts)
+    select = selector.selector(problem, selector.Plan(preset.name, preset.recover, scope, floor))
     with (
         refused(model, preset.name),
         scoring_mode(model, train_mode, generator.initial_seed()),
@@ -132,13 +133,13 @@ def prune(
             writes.check(preset.name)
             if invert:
                 scores = {name: -score for name, score in scores.items()}
-            masks, ties = scopes.selection(scores, kept, None if preset.recover else problem.masks, scope, floor)
-            rounds.append(compare(step, problem.masks, masks, problem.objective, (before, kept), ties))
-            before = kept
-            problem.mask(masks)
+            problem.mask(select.masks(problem, scores))
+        rounds = tuple(select.rounds())
     pruned = Pruned(
-        problem.masks,
-        tuple(rounds),
+        {name: mask.clone() for name, mask in problem.masks.items()}
+        if problem.device.type == "cuda"
+        else problem.masks,
+        rounds,
         time.perf_counter() - start,
         problem.passes,
         problem.work,

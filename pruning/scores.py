@@ -11,7 +11,9 @@ DTYPES = (torch.float32, torch.float64)
 
 
 def checked(method: str, scores: object, weights: Mapping[str, Tensor]) -> Scores:
-    """The scores in the order of ``weights``, detached, once it is sure that every weight has one finite score.
+    """The scores in the order of ``weights``, detached, once it is sure that every weight has one.
+
+    Whether they are finite is left to :func:`check_finite`.
 
     Args:
         method: its name, for the error.
@@ -38,9 +40,27 @@ def checked(method: str, scores: object, weights: Mapping[str, Tensor]) -> Score
         )
     for name, weight in weights.items():
         _check_tensor(method, name, scores[name], weight)
-    found = {name: scores[name].detach() for name in weights}
-    _check_finite(method, found)
-    return found
+    return {name: scores[name].detach() for name in weights}
+
+
+def check_finite(method: str, scores: Scores) -> None:
+    """Make sure that no score is NaN or infinite.
+
+    One look at all sums together: a sum is finite unless a score is not, or the sum overflows.
+
+    Raises:
+        ValueError: naming the method and the parameter.
+    """
+    if torch.stack([score.sum().double() for score in scores.values()]).isfinite().all():
+        return
+    for name, score in scores.items():
+        if not score.isfinite().all():
+            kinds = {"NaN": score.isnan(), "infinite": score.isinf()}
+            counts = " and ".join(f"{int(flags.sum())} {kind}" for kind, flags in kinds.items() if flags.any())
+            raise ValueError(
+                f"method {method}: of the {score.numel()} scores of {name}, {counts}; wanted: finite numbers. The loss"
+                " or its gradient overflowed, unless the method makes them itself"
+            )
 
 
 def _check_tensor(method: str, name: str, score: object, weight: Tensor) -> None:
@@ -56,20 +76,6 @@ def _check_tensor(method: str, name: str, score: object, weight: Tensor) -> None
             f"method {method}: the scores of {name} are {_kind(score)}; wanted: a tensor {list(weight.shape)} of"
             f" float32 or float64 on {weight.device}"
         )
-
-
-def _check_finite(method: str, scores: Scores) -> None:
-    """One look at all sums together: a sum is finite unless a score is not, or the sum overflows."""
-    if torch.stack([score.sum().double() for score in scores.values()]).isfinite().all():
-        return
-    for name, score in scores.items():
-        if not score.isfinite().all():
-            kinds = {"NaN": score.isnan(), "infinite": score.isinf()}
-            counts = " and ".join(f"{int(flags.sum())} {kind}" for kind, flags in kinds.items() if flags.any())
-            raise ValueError(
-                f"method {method}: of the {score.numel()} scores of {name}, {counts}; wanted: finite numbers. The loss"
-                " or its gradient overflowed, unless the method makes them itself"
-            )
 
 
 def _kind(value: object) -> str:

@@ -19,11 +19,16 @@ class Draws(NamedTuple):
 
     def to(self, device: torch.device) -> "Draws":
         """The same draws on another device."""
-        return Draws(self.corners.to(device), self.flips.to(device))
+        return Draws(to_device(self.corners, device), to_device(self.flips, device))
 
     def rows(self, start: int, stop: int) -> "Draws":
         """The draws of some of the images."""
         return Draws(self.corners[start:stop], self.flips[start:stop])
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """A CPU tensor on another device. By way of pinned memory, so that the host need not wait for the GPU."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def draw(count: int, generator: torch.Generator, *, crop_padding: int, flip: bool) -> Draws:

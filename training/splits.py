@@ -206,7 +206,7 @@ class MemorySplit(Split):
         if generator is not None:
             drawn = augment.draw(len(rows), generator, crop_padding=self._crop_padding, flip=self._flip)
             draws = drawn.to(device)
-        return Plan(self._rows[rows.to(device)], draws)
+        return Plan(self._rows[augment.to_device(rows, device)], draws)
 
     def _read(
         self, rows: Tensor, batch_size: int, generator: torch.Generator | None, first: int = 0

@@ -37,22 +37,27 @@ WHOLE = 0.99  # of the sum of the terms' sizes: what is left of it where some te
 @register("synflow", paper="arXiv:2006.05467", rounds=100, data=False)
 def synflow(problem: Problem) -> Scores:
     """Weight times its share of the synaptic flow; data-free, iterative."""
-    state = {**dict(problem.model.named_parameters()), **dict(problem.model.named_buffers()), **problem.parameters}
-    positive = {
-        name: tensor.detach().abs().double() if tensor.is_floating_point() else tensor for name, tensor in state.items()
-    }
-    weights = [positive[name].requires_grad_() for name in problem.dense]
-    ones = torch.ones(1, *problem.input_shape, dtype=torch.float64, device=problem.device)
-    with scoring_mode(problem.model, train=False):
+    others = {**dict(problem.model.named_parameters()), **dict(problem.model.named_buffers())}
+    names = list(problem.dense)
+
+    def passed() -> list[Tensor]:
+        state = {**others, **problem.parameters}
+        positive = {
+            name: tensor.detach().abs().double() if tensor.is_floating_point() else tensor
+            for name, tensor in state.items()
+        }
+        weights = [positive[name].requires_grad_() for name in names]
+        ones = torch.ones(1, *problem.input_shape, dtype=torch.float64, device=problem.device)
         flow = logits_of(call(problem.model, positive, ones)).sum()
-    problem.count(forward=1, backward=1, inputs=1)
-    gradients = torch.autograd.grad(flow, weights, allow_unused=True, materialize_grads=True)
-    terms = {
-        name: (weight * gradient).detach()
-        for name, weight, gradient in zip(problem.dense, weights, gradients, strict=True)
-    }
+        problem.count(forward=1, backward=1, inputs=1)
+        gradients = torch.autograd.grad(flow, weights, allow_unused=True, materialize_grads=True)
+        return [flow.detach(), *((w * g).detach() for w, g in zip(weights, gradients, strict=True))]
+
+    with scoring_mode(problem.model, train=False):
+        flow, *values = problem.repeated.run("synflow", passed, [], problem.rounds - problem.round + 1)
+    terms = dict(zip(names, values, strict=True))
     if problem.round == 1:
-        problem.unconserved = unconserved(terms, float(flow.detach()))
+        problem.unconserved = unconserved(terms, float(flow))
     return {name: term.abs() for name, term in terms.items()}
 
 

@@ -1,0 +1,156 @@
+"""Passes that a method makes again and again: called the first time, captured the second, replayed from then on.
+
+Captured is a pass over batches of one shape, in one mode of the network, where enough like it are still to come
+(:data:`WORTH`): its warm-up and capture cost about five eager passes. So one-shot methods on few batches (SNIP, GraSP,
+ProsPr) run eagerly; FORCE, Iter-SNIP, Iter-GraSP and SynFlow are captured. So are methods of your own that take
+:meth:`pruning.problem.Problem.gradients` in many rounds. Not captured, whatever the device says:
+
+- a network with hooks, which a replay would not call, or inside a mode that watches its operations;
+- a pass that waits for the GPU or draws on the host (:mod:`pruning.capturable`);
+- NTK-SAP, which draws new weights on the host for every pass, and that takes longer than the pass.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as nn_module
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+from pruning import graphs
+from pruning.capturable import why_not_capturable
+
+Function = Callable[..., Sequence[Tensor]]
+
+WORTH = 10  # passes still to come, for which capturing pays
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+class Scored(Protocol):
+    """What passes are made over: see :class:`pruning.problem.Problem`."""
+
+    model: nn.Module
+    buffers: dict[str, Tensor]
+    cost: tuple[int, int]
+
+    @property
+    def device(self) -> torch.device: ...  # noqa: D102
+
+    def keep_parameters(self) -> None: ...  # noqa: D102
+
+
+class Passes:
+    """The passes of one problem, by kind.
+
+    Attributes:
+        reason: why the last pass that was worth capturing was not; None: none was refused.
+    """
+
+    def __init__(self, problem: Scored):
+        self.reason: str | None = None
+        self._problem = problem
+        self._known: dict[Any, CapturedPass | str | None] = {}  # None: seen once
+        self._pool: Any = None
+
+    @property
+    def captured(self) -> int:
+        """How many kinds of passes have been captured."""
+        return sum(isinstance(known, CapturedPass) for known in self._known.values())
+
+    def run(self, name: str, function: Function, inputs: Sequence[Tensor], left: int) -> Sequence[Tensor]:
+        """What ``function`` gives for these inputs at the problem's parameters.
+
+        Args:
+            name: of what the function computes; what it depends on beside its inputs and the parameters.
+            inputs: tensors on the problem's device.
+            left: how many passes like it are to come, this one included.
+
+        Returns:
+            Tensors of its own.
+        """
+        if not graphs.possible(self._problem.device):
+            return function(*inputs)
+        key = (name, *map(_kind, inputs), tuple(module.training for module in self._problem.model.modules()))
+        if key not in self._known:
+            if left > WORTH:
+                self._known[key] = None
+            return function(*inputs)
+        if _watched(self._problem.model):
+            self.reason = "its modules have hooks, or a mode watches its operations"
+            return function(*inputs)
+        if self._known[key] is None:
+            self._known[key] = self._captured(function, inputs)
+        known = self._known[key]
+        if isinstance(known, CapturedPass):
+            return known.replay(inputs)
+        self.reason = known
+        return function(*inputs)
+
+    def _captured(self, function: Function, inputs: Sequence[Tensor]) -> "CapturedPass | str":
+        """The pass as a replay, or why it is none."""
+        if self._pool is None and self._problem.device.type == "cuda":
+            self._pool = torch.cuda.graph_pool_handle()
+        try:
+            return CapturedPass(self._problem, function, inputs, self._pool)
+        except graphs.NotCapturable as error:
+            return str(error)
+
+
+class CapturedPass:
+    """One pass with inputs of its own, which every batch is copied into.
+
+    Raises:
+        NotCapturable: it cannot be captured.
+    """
+
+    def __init__(self, problem: Scored, function: Function, inputs: Sequence[Tensor], pool: Any):
+        self._problem = problem
+        self._inputs = [tensor.detach().clone() for tensor in inputs]
+        if any(own.stride() != given.stride() for own, given in zip(self._inputs, inputs, strict=True)):
+            raise graphs.NotCapturable("its inputs overlap in memory")
+        problem.keep_parameters()
+        before, self._cost = problem.cost, (0, 0)
+
+        def run() -> Sequence[Tensor]:
+            passes, work = problem.cost
+            found = function(*self._inputs)
+            self._cost = problem.cost[0] - passes, problem.cost[1] - work
+            return found
+
+        buffers = {name: buffer.clone() for name, buffer in problem.buffers.items()}
+        try:
+            reason = why_not_capturable(run, problem.device)
+            if reason is not None:
+                raise graphs.NotCapturable(reason)
+            self._replay = graphs.capture(run, problem.device, pool)
+        finally:
+            problem.cost = before
+            for name, buffer in buffers.items():
+                problem.buffers[name].copy_(buffer)
+
+    def replay(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The pass for other inputs of the same kind, at the problem's parameters as they are now."""
+        passes, work = self._problem.cost
+        self._problem.keep_parameters()
+        for own, given in zip(self._inputs, inputs, strict=True):
+            own.copy_(given)
+        found = [output.clone() for output in self._replay.replay()]
+        self._problem.cost = passes + self._cost[0], work + self._cost[1]
+        return found
+
+
+def _kind(tensor: Tensor) -> tuple[Any, ...]:
+    return tuple(tensor.shape), tensor.stride(), tensor.dtype
+
+
+def _watched(model: nn.Module) -> bool:
+    """Whether a pass does something in Python besides its operations."""
+    everywhere = (f"_global{name}" for name in _HOOKS)
+    return (
+        any(getattr(module, name, None) for module in model.modules() for name in _HOOKS)
+        or any(getattr(nn_module, name, None) for name in everywhere)
+        or bool(_get_current_function_mode_stack())
+        or _get_current_dispatch_mode() is not None
+    )
