@@ -92,8 +92,8 @@ def rounds_beside_authors(name: str, device: str) -> Row:
         plain.force(theirs, lambda: ((x.to(device), y.to(device)) for x, y in batches), counts)
 
     row = gain("gpu", "", ours, authors, at_least=15, device=device, pairs=1)
-    title = f"FORCE, {ROUNDS} rounds, {networks.LABEL[name]}, fp32, against the authors' way ({ROUNDS // few} × {few} rounds)"
     scale = ROUNDS / few
+    title = f"FORCE, {ROUNDS} rounds, {networks.LABEL[name]}, fp32, against the authors' way ({scale:g} × {few} rounds)"
     return replace(
         row,
         name=title,
