@@ -51,7 +51,8 @@ def round_beside_pass(name: str, precision: str, device: str, pairs: int = 3) ->
         for _ in range(ROUNDS):
             replay()
 
-    ours(), bare()
+    ours()
+    bare()
     found = [(seconds(ours, device) / ROUNDS, seconds(bare, device) / ROUNDS) for _ in range(pairs)]
     title = f"FORCE round of {ROUNDS}, {networks.LABEL[name]}, {precision}, beside one captured forward + backward"
     return cost_of("gpu", title, found, at_most=1.4)

@@ -6,7 +6,6 @@ gradients agree within BOUND of their norm, masks of one round but for weights a
 
 import pytest
 import torch
-from networks import batch, convolutional, residual
 from torch import nn
 
 import pruning
@@ -15,6 +14,8 @@ from pruning.device_selection import DeviceSelection, ties
 from pruning.masks import count, cut, full, kept_count
 from pruning.problem import Problem
 from training import models
+
+from .networks import batch, convolutional, residual
 
 pytestmark = pytest.mark.cuda
 

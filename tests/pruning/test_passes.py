@@ -7,11 +7,12 @@ import random
 
 import pytest
 import torch
-from networks import Caching, batch, convolutional, residual, sharing
 from torch import nn
 
 import pruning
 from pruning import graphs, passes
+
+from .networks import Caching, batch, convolutional, residual, sharing
 
 ROUNDS = 14
 ITERATED = ["force", "iter_snip", "iter_grasp", "synflow"]
