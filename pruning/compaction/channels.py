@@ -1,9 +1,10 @@
-"""Channels: which of them a network keeps apart, from its torch.fx graph. :mod:`.compaction` rests on it.
+"""Channel labels: which channels of a network can be removed independently, from its torch.fx graph.
 
-Every tensor gets a label for each of its channels (dim 1). What works channel by channel passes labels on, a sum
-makes its summands' labels one, a concatenation lines them up, a flattening repeats them, a convolution or linear layer
-makes new ones. So a channel of a residual stream has one label on all its branches. Whatever is not known to keep
-channels apart, and zeros zero, ties the labels that it meets to :data:`WHOLE`: to know less costs width, never truth.
+Every tensor gets a label for each of its channels (dim 1). A channelwise operation passes labels on, a sum merges the
+labels of its summands, a concatenation concatenates them, a flattening repeats them, a convolution or linear layer
+makes new ones. So a channel of a residual stream has one label on all its branches. An operation that is not known to
+keep channels apart and zeros zero merges the labels of its inputs with :data:`FIXED`. So an unknown operation can make
+the result larger than necessary, but never wrong.
 """
 
 import functools
@@ -27,31 +28,31 @@ from pruning.compaction.channelwise import (
     module_name,
 )
 from pruning.compaction.tracing import (
-    asks_no_width,
-    at_zero,
     bare_copy,
-    into_rows,
-    note_shapes,
-    of_positions,
+    flattens_to_rows,
+    is_width_independent,
+    record_shapes,
+    reduces_positions_only,
     signature,
     trace,
+    value_and_slope_at_zero,
 )
 
-WHOLE = 0  # the label of what stays: inputs, outputs, and all that is not understood
+FIXED = 0  # the label of channels that are never removed: of inputs, outputs and unknown operations
 
-# Exactly these types: a subclass may do anything.
+# Exactly these types: a subclass may compute something else.
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 @dataclass(frozen=True)
-class Stream:
-    """What is known of a tensor: the labels of its channels, and its shape for a batch of two.
+class Activation:
+    """A tensor between two operations: the labels of its channels, and its shape for a batch of two.
 
     Attributes:
-        shifted: a trainable shift (the bias of a layer or of BatchNorm) lies behind, and no gate since: a channel
-            that is zero may not stay so.
+        shifted: a trainable shift (the bias of a layer or of BatchNorm) was added, with no gate after it: a channel
+            that is zero may become nonzero in training.
     """
 
     labels: list[int]
@@ -60,50 +61,55 @@ class Stream:
 
     @functools.cached_property
     def index(self) -> Tensor:
-        """The labels, to look something up for each."""
+        """The labels as a tensor, to index with."""
         return torch.tensor(self.labels, dtype=torch.long)
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A convolution or linear layer, or BatchNorm: what it reads, the labels of what it makes, and at how many
-    positions.
+class TracedLayer:
+    """A convolution or linear layer, or BatchNorm, in the graph.
+
+    Attributes:
+        source: its input.
+        outputs: labels of its output channels.
+        positions: output positions of one channel (height × width).
     """
 
     module: Any
-    source: Stream
+    source: Activation
     outputs: list[int]
     positions: int
 
     @functools.cached_property
     def index(self) -> Tensor:
-        """The labels of what it makes, to look something up for each."""
+        """The labels of its output channels as a tensor, to index with."""
         return torch.tensor(self.outputs, dtype=torch.long)
 
 
 class Channels:
-    """The labels of a network that is run on inputs of one shape. The model is not written to.
+    """The channel labels of a network for inputs of one shape. The model is not modified.
 
     Attributes:
-        layers: all that may become narrower, by name, in order.
-        norms: BatchNorm, by name.
-        dropouts: what dropout layers, by name, read.
+        layers: the layers that can become narrower, by name, in order of the graph.
+        norms: BatchNorm layers by name.
+        dropouts: inputs of the dropout layers, by layer name.
         signature: of the graph.
 
     Raises:
-        ValueError: torch.fx cannot trace the model; it does something else in training than in evaluation; hooks.
+        ValueError: torch.fx cannot trace the model, its graph differs between training and evaluation, or it has
+            hooks.
     """
 
     def __init__(self, model: nn.Module, input_shape: Sequence[int]):
-        self.layers: dict[str, Layer] = {}
-        self.norms: dict[str, Layer] = {}
-        self.dropouts: dict[str, Stream] = {}
-        self._parents = [WHOLE]
-        self._streams: dict[fx.Node, Stream] = {}
-        self._fresh: set[fx.Node] = set()  # results in memory of their own
+        self.layers: dict[str, TracedLayer] = {}
+        self.norms: dict[str, TracedLayer] = {}
+        self.dropouts: dict[str, Activation] = {}
+        self._parents = [FIXED]
+        self._activations: dict[fx.Node, Activation] = {}
+        self._own_memory: set[fx.Node] = set()  # results that are written to new memory
         graph = self._traced(model, input_shape)
         self.signature = signature(graph)
-        self._foreign = _not_its_own(self._model, graph)
+        self._shared = _shared_modules(self._model, graph)
         for node in graph.nodes:
             self._visit(node)
         self._roots = torch.tensor([self._root(label) for label in range(len(self._parents))])
@@ -114,20 +120,20 @@ class Channels:
         if any(map(_hooked, model.modules())):
             raise ValueError("this network has hooks")
         if signature(graph) != signature(trace(bare_copy(model), train=True)):
-            raise ValueError("this network does something else in training than in evaluation")
-        note_shapes(self._model, graph, input_shape)
+            raise ValueError("this network computes something else in training than in evaluation")
+        record_shapes(self._model, graph, input_shape)
         return graph
 
     @property
     def count(self) -> int:
-        """Labels there are."""
+        """Number of labels, merged ones included."""
         return len(self._roots)
 
     def rooted(self, labels: Tensor | None = None) -> Tensor:
-        """Of each label, or of all, the one that stands for all that are one with it."""
+        """The representative of each given label, or of every label: merged labels have the same one."""
         return self._roots if labels is None else self._roots[labels]
 
-    # Labels: a forest, in which those that are one have one root, the least of them.
+    # Labels are a union-find forest: merged labels have the same root, the smallest of them.
 
     def _root(self, label: int) -> int:
         while (parent := self._parents[label]) != label:
@@ -144,93 +150,97 @@ class Channels:
         self._parents.extend(labels)
         return list(labels)
 
-    # The walk along the graph.
+    # Following the labels through the graph.
 
     def _visit(self, node: fx.Node) -> None:
-        shape, sources = node.meta["shape"], [self._streams.get(source) for source in node.all_input_nodes]
+        shape, sources = node.meta["shape"], [self._activations.get(source) for source in node.all_input_nodes]
         stream = self._follow(node, shape, sources)
-        if stream is None and not asks_no_width(node):
+        if stream is None and not is_width_independent(node):
             for source in filter(None, sources):
-                self._join(source.labels, [WHOLE] * len(source.labels))
+                self._join(source.labels, [FIXED] * len(source.labels))
         if len(shape) > 1:
-            self._streams[node] = stream or Stream([WHOLE] * shape[1], shape)
+            self._activations[node] = stream or Activation([FIXED] * shape[1], shape)
 
-    def _follow(self, node: fx.Node, shape: tuple[int, ...], sources: list[Stream | None]) -> Stream | None:
-        """What comes out of a node; None: unknown."""
+    def _follow(self, node: fx.Node, shape: tuple[int, ...], sources: list[Activation | None]) -> Activation | None:
+        """The labels of a node's output; None where the operation is unknown."""
         name, source = self._name(node), sources[0] if sources else None
         if source is None or len(shape) < 2:
             return None
-        on, dims = Stream(source.labels, shape, source.shifted), len(source.shape)
+        on, dims = Activation(source.labels, shape, source.shifted), len(source.shape)
         if name in CONCATENATIONS:
             return self._concatenation(node, shape)
         if name in POINTWISE and len(sources) == 1:
-            value, slope = at_zero(node, self._module(node), dims)
-            return Stream(source.labels, shape, source.shifted and slope != 0) if value == 0 else None
+            value, slope = value_and_slope_at_zero(node, self._module(node), dims)
+            return Activation(source.labels, shape, source.shifted and slope != 0) if value == 0 else None
         if node.args[:1] != (node.all_input_nodes[0],):
             return None
         if name in SUMS:
             return self._sum(node, source, sources[1])
-        if name == "flatten" or (name in ("view", "reshape") and into_rows(node)):
+        if name == "flatten" or (name in ("view", "reshape") and flattens_to_rows(node)):
             return self._flattening(on, source.shape)
-        if WINDOW_DIMS.get(name) == dims or (name in REDUCTIONS and of_positions(node, dims)):
+        if WINDOW_DIMS.get(name) == dims or (name in REDUCTIONS and reduces_positions_only(node, dims)):
             return on
-        return self._stateful(node, on, source) if len(sources) == len(node.args) == 1 and not node.kwargs else None
+        return (
+            self._module_output(node, on, source) if len(sources) == len(node.args) == 1 and not node.kwargs else None
+        )
 
     def _module(self, node: fx.Node) -> Any:
         return self._model.get_submodule(str(node.target)) if node.op == "call_module" else None
 
     def _name(self, node: fx.Node) -> str:
-        """What a node does, by one name for functions, methods and modules; empty where that is not torch's."""
+        """The operation of a node, under one name for functions, methods and modules; empty if it is not torch's."""
         if node.op == "call_module":
-            return "" if str(node.target) in self._foreign else module_name(type(self._module(node)))
+            return "" if str(node.target) in self._shared else module_name(type(self._module(node)))
         return function_name(node)
 
-    def _sum(self, node: fx.Node, first: Stream, second: Stream | None) -> Stream | None:
+    def _sum(self, node: fx.Node, first: Activation, second: Activation | None) -> Activation | None:
         in_place = is_in_place(node)
         if second is None or len(node.args) != len(node.all_input_nodes) or first.shape != second.shape:
             return None
-        if in_place and not self._alone(node.all_input_nodes[0]):
-            return None  # what is shifted now may be read under its old name
-        self._fresh |= set() if in_place else {node}
+        if in_place and not self._unobserved(node.all_input_nodes[0]):
+            return None  # another node may read the tensor that is changed here
+        self._own_memory |= set() if in_place else {node}
         self._join(first.labels, second.labels)
-        return Stream(first.labels, first.shape, first.shifted or second.shifted)
+        return Activation(first.labels, first.shape, first.shifted or second.shifted)
 
-    def _alone(self, node: fx.Node) -> bool:
-        """Whether nothing else sees what is written into this tensor."""
-        return len(node.users) == 1 and (node in self._fresh or all(map(self._alone, node.all_input_nodes[:1])))
+    def _unobserved(self, node: fx.Node) -> bool:
+        """Whether no other node sees a write to this tensor."""
+        return len(node.users) == 1 and (
+            node in self._own_memory or all(map(self._unobserved, node.all_input_nodes[:1]))
+        )
 
-    def _concatenation(self, node: fx.Node, shape: tuple[int, ...]) -> Stream | None:
+    def _concatenation(self, node: fx.Node, shape: tuple[int, ...]) -> Activation | None:
         parts: Any = node.args[0] if node.args else None
         dim: Any = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
-        streams = [self._streams.get(part) for part in parts] if isinstance(parts, (tuple, list)) else []
+        streams = [self._activations.get(part) for part in parts] if isinstance(parts, (tuple, list)) else []
         known = [stream for stream in streams if stream]
         if not isinstance(dim, int) or dim % len(shape) != 1 or len(known) < max(1, len(streams)):
             return None
-        self._fresh.add(node)
-        return Stream([label for s in known for label in s.labels], shape, any(s.shifted for s in known))
+        self._own_memory.add(node)
+        return Activation([label for s in known for label in s.labels], shape, any(s.shifted for s in known))
 
-    def _flattening(self, on: Stream, before: tuple[int, ...]) -> Stream | None:
-        """[B, C, …] to [B, C · …]: the features of a channel follow one another."""
+    def _flattening(self, on: Activation, before: tuple[int, ...]) -> Activation | None:
+        """[B, C, …] to [B, C · …]: the features of one channel are adjacent."""
         if len(on.shape) != 2 or on.shape[0] != before[0]:
             return None
-        each = math.prod(before[2:])
-        return Stream([label for label in on.labels for _ in range(each)], on.shape, on.shifted)
+        features = math.prod(before[2:])
+        return Activation([label for label in on.labels for _ in range(features)], on.shape, on.shifted)
 
-    def _stateful(self, node: fx.Node, on: Stream, source: Stream) -> Stream | None:
+    def _module_output(self, node: fx.Node, on: Activation, source: Activation) -> Activation | None:
         name, module, dims = str(node.target), self._module(node), len(on.shape)
         kind = type(module) if self._name(node) else None
         if kind in LAYERS and (dims == 2 if kind is nn.Linear else module.groups == 1):
-            on = Stream(self._new(on.shape[1]), on.shape)
-            self.layers[name] = Layer(module, source, on.labels, math.prod(on.shape[2:]))
+            on = Activation(self._new(on.shape[1]), on.shape)
+            self.layers[name] = TracedLayer(module, source, on.labels, math.prod(on.shape[2:]))
         elif kind in NORMS:
-            self.norms[name] = Layer(module, source, on.labels, math.prod(on.shape[2:]))
+            self.norms[name] = TracedLayer(module, source, on.labels, math.prod(on.shape[2:]))
         elif kind is nn.Dropout or (kind in DROPOUTS and DROPOUTS.index(kind) + 2 == dims):
             self.dropouts[name] = source
             return on
         else:
             return None
-        self._fresh.add(node)
-        return Stream(on.labels, on.shape, on.shifted or _trainable(module.bias))
+        self._own_memory.add(node)
+        return Activation(on.labels, on.shape, on.shifted or _trainable(module.bias))
 
 
 def _trainable(tensor: Tensor | None) -> bool:
@@ -242,8 +252,8 @@ def _hooked(module: nn.Module) -> bool:
     return any(getattr(module, kind) for kind in hooks) or "forward" in vars(module)
 
 
-def _not_its_own(model: nn.Module, graph: fx.Graph) -> set[str]:
-    """Names of modules that do not work once and alone: called twice, or with a tensor that others use too."""
+def _shared_modules(model: nn.Module, graph: fx.Graph) -> set[str]:
+    """Names of modules that are called twice or share a tensor with other modules or code."""
     modules = dict(model.named_modules())
     tensors = {name: [*m._parameters.values(), *m._buffers.values()] for name, m in modules.items()}
     owners = Counter(id(tensor) for owned in tensors.values() for tensor in owned if tensor is not None)

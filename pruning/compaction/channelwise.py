@@ -1,14 +1,15 @@
-"""Operations that keep channels (dim 1) apart, by name: one table for compaction and for the walks of PHEW.
+"""Operations that keep channels (dim 1) apart, by name: one table for compaction and for PHEW's walks.
 
-A name stands for a function, a method and a module of torch.nn alike: in lower case, without the mark of the in-place
-variant, so ``relu`` is :func:`torch.relu`, ``Tensor.relu_`` and :class:`torch.nn.ReLU`.
+A name stands for the function, the method and the torch.nn module: in lower case, without the underscore of the
+in-place variant. So ``relu`` is :func:`torch.relu`, ``Tensor.relu_`` and :class:`torch.nn.ReLU`.
 """
 
 from torch import fx, nn
 
 from pruning.compaction.tracing import own_name
 
-# One value makes one value, the same one every time. Whether zero stays zero: see tracing.at_zero.
+# Each output element depends on one input element only, deterministically. Whether zero stays zero: see
+# tracing.value_and_slope_at_zero.
 _POINTWISE = """
     identity relu relu6 leaky_relu leakyrelu elu selu celu gelu silu mish tanh hardtanh hardswish softsign softshrink
     hardshrink tanhshrink abs neg square pow clamp add sub mul div truediv contiguous clone float
@@ -35,7 +36,7 @@ def _by_dims(kinds: str) -> dict[str, int]:
 
 
 POINTWISE = frozenset(_POINTWISE.split())
-WINDOW_DIMS = _by_dims(_WINDOWS)  # by name: the dimensions of a batch
+WINDOW_DIMS = _by_dims(_WINDOWS)  # by name: dimensions of the batched input
 SUMS = frozenset({"add", "sub"})
 CONCATENATIONS = frozenset({"cat", "concat", "concatenate"})
 RESHAPES = frozenset({"flatten", "view", "reshape"})
@@ -44,21 +45,21 @@ CHANNELWISE = frozenset(
     POINTWISE.union(
         WINDOW_DIMS, _by_dims(_MORE_WINDOWS), RESHAPES, REDUCTIONS, _OTHERS.split(), _NORMS.split(), _DROPOUTS.split()
     )
-)  # whatever of all this leaves each channel to itself, its zeros or not
+)  # all operations that keep channels apart, whether or not they keep zeros zero
 
 
 def function_name(node: fx.Node) -> str:
-    """The name of a function or method that a node calls; empty where it is not torch's."""
-    where = getattr(node.target, "__module__", None) or "torch"
+    """The name of the function or method that a node calls; empty if it is not torch's."""
+    module = getattr(node.target, "__module__", None) or "torch"
     name = own_name(node).removesuffix("_")
-    return _IN_PLACE.get(name, name) if where.partition(".")[0] in ("torch", "_operator") else ""
+    return _IN_PLACE.get(name, name) if module.partition(".")[0] in ("torch", "_operator") else ""
 
 
 def is_in_place(node: fx.Node) -> bool:
-    """Whether a node writes to what it reads."""
+    """Whether a node writes to its input."""
     return own_name(node).endswith("_") or own_name(node) in _IN_PLACE
 
 
 def module_name(kind: type[nn.Module]) -> str:
-    """The name of a module's type; empty where it is not torch.nn's."""
+    """The name of a module's type; empty if it is not torch.nn's."""
     return kind.__name__.lower() if kind.__module__.startswith("torch.nn.modules.") else ""

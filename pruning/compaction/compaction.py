@@ -1,29 +1,31 @@
-"""Compaction: the smaller dense network that computes what a masked one does, and trains as it does.
+"""Compaction: a smaller dense network that computes and trains exactly as a masked one does, up to rounding.
 
-A channel is *fed* if its value may ever differ from zero, *read* if a path of kept weights leads from it to the
-output. Every other channel is dropped, with the weights, biases, BatchNorm parameters and statistics that it has.
+A channel is *fed* if its value may ever differ from zero, and *read* if a path of kept weights leads from it to the
+output. Every channel that is not both is removed, with its weights, biases, BatchNorm parameters and statistics.
 
-Theorem. Let removed weights be zero, before training and after each step, the masks never change, the optimizer start
-afresh and be elementwise (SGD with momentum, Adam, AdamW, with or without weight decay). Then in exact arithmetic, at
-every step, in train and in eval mode, the compact network has the output of the masked one, every parameter in it the
-gradient, and every parameter and running statistic in it the value of its original. In floating point they differ by
-rounding: sums have fewer zeros in them.
+Theorem. Assume that removed weights are zero before training and after each step, that the masks never change, and
+that the optimizer starts with empty state and is elementwise (SGD with momentum, Adam, AdamW, with or without weight
+decay). Then in exact arithmetic, at every step, in train and in eval mode, the compact network has the same output as
+the masked one, each of its parameters has the same gradient, and each of its parameters and running statistics has
+the same value as in the masked network. In floating point they differ by rounding, as sums contain fewer zeros.
 
-Why. A channel that is not fed is zero for every input. No kept weight leads into it from a fed one, no constant is
-added: a layer's bias there is zero, and so are BatchNorm's bias and running mean, whose output is then zero too, in
-either mode; functions between have f(0) = 0. It stays so if those biases get no gradient, ever. A *gate*, that is
-f(0) = 0 and f'(0) = 0 like ReLU, sees to that: a bias that trains must meet one on each way to a kept weight or to the
-output. With GELU, or without an activation, there is none: the channel counts as fed. (A bias that does not require
-gradients is a constant.) A weight that reads zero adds nothing, and its gradient is zero. A channel that is not read
-changes no output, so nothing that only it depends on gets a gradient. BatchNorm couples examples, not channels.
+Proof. A channel that is not fed is zero for every input: no kept weight leads into it from a fed channel, and no
+constant is added. (A layer's bias there is zero, and so are BatchNorm's bias and running mean, so that BatchNorm's
+output is zero too, in either mode; the functions in between have f(0) = 0.) It stays zero if those biases never get a
+gradient. A *gate*, a function with f(0) = 0 and f'(0) = 0 such as ReLU, ensures this: every path from a trainable bias
+to a kept weight or to the output must contain one. GELU is no gate; behind it, or without an activation function, the
+channel counts as fed. (A bias that does not require gradients is a constant.) A weight whose input is zero adds
+nothing, and its gradient is zero. A channel that is not read does not change the output, so parameters that affect
+nothing but such channels get no gradient. BatchNorm couples examples, not channels.
 
-What is dropped still has kept weights: into channels that are not read, from channels that are not fed. Masked
-training shrinks those by weight decay, and keeps statistics for the former. Here they keep the values they had;
-nothing depends on them. (A gradient of removed weights does count in a norm over all gradients: clipping by the
-global norm is not elementwise.)
+Some removed parameters are kept weights of the mask: those into channels that are not read, and those from channels
+that are not fed. Masked training shrinks them by weight decay, and updates the statistics of the former. Here they
+keep their initial values; nothing depends on them. (Gradients of removed weights do count in a norm over all
+gradients: clipping by the global norm is not elementwise.)
 
-Any channels may stay beside those on a path, as the last one of a layer does, and as ``multiple_of`` has it: outputs
-and gradients are the same. Running statistics of such a channel, if it is not read, are of what is left of its inputs.
+Channels that are not on a path may be kept too, as happens to the last channel of a layer and with ``multiple_of``:
+outputs and gradients are the same. If such a channel is not read, its running statistics are those of its remaining
+inputs only.
 """
 
 import warnings
@@ -35,25 +37,25 @@ import torch
 from torch import nn
 
 from pruning.compaction.channels import Channels
+from pruning.compaction.kept_indices import KeptIndices, cut_out, narrow_state, put_back, widen_state
 from pruning.compaction.liveness import fed_and_read, rounded_up
 from pruning.compaction.narrowing import narrowed, tensors_of
-from pruning.compaction.places import Places, cut_out, narrow_state, put_back, widen_state
 from pruning.compaction.tracing import CannotCopy
 from pruning.macs import macs, positions
 from pruning.masks import Masks, apply, check
 
-PAYS = 0.8  # of the dense network's multiply-accumulates: above it, odd widths can cost what fewer of them save
+MAX_MACS_SHARE = 0.8  # of the dense network's MACs: above it, irregular widths can cost more time than is saved
 
 
 @dataclass(frozen=True)
 class Compaction:
-    """A network without its dead channels.
+    """A network without the channels that are not fed and read.
 
     Attributes:
         model: of the same class and with the same parameter names; its removed weights are zero.
-        masks: cut to it, by the same names.
-        weights: of its masked tensors; ``weights_dense``: of the original's.
-        macs: multiply-accumulates that it takes for one input; ``macs_dense``: that the original takes.
+        masks: the original masks restricted to its weights, by the same names.
+        weights: number of weights in its masked tensors; ``weights_dense``: in those of the original.
+        macs: multiply-accumulates for one input; ``macs_dense``: those of the original.
     """
 
     model: nn.Module
@@ -62,50 +64,50 @@ class Compaction:
     weights_dense: int
     macs: int
     macs_dense: int
-    _places: Places
-    _whole_masks: Masks
+    _kept_indices: KeptIndices
+    _original_masks: Masks
     _shapes: dict[str, torch.Size]  # of the original's tensors
 
     @torch.no_grad()
     def restore(self, model: nn.Module) -> None:
-        """Write parameters and buffers back to where they were in the original, in place; zero removed weights.
+        """Copy parameters and buffers into the original model, in place; zero its removed weights.
 
-        What was dropped keeps the value that it has there.
+        Elements of removed channels keep the values that they have there.
         """
         compact = tensors_of(self.model)
         for name, tensor in tensors_of(model).items():
-            put_back(tensor, self._places.get(name, ()), compact[name])
-        apply(model, {name: mask.to(tensors_of(model)[name].device) for name, mask in self._whole_masks.items()})
+            put_back(tensor, self._kept_indices.get(name, ()), compact[name])
+        apply(model, {name: mask.to(tensors_of(model)[name].device) for name, mask in self._original_masks.items()})
 
     def widen(self, state: dict[str, Any], model: nn.Module) -> dict[str, Any]:
-        """A training's state as that of the original, by its names and in its shapes; what is not cut is not copied.
+        """Convert a training state to the original's names and shapes. Tensors of unchanged shape are not copied.
 
         Args:
-            state: "model" has tensors by name, "optimizer" dicts of them by parameter; whatever else passes through.
-            model: the original at the start of training. What was dropped has the values that it has there, and zero
-                in the optimizer.
+            state: "model" holds tensors by name, "optimizer" dicts of them by parameter; other entries are unchanged.
+            model: the original at the start of training. Elements of removed channels get its values, and zero in the
+                optimizer.
         """
-        return widen_state(state, self._places, tensors_of(self.model), tensors_of(model))
+        return widen_state(state, self._kept_indices, tensors_of(self.model), tensors_of(model))
 
     def narrow(self, state: dict[str, Any]) -> dict[str, Any]:
-        """What :meth:`widen` was given, from what it gave.
+        """The inverse of :meth:`widen`.
 
         Raises:
-            ValueError: the state is of another network than the original; it says where.
+            ValueError: the state belongs to another network than the original; the message names the tensor.
         """
-        narrowed = narrow_state(state, self._places, self._shapes)
-        # what the original does not have is constant: which channels a dropout has left
+        narrowed = narrow_state(state, self._kept_indices, self._shapes)
+        # buffers that only the smaller network has are constant: the kept channels of its dropout layers
         constant = {n: tensor.detach() for n, tensor in tensors_of(self.model).items() if n not in self._shapes}
         return {**narrowed, "model": narrowed["model"] | constant}
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A network that stays whole.
+class NotCompacted:
+    """Why a network is trained with all its channels.
 
     Attributes:
         reason: in one line.
-        avoidable: whether it is for something that the network keeps, and that could be kept elsewhere.
+        avoidable: whether the cause is an object that the model holds and could hold elsewhere, such as a lock.
     """
 
     reason: str
@@ -113,34 +115,34 @@ class Whole:
 
 
 def compact(model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multiple_of: int = 1) -> Compaction | None:
-    """What :func:`compacted` gives; None where the network stays whole, with a warning where that is avoidable.
+    """Like :func:`try_compact`, but None if nothing can be removed, with a warning if the reason is avoidable.
 
     Raises:
         ValueError: the masks belong to another network.
     """
-    found = compacted(model, masks, input_shape, multiple_of=multiple_of)
-    if isinstance(found, Whole):
-        if found.avoidable:
-            warnings.warn(f"compaction leaves the network whole: {found.reason}", stacklevel=2)
+    result = try_compact(model, masks, input_shape, multiple_of=multiple_of)
+    if isinstance(result, NotCompacted):
+        if result.avoidable:
+            warnings.warn(f"the network is not compacted: {result.reason}", stacklevel=2)
         return None
-    return found
+    return result
 
 
-def compacted(
+def try_compact(
     model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multiple_of: int = 1
-) -> Compaction | Whole:
-    """The network without the channels that carry nothing, or why nothing can be dropped for certain.
+) -> Compaction | NotCompacted:
+    """The network without the channels that are not fed and read, or why none can safely be removed.
 
-    The model is not written to. Each layer keeps at least one channel. Whole stay: what torch.fx cannot trace, what
-    is around grouped and transposed convolutions, normalisation other than BatchNorm, functions with f(0) ≠ 0,
-    products, functional dropout, and layers that are called twice or share a weight. So do a model with hooks and one
-    that cannot be copied: it keeps a lock, a file, or an activation with its graph.
+    The model is not modified. Each layer keeps at least one channel. Channels are not removed around grouped and
+    transposed convolutions, normalisation other than BatchNorm, functions with f(0) ≠ 0, products, functional dropout,
+    and layers that are called twice or share a weight. A model is not compacted at all if torch.fx cannot trace it, if
+    it has hooks, or if it cannot be copied, as it holds a lock, a file or an activation with its graph.
 
     Args:
         model: at initialization.
-        masks: by parameter name; what they do not name is kept.
+        masks: by parameter name; weights without a mask count as kept.
         input_shape: of one input, without the batch.
-        multiple_of: round the channels of every layer up, as far as it has them.
+        multiple_of: round every layer's width up to a multiple of this, at most to its original width.
 
     Raises:
         ValueError: the masks belong to another network.
@@ -151,21 +153,21 @@ def compacted(
         fed, read = fed_and_read(channels, masks)
         alive = rounded_up(channels, fed & read, multiple_of)
         if alive.all():
-            return Whole("every channel may carry something")
-        small, places = narrowed(model, channels, alive)
+            return NotCompacted("every channel may be fed and read")
+        small, indices = narrowed(model, channels, alive)
     except ValueError as error:
-        return Whole(str(error), avoidable=isinstance(error, CannotCopy))
-    small_masks = {name: cut_out(mask, places.get(name, ())) for name, mask in masks.items()}
+        return NotCompacted(str(error), avoidable=isinstance(error, CannotCopy))
+    small_masks = {name: cut_out(mask, indices.get(name, ())) for name, mask in masks.items()}
     apply(small, small_masks)
-    uses, whole, cut = positions(small, input_shape), tensors_of(model), tensors_of(small)
+    uses, original, cut = positions(small, input_shape), tensors_of(model), tensors_of(small)
     return Compaction(
         model=small,
         masks=small_masks,
         weights=sum(mask.numel() for mask in small_masks.values()),
         weights_dense=sum(mask.numel() for mask in masks.values()),
         macs=macs({name: cut[name] for name in uses}, uses, torch.numel),
-        macs_dense=macs({name: whole[name] for name in uses}, uses, torch.numel),
-        _places=places,
-        _whole_masks=masks,
-        _shapes={name: tensor.shape for name, tensor in whole.items()},
+        macs_dense=macs({name: original[name] for name in uses}, uses, torch.numel),
+        _kept_indices=indices,
+        _original_masks=masks,
+        _shapes={name: tensor.shape for name, tensor in original.items()},
     )

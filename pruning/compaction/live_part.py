@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from pruning.compaction.channels import Channels
+from pruning.compaction.kept_indices import KeptIndices, cut_out, put_back
 from pruning.compaction.liveness import fed_and_read, rounded_up
 from pruning.compaction.narrowing import WIDTH, macs, narrowed
-from pruning.compaction.places import Places, cut_out, put_back
 from pruning.masks import Masks, count
 
 BELOW = 0.06  # of the weights kept: above it hardly a channel is dead
@@ -39,7 +39,7 @@ class LivePart:
     """
 
     model: nn.Module
-    places: Places
+    places: KeptIndices
     masks: Masks
 
     def under(self, masks: Masks) -> "LivePart":

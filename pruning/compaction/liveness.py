@@ -1,5 +1,5 @@
-"""Which channels of a masked network live: fed, when their value may ever differ from zero, and read, when a path of
-kept weights leads from them to the output.
+"""Which channels of a masked network are fed (their value may differ from zero) and which are read (a path of kept
+weights leads from them to the output).
 """
 
 from collections.abc import Iterable
@@ -7,36 +7,39 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from pruning.compaction.channels import WHOLE, Channels, Layer
+from pruning.compaction.channels import FIXED, Channels, TracedLayer
 from pruning.masks import Masks
 
-Ways = tuple[Tensor, Tensor, Tensor]  # 1 where a weight is kept between [targets, sources], else 0; labels of both
+Connections = tuple[
+    Tensor, Tensor, Tensor
+]  # [targets, sources]: 1 if a weight is kept between them, else 0; labels of both
 
 
 def fed_and_read(channels: Channels, masks: Masks) -> tuple[Tensor, Tensor]:
-    """Whether each label is fed, and whether it is read. What the masks do not name is kept."""
+    """Whether each label is fed, and whether it is read. Weights without a mask count as kept."""
     layers = [
         (
-            _kept(layer, masks.get(f"{name}.weight")),
+            _connections(layer, masks.get(f"{name}.weight")),
             channels.rooted(layer.source.index),
             channels.rooted(layer.index),
         )
         for name, layer in channels.layers.items()
     ]
-    fed, read = _constants(channels, layers), torch.zeros(channels.count, dtype=torch.bool)
-    read[WHOLE] = True
-    _spread(fed, layers)  # in the order of the graph, once is enough
+    fed, read = _fed_by_constants(channels, layers), torch.zeros(channels.count, dtype=torch.bool)
+    read[FIXED] = True
+    _propagate(fed, layers)  # one pass is enough, as the layers are in graph order
     back = [(kept.T, outputs, inputs) for kept, inputs, outputs in reversed(layers)]
-    while _spread(read, back):  # for outputs once would do; so what is read early has its statistics later on, too
+    while _propagate(read, back):  # one pass suffices for the outputs; the others keep running statistics exact
         pass
     return fed, read
 
 
 def rounded_up(channels: Channels, alive: Tensor, multiple_of: int) -> Tensor:
-    """Whether to keep each label: those alive, and more, so that every layer has a multiple of channels, or at least
-    that where it shares some with another.
+    """Which labels to keep: the alive ones, and more to round each layer's width up to a multiple.
+
+    A layer that shares labels with another one may end up with more.
     """
-    # One channel alone has no memory format, on which the order of a dropout's draws depends
+    # a single channel has no memory format, on which the order of a dropout's draws depends
     least = 2 if any(len(source.shape) > 2 for source in channels.dropouts.values()) else 1
     alive = alive.clone()
     for layer in channels.layers.values():
@@ -47,19 +50,19 @@ def rounded_up(channels: Channels, alive: Tensor, multiple_of: int) -> Tensor:
     return alive[channels.rooted()]
 
 
-def _kept(layer: Layer, mask: Tensor | None) -> Tensor:
-    """1 where any weight is kept between two channels, else 0: [outputs, inputs], which go with a product."""
+def _connections(layer: TracedLayer, mask: Tensor | None) -> Tensor:
+    """1 where any weight is kept between two channels, else 0: float [outputs, inputs], for a matrix product."""
     if mask is None:
         return torch.ones(layer.module.weight.shape[:2])
-    # of bytes: for booleans torch has no fast way through a channels-last tensor
-    found = mask.view(torch.uint8).amax(tuple(range(2, mask.ndim))) if mask.ndim > 2 else mask
-    return found.cpu().float()
+    # as bytes: torch reduces boolean channels-last tensors slowly
+    connected = mask.view(torch.uint8).amax(tuple(range(2, mask.ndim))) if mask.ndim > 2 else mask
+    return connected.cpu().float()
 
 
-def _constants(channels: Channels, layers: list[Ways]) -> Tensor:
-    """The labels that are fed without a path from the input: by a constant, or by a shift that may move."""
+def _fed_by_constants(channels: Channels, layers: list[Connections]) -> Tensor:
+    """The labels that are fed without a path from the input: by a constant, or by a trainable shift."""
     fed = torch.zeros(channels.count, dtype=torch.bool)
-    fed[WHOLE] = True
+    fed[FIXED] = True
     for layer, (kept, inputs, outputs) in zip(channels.layers.values(), layers, strict=True):
         fed[outputs[_nonzero(layer.module.bias, outputs)]] = True
         fed[inputs[kept.any(0) & layer.source.shifted]] = True
@@ -73,8 +76,8 @@ def _nonzero(values: Tensor | None, labels: Tensor) -> Tensor:
     return torch.zeros_like(labels, dtype=torch.bool) if values is None else values.detach().cpu() != 0
 
 
-def _spread(marked: Tensor, layers: Iterable[Ways]) -> bool:
-    """Mark the targets of marked sources, layer by layer; whether any is new."""
+def _propagate(marked: Tensor, layers: Iterable[Connections]) -> bool:
+    """Mark the targets of marked sources, layer by layer. True if any label was newly marked."""
     before = marked.clone()
     for kept, sources, targets in layers:
         marked[targets[kept @ marked[sources].float() > 0]] = True

@@ -1,4 +1,4 @@
-"""A network with some of its channels only, under the same names: what compaction trains, and what scoring may run."""
+"""A copy of a network with some of its channels, under the same names, for compact training and for scoring."""
 
 import copy
 from typing import Any
@@ -7,27 +7,27 @@ import torch
 from torch import Tensor, nn
 
 from pruning.compaction.channels import Channels
-from pruning.compaction.places import LAYOUTS, Places, cut_out
+from pruning.compaction.kept_indices import LAYOUTS, KeptIndices, cut_out
 from pruning.compaction.tracing import bare_copy, deep_copy, signature, trace
 
-WIDTH = 8  # channels that hardware likes to take at once: what widths are rounded up to where time is to be saved
+WIDTH = 8  # widths are rounded up to a multiple of this, for hardware efficiency
 
 
-def narrowed(model: nn.Module, channels: Channels, alive: Tensor) -> tuple[nn.Module, Places]:
-    """A deep copy with the labels that are ``alive`` only, and where its tensors are in the model.
+def narrowed(model: nn.Module, channels: Channels, alive: Tensor) -> tuple[nn.Module, KeptIndices]:
+    """A deep copy with only the channels whose labels are ``alive``, and the indices of its elements in the model.
 
     Raises:
-        ValueError: the model cannot be copied, or its code does something else at these widths: it may ask for them.
+        ValueError: the model cannot be copied, or its graph differs at these widths, as its code may depend on them.
     """
-    places = _places(channels, alive)
-    small = _narrowed(model, channels, alive, places)
+    indices = _kept_indices(channels, alive)
+    small = _narrow_copy(model, channels, alive, indices)
     if signature(trace(bare_copy(small), _NarrowDropout)) != channels.signature:
-        raise ValueError("this network does something else at other widths")
-    return small, places
+        raise ValueError("this network computes something else at other widths")
+    return small, indices
 
 
 def macs(channels: Channels, alive: Tensor) -> int:
-    """Multiply-accumulates that the layers which may become narrower take for one input, at these widths."""
+    """Multiply-accumulates of the layers that can become narrower, for one input, at these widths."""
     return sum(
         layer.positions
         * layer.module.weight[0, 0].numel()
@@ -42,29 +42,29 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def _places(channels: Channels, alive: Tensor) -> dict[str, tuple[Tensor, ...]]:
-    """Where what stays of each tensor is in the original, as indices into its first dimensions."""
-    places: dict[str, tuple[Tensor, ...]] = {}
+def _kept_indices(channels: Channels, alive: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    """For each narrowed tensor, the kept indices into its first dimensions."""
+    indices: dict[str, tuple[Tensor, ...]] = {}
     for name, layer in channels.layers.items():
         rows, columns = alive[layer.index], alive[layer.source.index]
         if not (rows.all() and columns.all()):
-            places[f"{name}.weight"] = rows.nonzero(), columns.nonzero().squeeze(1)
+            indices[f"{name}.weight"] = rows.nonzero(), columns.nonzero().squeeze(1)
         if not rows.all():
-            places[f"{name}.bias"] = (rows.nonzero().squeeze(1),)
+            indices[f"{name}.bias"] = (rows.nonzero().squeeze(1),)
     for name, norm in channels.norms.items():
         kept = alive[norm.source.index]
         if not kept.all():
-            each = ("weight", "bias", "running_mean", "running_var")
-            places |= {f"{name}.{tensor}": (kept.nonzero().squeeze(1),) for tensor in each}
-    return places
+            tensors = ("weight", "bias", "running_mean", "running_var")
+            indices |= {f"{name}.{tensor}": (kept.nonzero().squeeze(1),) for tensor in tensors}
+    return indices
 
 
-def _narrowed(model: nn.Module, channels: Channels, alive: Tensor, places: Places) -> nn.Module:
-    """A deep copy that meets its narrower tensors, and dropout, as if they had been copied already."""
+def _narrow_copy(model: nn.Module, channels: Channels, alive: Tensor, indices: KeptIndices) -> nn.Module:
+    """A deep copy into which ``deepcopy``'s memo puts the narrower tensors and dropout layers."""
     copies: dict[int, Any] = {}
     for name, tensor in tensors_of(model).items():
-        if name in places:
-            cut = cut_out(tensor, places[name])
+        if name in indices:
+            cut = cut_out(tensor, indices[name])
             copies[id(tensor)] = nn.Parameter(cut, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else cut
     device = next(model.parameters()).device
     for name, source in channels.dropouts.items():
@@ -86,23 +86,23 @@ def _narrowed(model: nn.Module, channels: Channels, alive: Tensor, places: Place
 
 
 class _NarrowDropout(nn.Module):
-    """Dropout that draws for every channel of the original, and so drops the same in those that are left."""
+    """Dropout that draws for all channels of the original, so that the kept ones get the same draws."""
 
     kept: Tensor
 
-    def __init__(self, whole: nn.Module, kept: Tensor):
+    def __init__(self, original: nn.Module, kept: Tensor):
         super().__init__()
-        self.whole = copy.deepcopy(whole)
-        self.training = whole.training
+        self.original = copy.deepcopy(original)
+        self.training = original.training
         self.register_buffer("kept", kept, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, channels left, …] to the same."""
+        """[B, kept channels, …] to the same shape."""
         if not self.training:
             return x
-        each = x.shape[2:] if type(self.whole) is nn.Dropout else (1,) * (x.ndim - 2)
+        positions = x.shape[2:] if type(self.original) is nn.Dropout else (1,) * (x.ndim - 2)
         layout = LAYOUTS.get(x.ndim, torch.contiguous_format)
         layout = layout if x.is_contiguous(memory_format=layout) and not x.is_contiguous() else torch.contiguous_format
-        shape = (len(x), len(self.kept), *each)
-        drawn = self.whole(torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout).fill_(1))
-        return x.mul_(drawn[:, self.kept]) if getattr(self.whole, "inplace", False) else x * drawn[:, self.kept]
+        shape = (len(x), len(self.kept), *positions)
+        drawn = self.original(torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout).fill_(1))
+        return x.mul_(drawn[:, self.kept]) if getattr(self.original, "inplace", False) else x * drawn[:, self.kept]

@@ -10,7 +10,7 @@ from torch import nn
 
 import pruning
 from pruning.ablations import INVERT, REINITIALIZE, SHUFFLE, shuffle_layerwise
-from pruning.compaction.compaction import PAYS, Compaction, Whole, compacted
+from pruning.compaction.compaction import MAX_MACS_SHARE, Compaction, NotCompacted, try_compact
 from pruning.compaction.narrowing import WIDTH
 from pruning.diagnostics import Diagnostics, Layer, diagnose
 from pruning.macs import macs, positions
@@ -308,17 +308,17 @@ class Science:
         self.facts |= recording.trained(small, self.facts) | {"trained_whole": getattr(found, "reason", None)}
         return small
 
-    def compacted(self, model: nn.Module, masking: pruning.Masking) -> Compaction | Whole:
+    def compacted(self, model: nn.Module, masking: pruning.Masking) -> Compaction | NotCompacted:
         """The smaller network, or why the whole one is trained."""
         if not self.compact:
-            return Whole("compaction is off (compute.compact)")
+            return NotCompacted("compaction is off (compute.compact)")
         if not isinstance(masking, pruning.FixedMask):
-            return Whole("the mask changes during or after training")
+            return NotCompacted("the mask changes during or after training")
         if not OPTIMIZERS[self.trial.training.optimizer].elementwise:
-            return Whole(f"the optimizer {self.trial.training.optimizer} is not elementwise")
-        found = compacted(model, masking.masks, self.input_shape, multiple_of=WIDTH)
-        if isinstance(found, Compaction) and found.macs > PAYS * found.macs_dense:
-            return Whole(f"{found.macs / found.macs_dense:.0%} of the multiply-accumulates would be left")
+            return NotCompacted(f"the optimizer {self.trial.training.optimizer} is not elementwise")
+        found = try_compact(model, masking.masks, self.input_shape, multiple_of=WIDTH)
+        if isinstance(found, Compaction) and found.macs > MAX_MACS_SHARE * found.macs_dense:
+            return NotCompacted(f"{found.macs / found.macs_dense:.0%} of the multiply-accumulates would be left")
         return found
 
     def end(self, model: nn.Module, masking: pruning.Masking) -> None:

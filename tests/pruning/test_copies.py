@@ -1,4 +1,4 @@
-"""Networks that cannot be copied, or that share modules: pruned like others, compacted exactly or left whole."""
+"""Networks that cannot be copied, or that share modules: pruned like others, try_compact exactly or left whole."""
 
 import io
 import threading
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import pruning
-from pruning.compaction.compaction import Compaction, Whole, compact, compacted
+from pruning.compaction.compaction import Compaction, NotCompacted, compact, try_compact
 from pruning.diagnostics import diagnose
 from pruning.masks import count, kept_count
 
@@ -82,13 +82,13 @@ def test_a_network_that_cannot_be_copied_stays_whole_and_says_so(kind):
     model = made(kind)
     before = whole_state(model)
     masks = drop_outputs(model, conv=[0, 2])
-    found = compacted(model, masks, IMAGE)
-    assert isinstance(found, Whole)
+    found = try_compact(model, masks, IMAGE)
+    assert isinstance(found, NotCompacted)
     assert UNCOPYABLE[kind] in found.reason
-    with pytest.warns(UserWarning, match=r"leaves the network whole: this network cannot be copied"):
+    with pytest.warns(UserWarning, match=r"the network is not compacted: this network cannot be copied"):
         assert compact(model, masks, IMAGE) is None
     assert whole_state(model) == before
-    assert isinstance(compacted(made(Plain), masks, IMAGE), Compaction)
+    assert isinstance(try_compact(made(Plain), masks, IMAGE), Compaction)
 
 
 @pytest.mark.parametrize("kind", UNCOPYABLE)
@@ -108,11 +108,11 @@ def test_a_network_that_cannot_be_copied_is_pruned_all_the_same(method, kind):
 
 
 def test_a_network_stays_whole_for_a_reason():
-    found = compacted(made(Plain), keep_all(made(Plain)), IMAGE)
-    assert found == Whole("every channel may carry something")
+    found = try_compact(made(Plain), keep_all(made(Plain)), IMAGE)
+    assert found == NotCompacted("every channel may be fed and read")
     hooked = made(Plain)
     hooked.register_forward_hook(lambda *_: None)
-    assert compacted(hooked, keep_all(hooked), IMAGE) == Whole("this network has hooks")
+    assert try_compact(hooked, keep_all(hooked), IMAGE) == NotCompacted("this network has hooks")
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import pruning
+from pruning.compaction.kept_indices import put_back
 from pruning.compaction.live_part import LiveParts
-from pruning.compaction.places import put_back
 from pruning.masks import count, full
 from pruning.problem import Problem
 from training import models, seeding
