@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import torch
 from click.testing import CliRunner
@@ -30,6 +29,7 @@ from sweep.errors import InputError
 from sweep.records import SweepRecord
 from sweep.store import Store
 
+duckdb = pytest.importorskip("duckdb")
 ROOT = Path(__file__).parents[1]
 
 

@@ -4,6 +4,9 @@ import pickle
 from types import SimpleNamespace
 
 import pytest
+
+pytest.importorskip("ray")
+
 import ray
 
 from sweep.engines.on_ray import coordinator as desk

@@ -8,9 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
 import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -28,6 +26,8 @@ from ...conftest import make_outcome
 from .helpers import FOLDERS, IDS, contents, file_of, files, rewrite
 
 SWEEP = SweepRecord("mine", "{}", tuple(IDS[:2]), datetime(2026, 1, 1, tzinfo=UTC), "host", "{}")
+duckdb = pytest.importorskip("duckdb")
+pl = pytest.importorskip("polars")
 
 
 class TestEveryBackend:
