@@ -54,8 +54,8 @@ class Row:
     def target(self) -> str:
         """As the table shows it."""
         if self.at_most is not None:
-            return f"≤ {self.at_most:g}"
-        return "" if self.at_least is None else f"≥ {self.at_least:g}"
+            return f"≤ {_exact(self.at_most)}"
+        return "" if self.at_least is None else f"≥ {_exact(self.at_least)}"
 
     @property
     def verdict(self) -> str:
@@ -150,9 +150,18 @@ def markdown(rows: Iterable[Row]) -> str:
     for row in rows:
         unit = "×" if row.unit == "x" else f" {row.unit}"
         times = "" if row.ours is None or row.reference is None else f"{_time(row.ours)}, {_time(row.reference)}"
-        spread = f"{row.low:.3g} to {row.high:.3g}"
-        lines.append(f"| {row.name} | {row.value:.3g}{unit} | {spread} | {row.target} | {row.verdict} | {times} |")
+        spread = f"{figure(row.low)} to {figure(row.high)}"
+        lines.append(f"| {row.name} | {figure(row.value)}{unit} | {spread} | {row.target} | {row.verdict} | {times} |")
     return "\n".join(lines)
+
+
+def figure(value: float) -> str:
+    """Three digits; from a thousand on all of the whole ones."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _exact(value: float) -> str:
+    return f"{value:g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _time(value: float) -> str:

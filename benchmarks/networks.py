@@ -10,12 +10,19 @@ from torch import Tensor, nn
 
 import pruning
 from benchmarks.measure import Setup
+from pruning.compaction.compaction import Compaction, compact
+from pruning.compaction.narrowing import WIDTH
 from training import data, models, seeding
 from training.config import DataConfig
 from training.splits import Dataset, Split, memory_splits
 
 LABEL = {"vgg19": "VGG-19", "resnet50": "ResNet-50", "resnet20": "ResNet-20"}
-BATCH = {"vgg19": 128, "resnet50": 64, "resnet20": 128}  # images a batch, as the time of a round allows on two cores
+BATCH = {
+    "vgg16": 128,
+    "vgg19": 128,
+    "resnet50": 64,
+    "resnet20": 128,
+}  # images a batch, as the time of a round allows on two cores
 CLASSES = 10
 
 
@@ -45,6 +52,18 @@ def force_masks(name: str, sparsity: float, setup: Setup, rounds: int = 20) -> p
     """FORCE's masks, in bf16: it is their shape that matters here."""
     model, draw = build(name, setup.device), batches(BATCH[name], setup)
     return pruning.prune(model, "force", sparsity, draw, rounds=rounds, precision="bf16").masks
+
+
+def cut(model: nn.Module, masks: pruning.Masks) -> Compaction:
+    """The network without the channels that its masks disconnect.
+
+    Raises:
+        RuntimeError: there are none.
+    """
+    small = compact(model, masks, (3, 32, 32), multiple_of=WIDTH)
+    if small is None:
+        raise RuntimeError("the masks left every channel alive")
+    return small
 
 
 def batches(size: int, setup: Setup) -> Callable[[int], list[tuple[Tensor, Tensor]]]:

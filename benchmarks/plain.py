@@ -15,7 +15,7 @@ Tensors have the default layout. What their program writes for TensorBoard is le
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -47,8 +47,11 @@ class Pictures(Dataset):
         return self.transform(Image.fromarray(self.pixels[index])), int(self.labels[index])
 
 
-def loader(pixels: np.ndarray, labels: np.ndarray, batch_size: int, workers: int = 1) -> DataLoader:
-    return DataLoader(Pictures(pixels, labels), batch_size=batch_size, shuffle=True, num_workers=workers)
+def loader(
+    pixels: np.ndarray, labels: np.ndarray, batch_size: int, workers: int = 1, persistent: bool = False
+) -> DataLoader:
+    pictures = Pictures(pixels, labels)
+    return DataLoader(pictures, batch_size, shuffle=True, num_workers=workers, persistent_workers=persistent)
 
 
 def layers(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:
@@ -107,19 +110,19 @@ def _times(mask: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda gradient: gradient * mask
 
 
-def epoch(model: nn.Module, optimizer: torch.optim.Optimizer, batches: DataLoader, device: str) -> float:
+def epoch(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable, device: str) -> float:
     """One epoch of a network, masked by :func:`block` where it is: the mean loss."""
     model.train()
-    total = 0.0
+    total, count = 0.0, 0
     for images, labels in batches:
         images, labels = images.to(device), labels.to(device)
         optimizer.zero_grad()
         loss = F.cross_entropy(model(images), labels)
         loss.backward()
-        total += loss.item()
+        total, count = total + loss.item(), count + 1
         optimizer.step()
-    return total / len(batches)
+    return total / count
 
 
-def take(batches: DataLoader, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+def take(batches: Iterable, count: int) -> Iterator[tuple[Tensor, Tensor]]:
     return itertools.islice(iter(batches), count)
