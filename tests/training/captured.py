@@ -1,4 +1,4 @@
-"""Trainings that are captured or not, and all they end with. ``from captured import …``."""
+"""Trainings that are captured or not, and all they end with. ``from .captured import …``."""
 
 import random
 from collections.abc import Callable
@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from stopping import bits
 from torch import nn
 
 import pruning
@@ -14,6 +13,8 @@ from training import seeding
 from training.config import TrainConfig
 from training.data import Splits
 from training.loop import EpochResult, Training
+
+from .stopping import bits
 
 QUICK = TrainConfig(epochs=4, batch_size=16, learning_rate=0.05, schedule="cosine", warmup_epochs=0.5)
 

@@ -11,8 +11,6 @@ from itertools import count
 import numpy as np
 import pytest
 import torch
-from captured import QUICK, Counts, Draws, masked, network, on_cpu
-from stopping import Stopped, bright_rows
 from torch import Tensor, nn
 
 import pruning
@@ -21,6 +19,9 @@ from training.config import TrainConfig
 from training.data import DataConfig, Dataset, Splits, split
 from training.evaluate import Evaluation, evaluate
 from training.loop import Training
+
+from .captured import QUICK, Counts, Draws, masked, network, on_cpu
+from .stopping import Stopped, bright_rows
 
 pytestmark = pytest.mark.cuda
 
@@ -186,11 +187,12 @@ def test_a_captured_training_that_was_stopped_and_goes_on_ends_as_if_left_alone(
     splits, config = bright_rows(136, validation=36, device="cuda"), replace(STEPS, epochs=4)
     whole = Run(splits, config, masking=masking)
 
+    made: list[pruning.Masking] = []
+
     def make(on_step=lambda: None) -> Training:
         model = network().to("cuda")
-        return Training(
-            model, splits, config, 0, masking=masking(model, splits, "cuda"), device="cuda", on_step=on_step
-        )
+        made.append(masking(model, splits, "cuda"))
+        return Training(model, splits, config, 0, masking=made[-1], device="cuda", on_step=on_step)
 
     counted = count(1)
 
@@ -201,10 +203,10 @@ def test_a_captured_training_that_was_stopped_and_goes_on_ends_as_if_left_alone(
     first = make(stopping)
     with pytest.raises(Stopped):
         list(first.run())
-    saved = checkpoint.load(checkpoint.dump({"training": first.state(), "masking": first._masking.state()}))
+    saved = checkpoint.load(checkpoint.dump({"training": first.state(), "masking": made[0].state()}))
     torch.cuda.manual_seed(99)
     second = make()
-    second._masking.load(saved["masking"])
+    made[1].load(saved["masking"])
     second.load(saved["training"])
     results = [replace(each, images_per_second=0, epoch_seconds=0) for each in second.run()]
     assert second.step == "graph"

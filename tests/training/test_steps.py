@@ -9,8 +9,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from captured import QUICK, Counts, Draws, masked, network, trained
-from stopping import RECIPE, Made, assert_stops_anywhere, bits
 from torch import nn
 
 import pruning
@@ -19,6 +17,9 @@ from training import graphs, loop, models, seeding, steps
 from training.evaluate import Evaluation, evaluate
 from training.optimizer import make_optimizer
 from training.plan import StepInputs, pack
+
+from .captured import QUICK, Counts, Draws, masked, network, trained
+from .stopping import RECIPE, Made, assert_stops_anywhere, bits
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_an_optimizer_that_is_not_fused_is_not_captured(make_splits):
     ids=["fixed", "set", "rigl", "imp", "magnitude after"],
 )
 def test_only_steps_in_which_rigl_moves_its_mask_need_the_host(make_splits, masking, answers):
-    its = masking(network(), make_splits())
+    its = masking(network(), make_splits(), "cpu")
     assert [its.before_step() for _ in range(5)] == answers
 
 
@@ -153,7 +154,7 @@ def test_a_masking_of_ones_own_that_does_something_in_steps_takes_part_in_all_of
         def after_step(self):
             super().after_step()
 
-    masks = masked("random")(network(), make_splits()).masks
+    masks = masked("random")(network(), make_splits(), "cpu").masks
     assert Noting(masks).before_step()
     assert not pruning.FixedMask(masks).before_step()
 
@@ -245,7 +246,7 @@ def test_a_replayed_evaluation_gives_the_bits_of_an_eager_one_and_leaves_the_mod
         with torch.no_grad():
             model[0].weight += number
         assert replayed() == evaluate(model, split, device="cpu", batch_size=16)
-        assert [module.training for module in model] == [True, False, True, True, True, True]
+        assert [module.training for module in model.children()] == [True, False, True, True, True, True]
     assert replayed._replay is not None
     assert {name for name, value in bits({"model": dict(model.state_dict())}).items() if before[name] != value} == {
         "/model/0.weight"
