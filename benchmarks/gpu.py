@@ -4,7 +4,6 @@ CIFAR shapes, batch 128, a mask of 99 %, images of noise. The bare step is :mod:
 """
 
 import gc
-import importlib.util
 import itertools
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 
 import pruning
-from benchmarks import networks, plain
+from benchmarks import card_pruning, networks, plain
 from benchmarks.bare import BareStep
 from benchmarks.measure import Row, Setup, gain, in_turns, seconds
 from pruning.macs import macs, positions
@@ -50,8 +49,7 @@ def run(setup: Setup) -> Iterator[Row]:
         yield from training_rows(name, setup.device, peak)
     for name in COMPACTED:
         yield compacted(name, setup)
-    if importlib.util.find_spec("benchmarks.card_pruning"):
-        yield from importlib.import_module("benchmarks.card_pruning").run(setup)
+    yield from card_pruning.run(setup)
 
 
 def training_rows(name: str, device: str, peak: float, images: int = IMAGES, pairs: int = 3) -> Iterator[Row]:

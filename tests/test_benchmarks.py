@@ -12,7 +12,7 @@ from pruning.masks import kept_count
 from pruning.schedules import kept_counts
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks are no part of the package
-from benchmarks import plain
+from benchmarks import plain, streamed
 
 
 def network() -> nn.Module:
@@ -60,3 +60,9 @@ def test_removed_weights_stay_removed_while_the_authors_way_trains() -> None:
     for layer, mask, old in zip(plain.layers(model), masks, before, strict=True):
         assert (layer.weight[mask == 0] == 0).all()
         assert (layer.weight != old)[mask == 1].all()
+
+
+def test_both_pipelines_of_a_jpeg_tree_are_timed(tmp_path: Path) -> None:
+    ratio, ours, theirs = streamed.tree(tmp_path, images=4, pairs=1)
+    assert ratio.value == pytest.approx(ours.value / theirs.value)
+    assert ours.unit == theirs.unit == "images/s"
