@@ -167,7 +167,7 @@ def test_a_config_makes_no_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_no_module_of_ours_unpickles_what_a_store_or_a_config_holds() -> None:
-    allowed = {"sweep/engines/on_ray/worker.py", "sweep/engines/on_ray/driver.py"}  # between processes of one user
+    allowed = {"sweep/engines/on_ray/worker.py", "sweep/engines/on_ray/callback.py"}  # between processes of one user
     pattern = re.compile(
         r"pickle\.loads?\(|weights_only=False|yaml\.(unsafe_|full_)?load\(|allow_pickle=True|(?<![.\w])(eval|exec)\("
     )

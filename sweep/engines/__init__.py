@@ -1,1 +1,50 @@
-"""Where trials run: in this process, in several processes, or on Ray."""
+"""Engines: where trials run. In this process, in several processes of this machine, or on Ray.
+
+engine.py      what every engine does: the protocol
+watcher.py     what an engine reports while trials run
+stop.py        the request to stop
+inline.py      in this process, one trial after another
+processes/     on this machine, several trials at once
+on_ray/        on a Ray of our own, or on a Ray cluster
+
+A new engine is one module with a function as :class:`Engine` describes it, and a line in :func:`choose`.
+"""
+
+# Ray's processes import this package, and not every one needs torch: no import here may bring it in.
+from __future__ import annotations
+
+from functools import partial
+
+from sweep.engines.engine import Engine
+from sweep.engines.stop import Stop
+from sweep.engines.watcher import Watcher, Watchers
+from sweep.errors import InputError
+from sweep.trial.settings import RunSettings
+
+__all__ = ["Engine", "RunSettings", "Stop", "Watcher", "Watchers", "choose"]
+
+
+def choose(local: bool = False, jobs: int | None = None, address: str | None = None) -> Engine:
+    """The engine for the options ``--local``, ``--jobs`` and ``--address``.
+
+    Raises:
+        InputError: the options contradict each other.
+    """
+    if local and address:
+        raise InputError("--local runs without Ray and --address joins a cluster: give one of the two")
+    if jobs and not local:
+        raise InputError(
+            f"--jobs {jobs} is for --local: Ray decides how many trials run at once, by compute.cpus_per_trial and"
+            " compute.gpus_per_trial"
+        )
+    if not local:
+        from sweep.engines import on_ray
+
+        return partial(on_ray.run, address=address)
+    if jobs is None or jobs == 1:
+        from sweep.engines import inline
+
+        return inline.run
+    from sweep.engines import processes
+
+    return partial(processes.run, jobs=jobs)

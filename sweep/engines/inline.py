@@ -1,4 +1,4 @@
-"""The same trials in this process, one after another: for debugging, a borrowed GPU, and unit tests."""
+"""The engine in this process, one trial after another: for debugging, a borrowed GPU, and unit tests."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,11 @@ import torch
 from sweep.config.config import SweepConfig
 from sweep.config.grid import trial_id
 from sweep.config.trial_config import TrialConfig
-from sweep.engines.watching import Stop, Watcher
+from sweep.engines.stop import Stop
+from sweep.engines.watcher import Watcher
 from sweep.errors import GpuError, InputError
 from sweep.records import INTERRUPTED
-from sweep.store.claims import Ledger
+from sweep.store.claims import Claims
 from sweep.text import store_option
 from sweep.trial import machine
 from sweep.trial.attempts import renew, run_attempts
@@ -19,12 +20,14 @@ from sweep.trial.settings import RunSettings
 from training import allocator
 
 
-def run(sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch: Watcher, stop: Stop) -> None:
-    """Run ``trials`` here, in order. The GPU is used whole, whatever share the config gives a trial.
+def run(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Watcher, stop: Stop) -> None:
+    """Run ``trials`` in this process, in order. Each has the whole GPU, whatever ``compute.gpus_per_trial`` says.
+
+    A trial that leaves the GPU unusable in this process ends the sweep.
 
     Raises:
-        InputError: a GPU is asked for and there is none, or more cores than there are.
-        StoreError: the store is full or gone.
+        InputError: the trials need a GPU and there is none, or more cores than there are.
+        StoreError: the store cannot be written to.
     """
     settings = RunSettings.of(sweep, check_device(sweep))
     if settings.device == "cpu":
@@ -35,32 +38,34 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch
         if stop.requested:
             return
         if not renew():
-            see = f"sweep failures{store_option(ledger.store.name)}"
-            stop.fail(GpuError(f"a failed trial has broken what this process has of the GPU (see {see})"))
+            see = f"sweep failures{store_option(claims.store.name)}"
+            stop.fail(GpuError(f"a failed trial has left the GPU unusable in this process (see {see})"))
             return
-        if not ledger.take(trial_id(trial)):
+        if not claims.take(trial_id(trial)):
             continue
-        if dataset is None:  # not before there is a trial to run
+        if dataset is None:  # read only when there is a trial to run
             dataset = load_data(sweep)
-        watch.started(trial)
+        watcher.started(trial)
         outcome = run_attempts(
             trial,
             dataset,
             settings,
-            on_epoch=watch.epoch,
+            on_epoch=watcher.epoch,
             stopping=lambda: stop.requested,
-            checkpoints=ledger,
+            checkpoints=claims,
         )
-        watch.finished(ledger.write(outcome))
+        watcher.finished(claims.write(outcome))
         if outcome.trial.status == INTERRUPTED:
             return
 
 
 def check_device(sweep: SweepConfig, jobs: int = 1) -> str:
-    """What trials run on, "cuda" or "cpu", if this machine has it for ``jobs`` of them at once. Starts no CUDA.
+    """The device of the trials, "cuda" or "cpu", after checking that this machine has it for ``jobs`` of them at once.
+
+    Starts no CUDA context.
 
     Raises:
-        InputError: a GPU is asked for and there is none, or more cores than there are.
+        InputError: the trials need a GPU and there is none, or more cores than there are.
     """
     if sweep.compute.gpus_per_trial:
         if not torch.cuda.is_available():
@@ -68,12 +73,12 @@ def check_device(sweep: SweepConfig, jobs: int = 1) -> str:
                 "compute.gpus_per_trial: this machine has no GPU; --set compute.gpus_per_trial=0 trains on the CPU"
             )
         return "cuda"
-    each, cores = sweep.compute.cpus_per_trial, machine.cores()
-    if each > cores:
-        raise InputError(f"compute.cpus_per_trial: {each} of the {cores} cores that this process may use; set it lower")
-    if jobs * each > cores:
+    needed, cores = sweep.compute.cpus_per_trial, machine.cores()
+    if needed > cores:
+        raise InputError(f"compute.cpus_per_trial: {needed}, but this process may use only {cores} cores; set it lower")
+    if jobs * needed > cores:
         raise InputError(
-            f"--jobs {jobs}: so many trials at once take {jobs * each} of the {cores} cores that this process may use,"
-            f" by compute.cpus_per_trial={each}; --jobs {cores // each} fits"
+            f"--jobs {jobs}: with compute.cpus_per_trial={needed} these take {jobs * needed} of the {cores} cores that"
+            f" this process may use; --jobs {cores // needed} fits"
         )
     return "cpu"

@@ -3,7 +3,7 @@
 import re
 
 from sweep.config.trial_config import TrialConfig
-from sweep.engines.watching import Stop
+from sweep.engines import Stop
 from sweep.records import COMPLETED, FAILED, EpochRecord, TrialRecord
 from sweep.text import one_line
 

@@ -12,7 +12,7 @@ from rich.text import Text
 import pruning
 from sweep.config.grid import title, trial_id
 from sweep.config.trial_config import TrialConfig
-from sweep.engines.watching import Stop
+from sweep.engines import Stop
 from sweep.records import COMPLETED, EpochRecord, TrialRecord
 from sweep.report import accuracy_table, from_table, panels
 from sweep.report.remarks import trial_remarks

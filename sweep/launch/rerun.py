@@ -21,7 +21,7 @@ from sweep.launch.images import data_errors
 from sweep.launch.run import plan
 from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
-from sweep.store.claims import Ledger
+from sweep.store.claims import Claims
 from sweep.store.leases import Leases
 from sweep.text import store_option
 from sweep.trial.run import load_data, run_trial
@@ -50,12 +50,12 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
     if not keep:
         return _exit_code(_run_here(trial, settings, console).trial)
     with Leases(store.files).held() as leases:
-        ledger = Ledger(store, leases, planned.outcomes)
-        if not ledger.take(name):
+        claims = Claims(store, leases, planned.outcomes)
+        if not claims.take(name):
             see = f"sweep status{store_option(store.name)}"
             raise InputError(f"trial {name} is run by another launch: see {see}, or run it without --keep")
-        outcome = _run_here(trial, settings, console, checkpoints=ledger)
-        ledger.write(outcome)
+        outcome = _run_here(trial, settings, console, checkpoints=claims)
+        claims.write(outcome)
     return _exit_code(outcome.trial)
 
 
@@ -139,7 +139,7 @@ def _run_here(
     settings: RunSettings,
     console: Console,
     *,
-    checkpoints: Ledger | None = None,
+    checkpoints: Claims | None = None,
     accumulate: int | None = None,
 ) -> Outcome:
     device = settings.device

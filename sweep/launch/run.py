@@ -16,7 +16,7 @@ from sweep.config.config import SweepConfig
 from sweep.config.grid import expand, trial_id
 from sweep.config.remarks import config_warnings
 from sweep.config.trial_config import TrialConfig, canonical
-from sweep.engines.watching import Engine, Stop, Watcher, Watchers
+from sweep.engines import Engine, Stop, Watcher, Watchers
 from sweep.errors import InputError, StoreError
 from sweep.launch.duplicates import check_sparsities
 from sweep.launch.failure_streak import FailureStreak
@@ -25,7 +25,7 @@ from sweep.launch.progress import Progress
 from sweep.records import COMPLETED, STATUSES, EpochRecord, SweepRecord, TrialRecord, trial_record
 from sweep.report import report_folder, write_report
 from sweep.store import Store
-from sweep.store.claims import Ledger, has_ended
+from sweep.store.claims import Claims, has_ended
 from sweep.store.folding import fold, is_slow
 from sweep.store.leases import Launch, Leases
 from sweep.store.status import MISSING
@@ -200,7 +200,7 @@ def _run_all(
     stop: Stop,
 ) -> None:
     """Hand out to the engine what nobody else has, until there is nothing left to wait for."""
-    ledger = Ledger(store, leases, planned.outcomes, planned.todo if planned.anew else ())
+    claims = Claims(store, leases, planned.outcomes, planned.todo if planned.anew else ())
     left, told, idle = dict(planned.todo), False, 0
     while left and not stop.requested and idle < 2:
         before = len(left)
@@ -216,7 +216,7 @@ def _run_all(
                 told = True
             time.sleep(LOOK_SECONDS)
         if left and not stop.requested:
-            engine(planned.sweep, list(left.values()), ledger, watch, stop)
+            engine(planned.sweep, list(left.values()), claims, watch, stop)
             left = {name: trial for name, trial in left.items() if name not in account.ended}
         idle = idle + 1 if len(left) == before else 0
 

@@ -1,4 +1,4 @@
-"""The ledger: what a launch does with the store while it runs, one trial at a time."""
+"""The claims: what a launch does with the store while it runs, one trial at a time."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,7 +7,7 @@ from sweep.store import Store
 from sweep.store.leases import Leases
 
 
-class Ledger:
+class Claims:
     """Take a trial, keep how far it is, write down how it ended, and so give it back. May be pickled.
 
     Attributes:
@@ -23,7 +23,7 @@ class Ledger:
         self._leases, self._planned, self._anew = leases, dict(planned), set(anew)
 
     @classmethod
-    def alone(cls, store: Store) -> "Ledger":
+    def alone(cls, store: Store) -> "Claims":
         """For who runs trials by hand, and is sure that nobody else does."""
         return cls(store, Leases(store.files), store.outcomes())
 

@@ -257,7 +257,7 @@ def test_a_broken_gpu_ends_a_sweep_in_this_process_with_a_record_of_what_broke_i
     )
     break_gpu(networks, monkeypatch)
     result = sweep("launch", "own.yaml", "--local")
-    assert (result.code, "broken what this process has of the GPU" in result.err) == (1, True)
+    assert (result.code, "left the GPU unusable in this process" in result.err) == (1, True)
     [record] = Store("results").trials().to_pylist()  # the second trial would have failed for nothing it has done
     assert (record["status"], record["seed"], record["error_type"]) == ("failed", 0, "AcceleratorError")
 

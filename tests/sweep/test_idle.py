@@ -9,12 +9,12 @@ from rich.console import Console
 
 from sweep.config.config import SweepConfig, read_sweep
 from sweep.config.grid import expand, trial_id
+from sweep.engines import Stop, Watchers
 from sweep.engines import inline as local
-from sweep.engines.watching import Stop, Watchers
 from sweep.launch import run
 from sweep.records import Outcome, TrialRecord
 from sweep.store import Store
-from sweep.store.claims import Ledger
+from sweep.store.claims import Claims
 from sweep.store.leases import Leases
 from sweep.trial.metrics import describe
 
@@ -33,7 +33,7 @@ def test_no_engine_starts_for_what_another_launch_runs(sweep: SweepConfig, monke
     store, [trial] = Store(sweep.store), expand(sweep)
     started = list[object]()
     with Leases(store.files).held() as others:
-        other = Ledger(store, others, {})
+        other = Claims(store, others, {})
         assert other.take(trial_id(trial))
         outcome = Outcome(TrialRecord(**describe(trial), sweep="digits", status="completed"))
         threading.Timer(0.5, lambda: other.write(outcome)).start()
@@ -45,12 +45,12 @@ def test_no_data_is_read_for_what_another_launch_runs(sweep: SweepConfig, monkey
     monkeypatch.setattr(local, "load_data", lambda config: pytest.fail("read"))
     store, [trial] = Store(sweep.store), expand(sweep)
     with Leases(store.files).held() as others, Leases(store.files).held() as mine:
-        assert Ledger(store, others, {}).take(trial_id(trial))
-        local.run(sweep, [trial], Ledger(store, mine, {}), Watchers([]), Stop())
+        assert Claims(store, others, {}).take(trial_id(trial))
+        local.run(sweep, [trial], Claims(store, mine, {}), Watchers([]), Stop())
     assert store.statuses() == {}
 
 
 def test_records_name_this_host_where_no_cluster_is_named(sweep: SweepConfig) -> None:
     store = Store(sweep.store)
-    local.run(sweep, expand(sweep), Ledger.alone(store), Watchers([]), Stop())
+    local.run(sweep, expand(sweep), Claims.alone(store), Watchers([]), Stop())
     assert store.trials()["cluster"].to_pylist() == [socket.gethostname()]

@@ -21,12 +21,12 @@ from sweep import imports
 from sweep.config.config import SweepConfig, read_sweep
 from sweep.config.grid import expand, trial_id
 from sweep.config.trial_config import TrialConfig
+from sweep.engines import RunSettings, Stop
 from sweep.engines import on_ray as launch
-from sweep.engines.watching import Stop
 from sweep.errors import InputError
 from sweep.records import EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
-from sweep.store.claims import Ledger
+from sweep.store.claims import Claims
 from sweep.trial.metrics import describe
 
 # Ray and what it imports warn of their own affairs
@@ -164,7 +164,7 @@ def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
     trials, store, heard = expand(sweep), Store(sweep.store), Heard()
     before, handler = set(os.listdir(folder)), signal.getsignal(signal.SIGTERM)
 
-    launch.run(sweep, trials, Ledger.alone(store), heard, Stop())
+    launch.run(sweep, trials, Claims.alone(store), heard, Stop())
 
     assert Counter(record.trial_id for record in heard.ended) == Counter(map(trial_id, trials))
     assert all(record == store.trial(record.trial_id) for record in heard.ended)
@@ -201,7 +201,7 @@ def test_every_trial_runs_once_and_failure_is_a_record(folder: Path) -> None:
 def test_more_gpu_than_there_is_is_bad_input_and_leaves_nothing(folder: Path) -> None:
     sweep, heard = read(folder, "compute.gpus_per_trial=0.5"), Heard()
     with pytest.raises(InputError, match=r"0\.5 GPU .* --set compute\.gpus_per_trial=0"):
-        launch.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), heard, Stop())
+        launch.run(sweep, expand(sweep), Claims.alone(Store(sweep.store)), heard, Stop())
     assert not heard.begun and not (folder / "results").exists() and not ray_processes()
 
 
@@ -211,7 +211,7 @@ def test_a_worker_that_cannot_import_says_so(folder: Path, monkeypatch: pytest.M
     (folder / "elsewhere/sweep/__init__.py").write_text("import a_package_that_is_missing")
     monkeypatch.setattr(imports, "ROOT", str(folder / "elsewhere"))
     sweep, heard = read(folder), Heard()
-    launch.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), heard, Stop())
+    launch.run(sweep, expand(sweep), Claims.alone(Store(sweep.store)), heard, Stop())
     [record] = heard.ended
     assert (record.status, record.error_type) == ("failed", "ModuleNotFoundError")
     assert record.error_message == (
@@ -224,9 +224,9 @@ import sys
 from sweep.engines import on_ray as launch
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand, title
-from sweep.store.claims import Ledger
+from sweep.store.claims import Claims
 from sweep.store import Store
-from sweep.engines.watching import Stop
+from sweep.engines import Stop
 
 class Talker:
     def started(self, trial): pass
@@ -236,7 +236,7 @@ class Talker:
 sweep = read_sweep("tiny.yaml", ["store=results", "grid.seed=0,1,2,3,4,5", "training.epochs=100000"])
 stop = Stop()
 with stop.listening():
-    launch.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), Talker(), stop)
+    launch.run(sweep, expand(sweep), Claims.alone(Store(sweep.store)), Talker(), stop)
 print("signal", stop.signal)
 """
 
@@ -297,33 +297,35 @@ def cluster(folder: Path) -> Iterator[Any]:
 def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Path, cluster: Any) -> None:
     sweep, heard = read(folder), Heard()
     store = Store(sweep.store)
-    launch.run(sweep, expand(sweep), Ledger.alone(store), heard, Stop(), address=cluster.address)
+    launch.run(sweep, expand(sweep), Claims.alone(store), heard, Stop(), address=cluster.address)
     assert [record.status for record in heard.ended] == ["completed"]
 
     large = read(folder, "compute.cpus_per_trial=64")
     with pytest.raises(InputError, match=r"64 CPU cores .* at most 2; --set compute\.cpus_per_trial=2"):
-        launch.run(large, expand(large), Ledger.alone(store), heard, Stop(), address=cluster.address)
+        launch.run(large, expand(large), Claims.alone(store), heard, Stop(), address=cluster.address)
 
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     from sweep.engines.on_ray.cluster import connected
-    from sweep.engines.on_ray.coordinator import open_desk
-    from sweep.engines.on_ray.worker import Job
+    from sweep.engines.on_ray.coordinator import start_coordinator
+    from sweep.engines.on_ray.worker import RayWorkerSetup
 
     here, there = Store(folder / "drivers"), Store(folder / "workers")  # one path, two machines' disks
     outcome = Outcome(TrialRecord(**describe(expand(sweep)[0]), sweep="", status="completed"))
     with connected(cluster.address):
         home = ray.get_runtime_context().get_node_id()
-        ledgers = [Ledger.alone(store) for store in (here, there)]
-        desk = open_desk(ledgers[0], 0, home)
-        job = Job("", "", "cpu", 1, True, 10, 0, ledger=ledgers[1], home=home, folder="", path=(), desk=desk)
+        claims_of_both = [Claims.alone(store) for store in (here, there)]
+        coordinator = start_coordinator(claims_of_both[0], 0, home)
+        setup = RayWorkerSetup(
+            RunSettings(), claims=claims_of_both[1], home=home, folder="", path=(), coordinator=coordinator
+        )
         (away,) = {node["NodeID"] for node in ray.nodes()} - {home}
-        keep = ray.remote(lambda job, outcome: job.reachable_ledger().write(outcome))
+        keep = ray.remote(lambda setup, outcome: setup.reachable_claims().write(outcome))
         for node, disk in ((away, here), (home, there)):
             assert not disk.completed()
             there_only = NodeAffinitySchedulingStrategy(node, soft=False)
-            ray.get(keep.options(num_cpus=0, scheduling_strategy=there_only).remote(job, outcome))
+            ray.get(keep.options(num_cpus=0, scheduling_strategy=there_only).remote(setup, outcome))
             assert disk.completed() == {outcome.trial.trial_id}
 
 
@@ -331,4 +333,4 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Pa
 def test_no_cluster_at_the_address_is_bad_input(folder: Path) -> None:
     sweep = read(folder)
     with pytest.raises(InputError, match=r"--address 127\.0\.0\.1:1: no Ray cluster answers there"):
-        launch.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), Heard(), Stop(), address="127.0.0.1:1")
+        launch.run(sweep, expand(sweep), Claims.alone(Store(sweep.store)), Heard(), Stop(), address="127.0.0.1:1")

@@ -16,13 +16,14 @@ import pytest
 from sweep.config.config import SweepConfig, read_sweep
 from sweep.config.grid import expand, trial_id
 from sweep.config.trial_config import TrialConfig
+from sweep.engines import Stop
 from sweep.engines import inline as local
 from sweep.engines import processes as pool
-from sweep.engines.watching import Stop
+from sweep.engines.processes import worker
 from sweep.errors import InputError
 from sweep.records import EpochRecord, TrialRecord
 from sweep.store import Store
-from sweep.store.claims import Ledger
+from sweep.store.claims import Claims
 from sweep.trial import machine
 
 SPIES = """
@@ -131,9 +132,9 @@ def outcome_of(record: TrialRecord | None) -> tuple[Any, ...]:
 def test_the_records_are_those_of_one_process_and_every_trial_runs_once(folder: Path) -> None:
     sweep, trials, store = read()
     reference, heard = Store(folder / "reference"), Heard()
-    local.run(sweep, trials, Ledger.alone(reference), Heard(), Stop())
+    local.run(sweep, trials, Claims.alone(reference), Heard(), Stop())
 
-    pool.run(sweep, trials, Ledger.alone(store), heard, Stop(), jobs=2)
+    pool.run(sweep, trials, Claims.alone(store), heard, Stop(), jobs=2)
 
     ids = [trial_id(trial) for trial in trials]
     assert Counter(heard.begun) == Counter(record.trial_id for record in heard.ended) == Counter(ids)
@@ -155,7 +156,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_starts_again(folder: 
             killed.append(record.trial_id)
 
     heard = Heard(kill)
-    pool.run(sweep, trials, Ledger.alone(store), heard, Stop(), jobs=2)
+    pool.run(sweep, trials, Claims.alone(store), heard, Stop(), jobs=2)
 
     assert set(store.statuses().values()) == {"completed"} and len(store.statuses()) == len(trials) == len(heard.ended)
     assert sorted(Counter(heard.begun).values()) == [1] * (len(trials) - 1) + [2], "one trial begins twice"
@@ -171,7 +172,7 @@ def test_a_trial_that_takes_its_worker_along_fails_and_the_others_go_on(
     spies = "grid.architecture=[spies:lost_always,spies:broken,spies:network]"
     sweep, trials, store = read(spies, "grid.method=snip", "grid.seed=0")
     heard = Heard()
-    pool.run(sweep, trials, Ledger.alone(store), heard, Stop(), jobs=2)
+    pool.run(sweep, trials, Claims.alone(store), heard, Stop(), jobs=2)
     found = {record.architecture: record for record in heard.ended}
     assert {name: (record.status, record.error_type) for name, record in found.items()} == {
         "spies:network": ("completed", None),
@@ -195,7 +196,7 @@ def test_on_request_running_trials_are_interrupted_and_waiting_ones_do_not_start
         stop.signal = signal.SIGTERM
 
     heard = Heard(ask)
-    pool.run(sweep, trials, Ledger.alone(store), heard, stop, jobs=2)
+    pool.run(sweep, trials, Claims.alone(store), heard, stop, jobs=2)
     assert 1 <= len(heard.begun) <= 2
     assert {record.trial_id: record.status for record in heard.ended} == dict.fromkeys(heard.begun, "interrupted")
     assert store.statuses() == dict.fromkeys(heard.begun, "interrupted")
@@ -208,16 +209,16 @@ def test_an_error_in_the_driver_leaves_no_worker(folder: Path) -> None:
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="the disk is full"):
-        pool.run(sweep, trials, Ledger.alone(store), Heard(fail), Stop(), jobs=2)
+        pool.run(sweep, trials, Claims.alone(store), Heard(fail), Stop(), jobs=2)
     assert store.statuses() == {}
 
 
 def test_workers_that_cannot_start_end_the_sweep(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep, trials, store = read()
-    monkeypatch.setattr(pool, "_work", os._exit)  # of two arguments: it raises as the worker starts
+    monkeypatch.setattr(worker, "work", os._exit)  # of two arguments: it raises as the worker starts
     heard = Heard()
     with pytest.raises(InputError, match=r"--jobs: each process exited with code 1 as it started"):
-        pool.run(sweep, trials, Ledger.alone(store), heard, Stop(), jobs=2)
+        pool.run(sweep, trials, Claims.alone(store), heard, Stop(), jobs=2)
     assert heard.begun == [] and store.statuses() == {}
 
 
@@ -225,10 +226,10 @@ def test_more_than_the_machine_has_is_bad_input(folder: Path, monkeypatch: pytes
     monkeypatch.setattr(machine, "cores", lambda: 8)
     sweep, trials, store = read("compute.cpus_per_trial=3")
     with pytest.raises(InputError, match=r"--jobs 3: .* 9 of the 8 cores.*; --jobs 2 fits"):
-        pool.run(sweep, trials, Ledger.alone(store), Heard(), Stop(), jobs=3)
+        pool.run(sweep, trials, Claims.alone(store), Heard(), Stop(), jobs=3)
     sweep, trials, store = read("compute.gpus_per_trial=1")
     with pytest.raises(InputError, match=r"--set compute\.gpus_per_trial=0"):
-        pool.run(sweep, trials, Ledger.alone(store), Heard(), Stop(), jobs=2)
+        pool.run(sweep, trials, Claims.alone(store), Heard(), Stop(), jobs=2)
     assert not (folder / "results").exists()
 
 
@@ -237,9 +238,9 @@ import sys
 from sweep.engines import processes as pool
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand
-from sweep.store.claims import Ledger
+from sweep.store.claims import Claims
 from sweep.store import Store
-from sweep.engines.watching import Stop
+from sweep.engines import Stop
 
 class Talker:
     def started(self, trial): pass
@@ -250,7 +251,7 @@ if __name__ == "__main__":
     sweep = read_sweep("tiny.yaml", ["training.epochs=100000"])
     stop = Stop()
     with stop.listening():
-        pool.run(sweep, expand(sweep), Ledger.alone(Store(sweep.store)), Talker(), stop, jobs=2)
+        pool.run(sweep, expand(sweep), Claims.alone(Store(sweep.store)), Talker(), stop, jobs=2)
     print("signal", stop.signal)
 """
 

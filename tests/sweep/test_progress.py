@@ -7,7 +7,7 @@ from rich.console import Console
 
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
-from sweep.engines.watching import Stop
+from sweep.engines import Stop
 from sweep.launch.progress import Progress
 from sweep.launch.run import run_sweep
 from sweep.store import Store
@@ -44,7 +44,7 @@ def test_no_time_left_is_told_once_a_launch_is_to_stop(terminal, sweep):
 def test_a_launch_does_not_wait_for_trials_that_another_has_just_ended(sweep):
     console = Console(file=io.StringIO(), width=200)
 
-    def another_launch_runs_them(sweep, trials, ledger, watch, stop):
+    def another_launch_runs_them(sweep, trials, claims, watch, stop):
         for trial in trials:
             Store(sweep.store).write(make_outcome(trial_id(trial)))
 

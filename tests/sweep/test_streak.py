@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweep.engines.watching import Stop
+from sweep.engines import Stop
 from sweep.launch.failure_streak import FailureStreak
 from sweep.records import COMPLETED, FAILED
 from sweep.store import Store

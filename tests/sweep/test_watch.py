@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from sweep.config.config import read_sweep
+from sweep.engines import Stop
 from sweep.engines import inline as local
-from sweep.engines.watching import Stop
 from sweep.launch.run import Summary, run_sweep
 
 from .small import DIGITS, QUICK

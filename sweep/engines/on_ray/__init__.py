@@ -1,17 +1,23 @@
-"""The engine on Ray: all trials as one Ray Tune experiment, here or on a cluster. The only package that imports ray.
+"""The engine on Ray: trials as Ray Tune experiments, here or on a cluster. The only package that imports ray.
 
-environment.py, preconditions.py   what Ray is told, and what it needs of this machine, before it is imported
-starting.py   from nothing to a Ray that runs trials
-cluster.py    Ray, started or joined, and gone again
-driver.py     what the driver does while trials run
-worker.py     what runs in a worker process
-desk.py       what workers may ask of the driver's machine
+environment.py      environment variables for Ray, set before it is imported
+preconditions.py    what Ray needs of this machine
+starting.py         from nothing to a Ray that runs trials
+cluster.py          start or join Ray, and shut it down
+raylet.py           notice when Ray's own process dies
+scratch_folders.py  folders for Ray's files during a launch
+driver.py           hands trials to Tune
+callback.py         passes Tune's events to the watcher
+scheduler.py        which trial Tune starts next
+not_restored.py     a mixin of these two
+worker.py           what runs in a worker process
+coordinator.py      an actor that hands out trials and reaches the driver's disk
 
-Tune decides where and when a trial runs and starts it again when its machine is lost. What a trial is, whether it is
-done and what came out is the store's business alone, so nothing of Tune's outlives the call.
+Tune decides where and when a trial runs, and starts it again when its machine is lost. Whether a trial is finished, and
+with what result, only the store knows: Tune's own files are deleted when the call returns.
 """
 
-# Light on purpose: every Ray process imports this package, not every one needs torch.
+# Every Ray process imports this package, and not every one needs torch: no import here may bring it in.
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,28 +26,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sweep.config.config import SweepConfig
     from sweep.config.trial_config import TrialConfig
-    from sweep.engines.watching import Stop, Watcher
-    from sweep.store.claims import Ledger
+    from sweep.engines.stop import Stop
+    from sweep.engines.watcher import Watcher
+    from sweep.store.claims import Claims
 
 
 def run(
     sweep: SweepConfig,
     trials: Sequence[TrialConfig],
-    ledger: Ledger,
-    watch: Watcher,
+    claims: Claims,
+    watcher: Watcher,
     stop: Stop,
     *,
     address: str | None = None,
 ) -> None:
-    """Run ``trials`` on a Ray of our own on this machine, or on the cluster at ``address`` ("auto", "host:6379").
+    """Run ``trials`` on a Ray that is started for them here, or on the cluster at ``address`` ("auto", "host:6379").
 
-    A trial whose worker is lost runs again, up to ``compute.max_failures`` times, and is recorded as failed after that;
-    one whose machine is lost runs again. Both go on from their checkpoint. Once ``stop`` is requested no trial starts,
-    and those that run save a checkpoint and are recorded as interrupted.
+    A trial whose machine is lost runs again, which does not count as a failure, at most 20 times.
 
     Raises:
-        InputError: no Ray at ``address``, or none can be started here; or no node, present or launchable, has what one
-            trial takes.
+        InputError: no Ray at ``address``, or Ray cannot start here; or no node, present or launchable, has what one
+            trial needs.
     """
     if not trials:
         return
@@ -52,4 +57,4 @@ def run(
     environment.prepare(address)  # ray reads it while it is imported
     from sweep.engines.on_ray.starting import run_on_ray
 
-    run_on_ray(sweep, trials, ledger, watch, stop, address)
+    run_on_ray(sweep, trials, claims, watcher, stop, address)

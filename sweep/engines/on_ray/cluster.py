@@ -1,4 +1,4 @@
-"""Ray: started on this machine or joined, held against what a trial takes, and gone again."""
+"""Ray: start it on this machine or join a cluster, check that a trial fits, and shut it down."""
 
 import logging
 import shutil
@@ -22,19 +22,19 @@ from sweep.engines.on_ray import scratch_folders
 from sweep.engines.on_ray.environment import FOR_TRIALS
 from sweep.engines.on_ray.preconditions import refusal, temporary_folder
 from sweep.engines.on_ray.raylet import watched
-from sweep.engines.watching import in_main_thread
+from sweep.engines.stop import in_main_thread
 from sweep.errors import InputError
 from sweep.trial import machine
 
-START_SECONDS = 180.0  # that Ray may take to start, or to answer: seconds, but on a busy machine
+START_SECONDS = 180.0  # for Ray to start or to answer; it takes seconds unless the machine is busy
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Path]:
-    """A Ray to run on, and a scratch folder that goes with it: nothing of either is left afterwards.
+    """Connect to Ray; yields a scratch folder. Ray is shut down and the folder deleted afterwards.
 
     Raises:
-        InputError: there is no Ray at ``address``, or none can be started.
+        InputError: there is no Ray at ``address``, or it cannot start.
     """
     scratch_folders.clear(temporary_folder())
     scratch = scratch_folders.make(temporary_folder())
@@ -83,14 +83,14 @@ class _Fixed(list[str]):
 
 
 def _job_config() -> JobConfig:
-    """Have workers import our packages first: Ray would have them look in the driver's working folder before that."""
+    """Make workers import our packages first: by default Ray puts the driver's working folder before them."""
     config = JobConfig()
     config._py_driver_sys_path = _Fixed([] if imports.INSTALLED else [imports.ROOT])
     return config
 
 
 def _knock(address: str) -> None:
-    """See that somebody listens: Ray itself would try for minutes."""
+    """Check that something listens there: Ray itself would try for minutes."""
     if address.startswith("ray://"):
         raise ValueError("ray:// is for interactive use; name its HOST:6379, or run on one of its machines with 'auto'")
     host, _, port = address.rpartition(":")
@@ -100,9 +100,9 @@ def _knock(address: str) -> None:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep our signal handlers: ray.init puts its own in the place of SIGTERM's.
+    """Keep our signal handlers: ray.init replaces the one of SIGTERM.
 
-    Inside, hang-ups are ignored, and by the processes that are started: they come to all of a terminal's processes.
+    Inside, this process and those that it starts ignore hang-ups, which reach all processes of a terminal.
     """
     if not in_main_thread():
         yield
@@ -118,7 +118,7 @@ def _own_signals() -> Iterator[None]:
 
 @contextmanager
 def _at_most(seconds: float) -> Iterator[None]:
-    """Interrupt what is inside after so long, by a TimeoutError; in the main thread, where there are signals."""
+    """Raise TimeoutError inside the block after so long. Outside the main thread it does nothing: no signals there."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"it has not answered for {seconds:.0f} s")
@@ -127,7 +127,7 @@ def _at_most(seconds: float) -> Iterator[None]:
         yield
         return
     before, began = signal.signal(signal.SIGALRM, interrupt), time.monotonic()
-    others, interval = signal.setitimer(signal.ITIMER_REAL, seconds)  # somebody else's alarm
+    others, interval = signal.setitimer(signal.ITIMER_REAL, seconds)  # an alarm that was set before
     try:
         yield
     finally:
@@ -138,7 +138,7 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 
 def check_room(compute: Compute, address: str | None) -> None:
-    """Make sure that some node can hold a trial, counting those that an autoscaler would launch.
+    """Check that a trial fits on some node, also on those that an autoscaler would launch.
 
     Raises:
         InputError: naming the setting to change.
@@ -155,10 +155,10 @@ def check_room(compute: Compute, address: str | None) -> None:
         return
     whose = "this machine has" if address is None else "a node of the cluster has at most"
     if not with_gpus:
-        mend = "" if address else ", --address runs on a cluster"
+        fix = "" if address else ", --address runs on a cluster"
         raise InputError(
             f"compute.gpus_per_trial: a trial takes {gpus:g} GPU and {whose} {_most(nodes, 'GPU'):g}; "
-            f"--set compute.gpus_per_trial=0 trains on the CPU{mend}"
+            f"--set compute.gpus_per_trial=0 trains on the CPU{fix}"
         )
     most = int(_most(with_gpus, "CPU"))
     raise InputError(
@@ -172,9 +172,9 @@ def _most(nodes: list[Mapping[str, float]], resource: str) -> float:
 
 
 def _launchable() -> list[Mapping[str, float]] | None:
-    """Resources of each kind of node that the cluster's autoscaler can launch; None if it has one that does not say.
+    """Resources of each kind of node that the cluster's autoscaler can launch; None if it does not list them.
 
-    Some platforms tell Ray; `ray up` leaves its config in a file on the head node, which is where the driver runs then.
+    Some platforms tell Ray; `ray up` leaves its config in a file on the head node, where the driver then runs.
     """
     reported = ray._private.state.state.get_cluster_config()
     if reported and reported.node_group_configs:

@@ -1,4 +1,4 @@
-"""What Ray and Tune are told through the environment, and the token that keeps others off our Ray. Imports no ray."""
+"""Environment variables for Ray and Tune, and the token that keeps others off our Ray. Imports no ray."""
 
 import getpass
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from training import allocator
 
-# What trials need wherever they run; the rest concerns the driver and a Ray that it starts.
+# For trials wherever they run; the others are for the driver and a Ray that it starts.
 FOR_TRIALS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # stay in one folder: a folder per trial breaks relative paths
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",  # patience with a busy machine: after it, the next trial is lost
@@ -20,19 +20,19 @@ _FOR_THE_DRIVER = {
     "RAY_worker_niceness": "0",  # as fast as without Ray
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # the only output engine that verbose=0 silences
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # nor a paragraph on stdout for each worker that died: we say it in a line
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # no paragraph on stdout for each worker that died: we log a line
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # or five files a trial
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is our Stop's
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Stop handles Ctrl-C
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # no snapshots: the store is the only state
 }
 
 
 def prepare(address: str | None) -> None:
-    """Set what is not set already. To be called before ray is imported.
+    """Set variables that are not set. Call it before ray is imported.
 
-    A Ray of our own always asks for the token, since parts of it listen on every network interface; to a joined
-    cluster we show one if there is one.
+    A Ray that we start always requires the token, because parts of it listen on every network interface; a cluster that
+    we join gets the token if there is one.
     """
     for name, value in {**FOR_TRIALS, **_FOR_THE_DRIVER}.items():
         os.environ.setdefault(name, value)
@@ -57,9 +57,9 @@ def _has_token() -> bool:
 
 
 def _make_token() -> None:
-    """A token that only its owner can read. Ray would make one too, but readable to all.
+    """Make a token that only its owner can read; the file that Ray makes is readable by all.
 
-    Where no file can be written it is in the environment, for the processes that this one starts.
+    Where no file can be written, the token goes into the environment, for the processes that this one starts.
     """
     file = _token_file()
     if not _has_token():
@@ -72,7 +72,7 @@ def _make_token() -> None:
 
 
 def _write_token(file: Path | None) -> None:
-    """Whole or not at all: another first launch may read it at this moment, or write its own."""
+    """Write it atomically: another first launch may read it at this moment, or write its own."""
     if file is None:
         raise FileNotFoundError
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,14 +80,14 @@ def _write_token(file: Path | None) -> None:
     try:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
             stream.write(secrets.token_hex(32))
-        with suppress(FileExistsError):  # the other was quicker, and its token is the one
+        with suppress(FileExistsError):  # the other was first, and its token counts
             os.link(beside, file)
     finally:
         beside.unlink(missing_ok=True)
 
 
 def _name_user() -> None:
-    """Give a user without a name one: libraries ask for it, and fail."""
+    """Set a user name where there is none: libraries ask for it, and fail."""
     try:
         getpass.getuser()
     except (KeyError, OSError):  # the latter from Python 3.13 on

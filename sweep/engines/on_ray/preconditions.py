@@ -1,4 +1,4 @@
-"""What a Ray of our own needs of this machine: without it, it fails with pages of its own, or waits for minutes."""
+"""What Ray needs of this machine: without it, Ray fails with pages of output, or waits for minutes."""
 
 import os
 import socket
@@ -12,12 +12,12 @@ ANSWER_SECONDS = 5.0
 
 
 def temporary_folder() -> Path:
-    """Where Ray's files go. A short name, because those of unix sockets in it must have less than 108 characters."""
+    """Where Ray's files go. A short path, because paths of unix sockets must be shorter than 108 characters."""
     return Path(os.environ.get("RAY_TMPDIR") or "/tmp")
 
 
 def check(shared_memory: Path = Path("/dev/shm")) -> None:
-    """Make sure that files, shared memory and this machine's own address can be used.
+    """Check that files and shared memory can be written and this machine's loopback address reached.
 
     Raises:
         InputError: naming what cannot be written to or reached.
@@ -29,7 +29,7 @@ def check(shared_memory: Path = Path("/dev/shm")) -> None:
 
 
 def refusal(reason: str) -> InputError:
-    """What is to be said where Ray cannot start."""
+    """The error for a machine on which Ray cannot start."""
     return InputError(f"Ray cannot start on this machine: {reason}. --local runs without Ray")
 
 
@@ -42,7 +42,7 @@ def _check_writable(folder: Path, purpose: str) -> None:
 
 
 def _check_loopback() -> None:
-    """Ray's processes talk to each other by the network, if only by the one inside this machine."""
+    """Ray's processes talk to each other over the network, even on one machine."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             socket.create_connection(server.getsockname(), timeout=ANSWER_SECONDS).close()

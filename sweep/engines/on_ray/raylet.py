@@ -1,4 +1,4 @@
-"""The raylet: Ray's own process on a machine, without which this one is about to die as well."""
+"""The raylet: Ray's own process on each machine. When it dies, Ray soon ends this process too."""
 
 import logging
 import os
@@ -15,9 +15,9 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Say so if the raylet that this process has started dies: Ray ends the process a while later, without a word.
+    """Log an error and exit if the raylet that this process has started dies: Ray would exit later, without a message.
 
-    What has ended is in the store by then, and what ran is lost with the raylet: nothing is left to be done here.
+    Finished trials are in the store by then, and the running ones died with the raylet.
     """
     raylet, ended = _own(), threading.Event()
     if raylet is None:
@@ -43,9 +43,9 @@ def watched() -> Iterator[None]:
 
 
 def _own() -> "subprocess.Popen[bytes] | None":
-    """The raylet, if it was started by this process."""
+    """The raylet, if this process started it."""
     try:
         found: subprocess.Popen[bytes] = ray._private.worker._global_node.all_processes["raylet"][0].process  # type: ignore[attr-defined]
         return found if found.poll() is None else None
-    except (AttributeError, LookupError):  # it was not, or Ray keeps it elsewhere by now
+    except (AttributeError, LookupError):  # it did not, or this version of Ray keeps it elsewhere
         return None

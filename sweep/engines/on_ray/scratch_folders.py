@@ -1,4 +1,4 @@
-"""Folders for Ray's files while a launch lives. What a killed launch has left, the next one removes."""
+"""Folders for Ray's files during a launch. The next launch removes what a killed one left."""
 
 import shutil
 import tempfile
@@ -11,10 +11,10 @@ PREFIX, OWNER = "sweep-", "owner.json"
 
 
 def make(parent: Path) -> Path:
-    """A new one, that says which process it belongs to.
+    """Make a folder with a file that names the process it belongs to.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: it cannot be written.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
@@ -25,11 +25,11 @@ def make(parent: Path) -> Path:
 
 
 def clear(parent: Path) -> None:
-    """Remove those of processes of this machine that have ended."""
+    """Remove folders whose process ran on this machine and has ended."""
     for file in parent.glob(f"{PREFIX}*/{OWNER}"):
         try:
             owner = Launch.from_json(file.read_text())
-        except (OSError, ValueError):  # removed since, or another user's
+        except (OSError, ValueError):  # just removed, or another user's
             continue
         if owner.is_here and owner.has_died:
             shutil.rmtree(file.parent, ignore_errors=True)

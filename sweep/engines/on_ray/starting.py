@@ -1,4 +1,4 @@
-"""From nothing to a Ray that runs trials: what takes seconds each is done at the same time."""
+"""From nothing to a Ray that runs trials. Steps that take seconds each run at the same time."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,26 +9,27 @@ from pathlib import Path
 from sweep.config.config import SweepConfig
 from sweep.config.trial_config import TrialConfig
 from sweep.engines.on_ray.cluster import check_room, connected
-from sweep.engines.watching import Stop, Watcher
-from sweep.store.claims import Ledger
+from sweep.engines.stop import Stop
+from sweep.engines.watcher import Watcher
+from sweep.store.claims import Claims
 from sweep.trial.run import load_data
 from training import data
 
 
 def run_on_ray(
-    sweep: SweepConfig, trials: Sequence[TrialConfig], ledger: Ledger, watch: Watcher, stop: Stop, address: str | None
+    sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Watcher, stop: Stop, address: str | None
 ) -> None:
-    """``sweep.engines.on_ray.run``, once the environment is prepared."""
+    """As :func:`sweep.engines.on_ray.run`, after the environment is prepared."""
     with ThreadPoolExecutor(2) as aside:
         driver = aside.submit(import_module, "sweep.engines.on_ray.driver")  # which imports Tune
         config = replace(sweep, data=_absolute(sweep.data))
-        images = None if address else aside.submit(load_data, config)  # at a wrong address, nothing is read first
+        images = None if address else aside.submit(load_data, config)  # at a wrong address no image is read
         with connected(address) as scratch:
             check_room(sweep.compute, address)
             images = images or aside.submit(load_data, config)
-            driver.result().drive(sweep, trials, images.result(), ledger, watch, stop, scratch)
+            driver.result().drive(sweep, trials, images.result(), claims, watcher, stop, scratch)
 
 
 def _absolute(config: data.DataConfig) -> data.DataConfig:
-    """Paths that mean the same in any folder: other machines are in another one."""
+    """The data config with an absolute path: other machines have another working folder."""
     return config if "://" in config.path else replace(config, path=str(Path(config.path).expanduser().absolute()))

@@ -18,49 +18,57 @@ from sweep import imports
 from sweep.engines.on_ray.coordinator import TAKE, WAIT
 from sweep.errors import StoreError
 from sweep.records import EpochRecord, Outcome, TrialRecord
-from sweep.store.claims import Ledger
+from sweep.store.claims import Claims
 from sweep.trial.attempts import renew_or_end, run_attempts
 from sweep.trial.settings import RunSettings
 from training.data import Dataset, StreamedDataset
 
-TELL_SECONDS = 5.0  # that a process which is about to exit waits for the desk
-REPORT_SECONDS = 1.0  # between a trial's reports: each takes the driver some milliseconds
+TELL_SECONDS = 5.0  # for an exiting process to reach the coordinator
+REPORT_SECONDS = 1.0  # between reports of a trial: each takes the driver some milliseconds
 
 
 @dataclass(frozen=True)
-class Job:
-    """What all trials of a sweep have in common."""
+class RayWorkerSetup:
+    """What all trials of a sweep share.
+
+    Attributes:
+        settings, claims: as for every engine.
+        home: node id of the driver.
+        folder: the driver's working folder.
+        path: the driver's ``sys.path``.
+        coordinator: handle of the actor :class:`sweep.engines.on_ray.coordinator.Coordinator`.
+    """
 
     settings: RunSettings
-    ledger: Ledger
-    home: str  # node id of the driver
-    folder: str  # that the driver works in
-    path: tuple[str, ...]  # where the driver looks for modules
-    desk: Any
+    claims: Claims
+    home: str
+    folder: str
+    path: tuple[str, ...]
+    coordinator: Any
 
-    def reachable_ledger(self) -> "Ledger | _ByDesk":
-        """The ledger; by way of the desk where the store is a folder on another machine."""
-        elsewhere = self.ledger.store.local is not None and _node() != self.home
-        return _ByDesk(self.desk) if elsewhere else self.ledger
+    def reachable_claims(self) -> "Claims | _RemoteClaims":
+        """The claims; through the coordinator where the store is a folder on another machine."""
+        elsewhere = self.claims.store.local is not None and _node() != self.home
+        return _RemoteClaims(self.coordinator) if elsewhere else self.claims
 
 
-class _ByDesk:
-    """A ledger on the driver's machine."""
+class _RemoteClaims:
+    """Claims on the driver's machine, as far as a trial needs them."""
 
-    def __init__(self, desk: Any):
-        self._desk = desk
+    def __init__(self, coordinator: Any):
+        self._coordinator = coordinator
 
     def load(self, trial_id: str) -> bytes | None:
-        """A trial's checkpoint."""
-        return self._ask(self._desk.load, trial_id)
+        """As :meth:`sweep.store.claims.Claims.load`."""
+        return self._ask(self._coordinator.load, trial_id)
 
     def save(self, trial_id: str, checkpoint: bytes) -> None:
-        """Keep one."""
-        self._ask(self._desk.save, trial_id, checkpoint)
+        """As :meth:`sweep.store.claims.Claims.save`."""
+        self._ask(self._coordinator.save, trial_id, checkpoint)
 
     def write(self, outcome: Outcome) -> TrialRecord:
-        """Store an outcome."""
-        record: TrialRecord = self._ask(self._desk.write, outcome)
+        """As :meth:`sweep.store.claims.Claims.write`."""
+        record: TrialRecord = self._ask(self._coordinator.write, outcome)
         return record
 
     def _ask(self, method: Any, *arguments: Any) -> Any:
@@ -72,32 +80,32 @@ class _ByDesk:
             raise
 
 
-def run_one(config: dict[str, Any], job: Job, dataset: Dataset | StreamedDataset) -> dict[str, Any]:
-    """The trainable: run the trial in ``config`` and store it. ``dataset`` lies in shared memory, read-only.
+def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | StreamedDataset) -> dict[str, Any]:
+    """The trainable: run the trial in ``config`` and store its outcome. ``dataset`` is in read-only shared memory.
 
     Returns:
-        "record": how it ended; or "left": why it was not run; or "unstorable": what the store says.
+        "record": the pickled TrialRecord; or "left": why it did not run; or "unstorable": the store's error.
     """
     trial_id, attempt = config["trial"]["id"], uuid.uuid4().hex
-    _begin(job)
+    _begin(setup)
     try:
-        while (word := ray.get(job.desk.take.remote(trial_id, _node(), attempt))) == WAIT:
+        while (answer := ray.get(setup.coordinator.take.remote(trial_id, _node(), attempt))) == WAIT:
             time.sleep(REPORT_SECONDS)
-        if word != TAKE:
-            return {"left": word}
-        ledger = job.reachable_ledger()
-        reports = _Reports(job.desk)
-        with _exit_told(job.desk, trial_id):
+        if answer != TAKE:
+            return {"left": answer}
+        claims = setup.reachable_claims()
+        reports = _Reports(setup.coordinator)
+        with _exit_code_noted(setup.coordinator, trial_id):
             outcome = run_attempts(
                 pickle.loads(config["trial"]["pickled"]),
                 dataset,
-                job.settings,
+                setup.settings,
                 ready=renew_or_end,
                 on_epoch=reports.epoch,
                 stopping=reports.stopping,
-                checkpoints=ledger,
+                checkpoints=claims,
             )
-        return {"record": pickle.dumps(ledger.write(outcome))}
+        return {"record": pickle.dumps(claims.write(outcome))}
     except StoreError as error:
         return {"unstorable": str(error)}
     except RayTaskError as error:
@@ -110,24 +118,24 @@ def _node() -> str:
     return str(ray.get_runtime_context().get_node_id())
 
 
-def _begin(job: Job) -> None:
-    """Make a process that has run trials before as good as new, and look for modules where the driver does."""
-    imports.take_over(job.path, same_machine=_node() == job.home)
-    with suppress(OSError):  # there may be no such folder on another machine
-        os.chdir(job.folder)
-    torch.set_num_threads(job.settings.compute.cpus_per_trial)  # of this thread; each trial runs in its own
+def _begin(setup: RayWorkerSetup) -> None:
+    """Prepare this process for a trial: release what earlier trials left, and find modules where the driver does."""
+    imports.take_over(setup.path, same_machine=_node() == setup.home)
+    with suppress(OSError):  # another machine may lack the folder
+        os.chdir(setup.folder)
+    torch.set_num_threads(setup.settings.compute.cpus_per_trial)  # of this thread; each trial runs in its own
     renew_or_end()
 
 
 @contextmanager
-def _exit_told(desk: Any, trial_id: str) -> Iterator[None]:
-    """Tell the desk the code that this process exits with, should a trial call ``os._exit``: Ray does not know it."""
+def _exit_code_noted(coordinator: Any, trial_id: str) -> Iterator[None]:
+    """Tell the coordinator the exit code if a trial calls ``os._exit``: Ray does not report it."""
     leave, process = os._exit, os.getpid()
 
     def tell_and_leave(status: int) -> NoReturn:
-        if os.getpid() == process:  # and not one that was forked off it
+        if os.getpid() == process:  # and not one forked off it
             with suppress(Exception):
-                ray.get(desk.note_exit.remote(trial_id, status), timeout=TELL_SECONDS)
+                ray.get(coordinator.note_exit.remote(trial_id, status), timeout=TELL_SECONDS)
         leave(status)
 
     os._exit = tell_and_leave
@@ -138,20 +146,20 @@ def _exit_told(desk: Any, trial_id: str) -> Iterator[None]:
 
 
 class _Reports:
-    """Tells the driver of an epoch now and then, and asks now and then whether to stop."""
+    """Reports epochs to the driver and asks whether to stop, each at most once a second."""
 
-    def __init__(self, desk: Any):
-        self._desk, self._next, self._ask, self._stopping = desk, 0.0, 0.0, False
+    def __init__(self, coordinator: Any):
+        self._coordinator, self._next, self._ask, self._stopping = coordinator, 0.0, 0.0, False
 
     def epoch(self, record: EpochRecord) -> None:
-        """Told after every epoch."""
+        """Called after every epoch."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + REPORT_SECONDS
             tune.report({"epoch": asdict(record)})
 
     def stopping(self) -> bool:
-        """Asked after every step."""
+        """Called after every step."""
         if not self._stopping and time.monotonic() >= self._ask:
             self._ask = time.monotonic() + REPORT_SECONDS
-            self._stopping = ray.get(self._desk.stopping.remote())
+            self._stopping = ray.get(self._coordinator.stopping.remote())
         return self._stopping

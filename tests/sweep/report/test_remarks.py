@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
-from sweep.engines.watching import Stop
+from sweep.engines import Stop
 from sweep.launch.progress import Progress
 from sweep.report.remarks import remarks_section, trial_remarks
 from sweep.report.summary import summary

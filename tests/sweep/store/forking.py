@@ -18,14 +18,14 @@ from conftest import make_outcome  # type: ignore[import-not-found]  # noqa: E40
 
 from sweep.errors import InputError, StoreError  # noqa: E402
 from sweep.store import Store, folding, leases  # noqa: E402
-from sweep.store.claims import Ledger  # noqa: E402
+from sweep.store.claims import Claims  # noqa: E402
 from sweep.store.files import Files  # noqa: E402
 from sweep.store.folding import fold  # noqa: E402
 from sweep.store.leases import Leases  # noqa: E402
 
 NAMES = {
     "random": random, "time": time, "os": os, "Path": Path, "make_outcome": make_outcome, "InputError": InputError,
-    "StoreError": StoreError, "Ledger": Ledger, "Store": Store, "folding": folding, "leases": leases, "Files": Files,
+    "StoreError": StoreError, "Claims": Claims, "Store": Store, "folding": folding, "leases": leases, "Files": Files,
     "fold": fold, "Leases": Leases,
 }  # fmt: skip
 

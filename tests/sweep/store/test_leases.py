@@ -17,7 +17,7 @@ import pytest
 from sweep.errors import StoreError
 from sweep.store import Store
 from sweep.store import leases as module
-from sweep.store.claims import Ledger
+from sweep.store.claims import Claims
 from sweep.store.files import Files
 from sweep.store.leases import Launch, Leases
 
@@ -245,56 +245,56 @@ def test_processes_that_hammer_at_the_same_trials_never_have_one_at_the_same_tim
     assert not list(local.local.glob("held.*"))
 
 
-class TestLedger:
+class TestClaims:
     """A launch's dealings with one trial."""
 
     @pytest.fixture
     def opened(self, local):
         local.write(make_outcome(KEY, "failed"))
         with Leases(local.files).held() as leases:
-            yield local, leases, Ledger(local, leases, local.outcomes())
+            yield local, leases, Claims(local, leases, local.outcomes())
 
     def test_what_has_not_changed_since_it_was_planned_is_ours_to_run(self, opened):
-        _, leases, ledger = opened
-        assert ledger.take(KEY) and ledger.take(IDS[1])
+        _, leases, claims = opened
+        assert claims.take(KEY) and claims.take(IDS[1])
         assert leases.running() == {KEY: leases.launch, IDS[1]: leases.launch}
 
     @pytest.mark.parametrize("status", ["completed", "failed"])
     def test_what_has_been_ended_elsewhere_since_is_left_alone_and_given_back(self, opened, status):
-        store, leases, ledger = opened
+        store, leases, claims = opened
         for name in (KEY, IDS[1]):
             Store(store.local).write(make_outcome(name, status))
-            assert not ledger.take(name)
+            assert not claims.take(name)
         assert leases.running() == {}
 
     def test_what_somebody_else_has_is_left_alone(self, opened):
-        store, leases, ledger = opened
+        store, leases, claims = opened
         forge(store.files, ELSEWHERE, KEY)
-        assert not ledger.take(KEY)
+        assert not claims.take(KEY)
         assert leases.running() == {KEY: ELSEWHERE}
 
     def test_what_is_written_down_is_given_back(self, opened):
-        store, leases, ledger = opened
-        ledger.take(KEY)
-        ledger.save(KEY, b"half")
-        assert ledger.load(KEY) == b"half"
-        record = ledger.write(make_outcome(KEY))
+        store, leases, claims = opened
+        claims.take(KEY)
+        claims.save(KEY, b"half")
+        assert claims.load(KEY) == b"half"
+        record = claims.write(make_outcome(KEY))
         assert store.outcomes() == {KEY: f"completed {record.outcome}"}
         assert leases.running() == {}
-        assert ledger.load(KEY) is None
+        assert claims.load(KEY) is None
 
     def test_pickled_it_claims_for_the_same_launch_from_another_process(self, opened, forks, tmp_path):
-        store, leases, ledger = opened
-        (tmp_path / "ledger").write_bytes(pickle.dumps(ledger))
+        store, leases, claims = opened
+        (tmp_path / "claims").write_bytes(pickle.dumps(claims))
         code = """
 import pickle
-ledger = pickle.loads(Path(path).read_bytes())
-result = ledger.take("b" * 16), ledger.take("a" * 16)
+claims = pickle.loads(Path(path).read_bytes())
+result = claims.take("b" * 16), claims.take("a" * 16)
 """
-        assert forks.start(code, path=str(tmp_path / "ledger")).result() == (True, True)
+        assert forks.start(code, path=str(tmp_path / "claims")).result() == (True, True)
         assert leases.running() == {KEY: leases.launch, IDS[1]: leases.launch}
         assert Leases(store.files).claim(KEY) == leases.launch
-        assert ledger.take(IDS[1])  # it is ours, whichever process took it
+        assert claims.take(IDS[1])  # it is ours, whichever process took it
 
 
 def test_a_launch_that_cannot_write_its_first_heartbeat_leaves_nothing(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The desk: which attempt at a trial counts as the trial's own failure. With nodes lost in a real cluster: tests/faults."""
+"""The coordinator: which attempt at a trial counts as the trial's own failure. With nodes lost in a real cluster: tests/faults."""
 
 import pickle
 from types import SimpleNamespace
@@ -9,10 +9,10 @@ pytest.importorskip("ray")
 
 import ray
 
-from sweep.engines.on_ray import coordinator as desk
-from sweep.engines.on_ray.coordinator import LEAVE, MACHINES, NODE_LOST, PROCESS_LOST, TAKE, WAIT, Desk
+from sweep.engines.on_ray import coordinator
+from sweep.engines.on_ray.coordinator import LEAVE, MACHINES, NODE_LOST, PROCESS_LOST, TAKE, WAIT, Coordinator
 from sweep.store import Store
-from sweep.store.claims import Ledger
+from sweep.store.claims import Claims
 from sweep.store.leases import Leases
 
 TRIAL = "a" * 16
@@ -28,25 +28,25 @@ def nodes(monkeypatch) -> dict[str, bool]:
 
 
 @pytest.fixture
-def ledger(tmp_path) -> Ledger:
-    return Ledger.alone(Store(tmp_path / "results"))
+def claims(tmp_path) -> Claims:
+    return Claims.alone(Store(tmp_path / "results"))
 
 
-def test_one_attempt_is_one_however_often_it_asks(nodes, ledger):
-    asked = Desk(ledger, max_failures=0)
+def test_one_attempt_is_one_however_often_it_asks(nodes, claims):
+    asked = Coordinator(claims, max_failures=0)
     assert [asked.take(TRIAL, "one", "first") for _ in range(3)] == [TAKE] * 3
     assert asked.take(TRIAL, "one", "second") == PROCESS_LOST
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])
-def test_a_process_may_be_lost_as_often_as_a_trial_may_fail(nodes, ledger, most):
-    asked = Desk(ledger, max_failures=most)
+def test_a_process_may_be_lost_as_often_as_a_trial_may_fail(nodes, claims, most):
+    asked = Coordinator(claims, max_failures=most)
     said = [asked.take(TRIAL, "one", str(attempt)) for attempt in range(most + 2)]
     assert said == [*[TAKE] * (most + 1), PROCESS_LOST]
 
 
-def test_what_was_lost_with_its_machine_counts_for_nothing_up_to_a_limit(nodes, ledger):
-    asked = Desk(ledger, max_failures=0)
+def test_what_was_lost_with_its_machine_counts_for_nothing_up_to_a_limit(nodes, claims):
+    asked = Coordinator(claims, max_failures=0)
     for attempt in range(MACHINES + 1):
         nodes[f"node {attempt}"] = True
         assert asked.take(TRIAL, f"node {attempt}", str(attempt)) == TAKE
@@ -54,48 +54,48 @@ def test_what_was_lost_with_its_machine_counts_for_nothing_up_to_a_limit(nodes, 
     assert asked.take(TRIAL, "one", "the last") == NODE_LOST
 
 
-def test_while_another_machine_may_be_gone_unnoticed_a_worker_waits(nodes, ledger, monkeypatch):
-    asked = Desk(ledger, max_failures=0)
+def test_while_another_machine_may_be_gone_unnoticed_a_worker_waits(nodes, claims, monkeypatch):
+    asked = Coordinator(claims, max_failures=0)
     assert asked.take(TRIAL, "one", "first") == TAKE
     assert asked.take(TRIAL, "two", "second") == WAIT
     nodes["one"] = False
     assert asked.take(TRIAL, "two", "second") == TAKE
 
 
-def test_it_does_not_wait_for_ever(nodes, ledger, monkeypatch):
-    monkeypatch.setattr(desk, "NOTICE_SECONDS", 0.0)
-    asked = Desk(ledger, max_failures=0)
+def test_it_does_not_wait_for_ever(nodes, claims, monkeypatch):
+    monkeypatch.setattr(coordinator, "NOTICE_SECONDS", 0.0)
+    asked = Coordinator(claims, max_failures=0)
     assert asked.take(TRIAL, "one", "first") == TAKE
     assert asked.take(TRIAL, "two", "second") == PROCESS_LOST
 
 
 def test_what_another_launch_runs_is_left_to_it(nodes, tmp_path):
     store = Store(tmp_path / "results")
-    mine, others = Ledger.alone(store), Ledger.alone(store)
+    mine, others = Claims.alone(store), Claims.alone(store)
     with others._leases.held():
-        assert Desk(others, 0).take(TRIAL, "one", "first") == TAKE
-        assert Desk(mine, 0).take(TRIAL, "one", "first") == LEAVE
+        assert Coordinator(others, 0).take(TRIAL, "one", "first") == TAKE
+        assert Coordinator(mine, 0).take(TRIAL, "one", "first") == LEAVE
 
 
 def test_a_desk_that_is_started_again_keeps_the_checkpoint_of_a_forced_retry(nodes, tmp_path):
     store = Store(tmp_path / "results")
     store.save_checkpoint(TRIAL, b"of before")
     with Leases(store.files).held() as leases:
-        ledger = pickle.dumps(Ledger(store, leases, {}, anew=[TRIAL]))
-        assert Desk(pickle.loads(ledger), 3).take(TRIAL, "one", "first") == TAKE
+        claims = pickle.dumps(Claims(store, leases, {}, anew=[TRIAL]))
+        assert Coordinator(pickle.loads(claims), 3).take(TRIAL, "one", "first") == TAKE
         assert store.load_checkpoint(TRIAL) is None
         store.save_checkpoint(TRIAL, b"of this launch")
-        assert Desk(pickle.loads(ledger), 3).take(TRIAL, "one", "second") == TAKE
+        assert Coordinator(pickle.loads(claims), 3).take(TRIAL, "one", "second") == TAKE
         assert store.load_checkpoint(TRIAL) == b"of this launch"
 
 
 def test_a_desk_that_is_started_again_hears_of_a_stop(monkeypatch):
-    from sweep.engines.on_ray import driver
+    from sweep.engines.on_ray import scheduler
 
     told, clock = [], SimpleNamespace(now=0.0)
-    monkeypatch.setattr(driver, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(scheduler, "time", SimpleNamespace(monotonic=lambda: clock.now))
     actor = SimpleNamespace(stop=SimpleNamespace(remote=lambda: told.append(clock.now)))
-    halting = driver._Halting(SimpleNamespace(requested=True), actor)
+    halting = scheduler.StoppableScheduler(SimpleNamespace(requested=True), actor)
     for clock.now in (0.0, 0.5, 1.0, 1.5, 2.0):
         halting.choose_trial_to_run(SimpleNamespace(get_trials=list))
     assert told == [0.0, 1.0, 2.0]

@@ -1,0 +1,147 @@
+"""The callback: passes Tune's events to the watcher, and records trials that were lost with their worker."""
+
+import logging
+import pickle
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+
+from sweep.config.grid import title
+from sweep.config.trial_config import TrialConfig
+from sweep.engines.on_ray.coordinator import LEAVE
+from sweep.engines.on_ray.coordinator import NODE_LOST as NODE_GIVEN_UP
+from sweep.engines.on_ray.not_restored import NotRestored
+from sweep.engines.on_ray.worker import RayWorkerSetup
+from sweep.engines.stop import Stop
+from sweep.engines.watcher import Watcher
+from sweep.errors import StoreError
+from sweep.failures import NODE_LOST, WORKER_LOST
+from sweep.records import EpochRecord, TrialRecord
+from sweep.trial.metrics import lost
+
+logger = logging.getLogger("sweep.engines.on_ray")
+
+# Ray's words, a traceback, and the line that ends it
+_CANNOT_IMPORT = re.compile(r"failed to import on the worker.*?\n([A-Za-z][\w.]*): ([^\n]*)", re.DOTALL)
+ANSWER_SECONDS = 5.0  # for the coordinator to answer
+
+
+def name_of(trial: Trial) -> str:
+    """The id of our trial that a trial of Tune runs."""
+    return str(trial.config["trial"]["id"])
+
+
+class TuneCallback(NotRestored, TrialProgressCallback):
+    """Passes Tune's events to the watcher. Its base class keeps Tune from adding a callback that prints."""
+
+    def __init__(self, trials: Mapping[str, TrialConfig], setup: RayWorkerSetup, watcher: Watcher, stop: Stop):
+        self._trials, self._setup, self._watcher, self._stop = trials, setup, watcher, stop
+        self._ended: set[str] = set()
+        self._errors: dict[str, BaseException] = {}  # by trial: what its last worker was lost by
+        self._reasons: dict[str, str] = {}  # the same as a sentence
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial got a worker, perhaps not its first."""
+        self._watcher.started(self._trials[name_of(trial)])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A report: an epoch, or the end."""
+        if "epoch" in result:
+            self._watcher.epoch(EpochRecord(**result["epoch"]))
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial ran to its end, was left to another launch, or was withdrawn before it began."""
+        name, result = name_of(trial), trial.last_result
+        if "record" in result:
+            self._finished(pickle.loads(result["record"]))  # written by our own worker
+        elif "unstorable" in result:
+            self._ended.add(name)
+            self._stop.fail(StoreError(result["unstorable"]))
+        elif result.get("left") == LEAVE:
+            self._ended.add(name)
+        elif "left" in result:
+            kind = NODE_LOST if result["left"] == NODE_GIVEN_UP else WORKER_LOST
+            error = self._errors.get(name) or RuntimeError(result["left"])
+            self._record_lost(name, error, self._reasons.get(name) or _describe(error), kind)
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial was lost and is going to start again."""
+        name = name_of(trial)
+        self._errors[name] = _error(trial)
+        self._reasons[name] = self._reason(name, self._errors[name])
+        if _import_error(self._errors[name]):
+            trial.max_failures = 0  # another worker would fail in the same way
+        logger.warning(f"{title(self._trials[name])}: {self._reasons[name]}; it starts again")
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial was lost more often than allowed."""
+        error = _error(trial)
+        self._record_lost(name_of(trial), error, self._reason(name_of(trial), error))
+
+    def record_missing(self) -> None:
+        """After an experiment: record trials as failed that Tune dropped without an event."""
+        for name in self._trials.keys() - self._ended:
+            self._record_lost(name, RuntimeError("it ended without a record"), "it ended without a record")
+
+    def _finished(self, record: TrialRecord) -> None:
+        self._ended.add(record.trial_id)
+        self._watcher.finished(record)
+
+    def _reason(self, name: str, error: BaseException) -> str:
+        if isinstance(error, RayActorError) and not _import_error(error):
+            with suppress(Exception):
+                code = ray.get(self._setup.coordinator.exit_code.remote(name), timeout=ANSWER_SECONDS)
+                if code is not None:
+                    return f"its process exited with code {code}"
+        return _describe(error)
+
+    def _record_lost(self, name: str, error: BaseException, reason: str, kind: str | None = None) -> None:
+        """Store a failed outcome for a trial whose worker is gone."""
+        unimportable = _import_error(error)
+        usual = WORKER_LOST if isinstance(error, RayActorError) else type(error).__name__
+        kind = unimportable[0] if unimportable else kind
+        outcome = lost(
+            self._trials[name],
+            sweep=self._setup.settings.sweep,
+            cluster=self._setup.settings.compute.cluster,
+            error_type=kind or usual,
+            error_message=reason,
+            traceback=str(error)[-4000:],
+        )
+        try:
+            self._finished(self._setup.claims.write(outcome))
+        except StoreError as unstorable:
+            self._stop.fail(unstorable)
+
+
+def _error(trial: Trial) -> BaseException:
+    """The error by which a trial was last lost."""
+    if trial.pickled_error_file is None:  # an error of Tune's own
+        return RuntimeError(Path(trial.error_file).read_text())
+    with open(trial.pickled_error_file, "rb") as file:
+        error: BaseException = pickle.load(file)  # written by this very process
+    return getattr(error, "cause", error)  # what was raised in the worker, if anything was
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, RayActorError):
+        unimportable = _import_error(error)
+        if unimportable:
+            return f"a worker cannot import what this launch runs: {': '.join(unimportable)}"
+        return "its process died or exited, or its machine: often memory (fewer trials at once, smaller batches)"
+    return " ".join(str(error).split())[:1000]
+
+
+def _import_error(error: BaseException) -> tuple[str, str] | None:
+    """Type and message of the error by which a worker could not import our code, if that ended it."""
+    found = _CANNOT_IMPORT.search(str(error)) if isinstance(error, RayActorError) else None
+    return (found[1], found[2].strip()) if found else None

@@ -1,0 +1,32 @@
+"""The scheduler: which trial Tune starts next."""
+
+import time
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
+
+from sweep.engines.on_ray.not_restored import NotRestored
+from sweep.engines.stop import Stop
+
+TELL_SECONDS = 1.0  # between two messages to the coordinator that the launch stops
+
+
+class StoppableScheduler(NotRestored, FIFOScheduler):
+    """Starts trials in order. Once a stop is requested, waiting trials are withdrawn and running ones told to stop."""
+
+    def __init__(self, stop: Stop, coordinator: Any):
+        super().__init__()
+        self._stop, self._coordinator, self._tell = stop, coordinator, 0.0
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Called many times a second."""
+        if not self._stop.requested:
+            return super().choose_trial_to_run(tune_controller)
+        if time.monotonic() >= self._tell:  # repeated, because a restarted coordinator has forgotten it
+            self._tell = time.monotonic() + TELL_SECONDS
+            self._coordinator.stop.remote()
+        for trial in tune_controller.get_trials():
+            if trial.status == Trial.PENDING:
+                tune_controller.stop_trial(trial)
+        return None

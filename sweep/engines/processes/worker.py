@@ -1,0 +1,84 @@
+"""What runs in a worker process: one trial after another."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+
+import torch
+
+from sweep import imports, streams
+from sweep.config.trial_config import TrialConfig
+from sweep.errors import StoreError
+from sweep.records import Outcome
+from sweep.store.claims import Claims
+from sweep.trial.attempts import renew_or_end, run_attempts
+from sweep.trial.run import AnyDataset
+from sweep.trial.settings import RunSettings
+from training import allocator
+
+DISCONNECTED = (EOFError, BrokenPipeError, ConnectionResetError)  # raised by a pipe whose other end is closed
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What all trials of a sweep share, and the environment variables that a worker sets."""
+
+    environment: dict[str, str | None]
+    settings: RunSettings
+    claims: Claims
+    dataset: AnyDataset
+
+
+def work(pipe: Connection, slot: int) -> None:
+    """Run the trials that come through ``pipe`` until None comes. ``slot`` decides which GPU."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to the whole process group;
+        signal.signal(number, signal.SIG_IGN)  # the parent decides what to do about them
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    with streams.lasting(), suppress(*DISCONNECTED):
+        setup: WorkerSetup = pipe.recv()
+        settings = replace(setup.settings, device=_prepare(setup, slot))
+        pipe.send(None)
+        while (trial := pipe.recv()) is not None:
+            renew_or_end()
+            pipe.send(_run(trial, setup, settings, pipe))
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent ends, in the middle of a trial too."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a child
+    parent.join()
+    os._exit(1)
+
+
+def _prepare(setup: WorkerSetup, slot: int) -> str:
+    """Set up a new process. Returns the device of its trials."""
+    # otherwise its own children, which decode images, would start as it was started itself: slow, and left behind
+    multiprocessing.set_start_method(None, force=True)
+    imports.restore(setup.environment)
+    torch.set_num_threads(setup.settings.compute.cpus_per_trial)
+    allocator.keep_freed_memory()
+    if setup.settings.device == "cpu":
+        return "cpu"
+    device = f"cuda:{slot % torch.cuda.device_count()}"
+    torch.cuda.set_device(device)  # otherwise calls that name no device would start a second context on the first GPU
+    return device
+
+
+def _run(trial: TrialConfig, setup: WorkerSetup, settings: RunSettings, pipe: Connection) -> Outcome | StoreError:
+    try:
+        return run_attempts(
+            trial,
+            setup.dataset,
+            settings,
+            ready=renew_or_end,
+            on_epoch=pipe.send,
+            stopping=pipe.poll,  # during a trial only the end can come
+            checkpoints=setup.claims,
+        )
+    except StoreError as error:
+        return error
