@@ -1,10 +1,12 @@
-# Two commands: `make quickstart` to see it work, `make test` to check everything. Python 3.11 or newer is all they need.
+# `make quickstart` shows it at work, `make check` and `make fast` are for every change, `make test` checks everything.
+# Python 3.11 or newer and make are all that they need.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CORES := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: setup quickstart test bench lint format types clean
+.PHONY: setup quickstart check fast test docs bench lint format types lowest clean
 
 setup: $(STAMP)
 
@@ -17,8 +19,20 @@ quickstart: setup
 	$(BIN)/sweep launch configs/digits.yaml
 	$(BIN)/sweep report --sweep digits
 
-test: lint types
+# Seconds: style, format, contracts between packages, types.
+check: lint types
+
+# Under two minutes on two cores: the tests that are not marked slow.
+fast: setup
+	$(BIN)/pytest -n $(CORES) --dist worksteal -m "not slow"
+
+# Everything that CI runs.
+test: check
 	$(BIN)/pytest -n 4 --dist worksteal
+
+# docs/methods.md, docs/cli.md and docs/config.md, from the code.
+docs: setup
+	$(BIN)/python -m docs.generate
 
 bench: setup
 	$(BIN)/python -m benchmarks
@@ -29,11 +43,17 @@ lint: setup
 	$(BIN)/lint-imports
 
 types: setup
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The fast tests on the lowest versions that pyproject.toml claims, in a virtual environment of their own.
+lowest: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[dev]'
+	.venv-lowest/bin/pytest -n $(CORES) --dist worksteal -m "not slow"
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-lowest build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

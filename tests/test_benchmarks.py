@@ -1,6 +1,5 @@
 """The plain ways that our times are compared with: they do the same work."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,11 +7,9 @@ import torch
 from torch import nn
 
 import pruning
+from benchmarks import plain, streamed
 from pruning.masks import kept_count
 from pruning.schedules import kept_counts
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks are no part of the package
-from benchmarks import plain, streamed
 
 
 def network() -> nn.Module:

@@ -56,8 +56,9 @@ def test_a_wheel_has_all_code_and_all_configs_and_nothing_else(installed: Path) 
         return {str(path.relative_to(folder.parent)) for end in endings for path in folder.rglob(f"*{end}")}
 
     found = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
+    typed = {f"{part}/py.typed" for part in PARTS}
     code = {name for part in PARTS for name in files(ROOT / part, ".py")}
-    assert found == code | {f"sweep/{name}" for name in files(ROOT / "configs", ".yaml", ".csv")}
+    assert found == code | typed | {f"sweep/{name}" for name in files(ROOT / "configs", ".yaml", ".csv")}
 
 
 def test_shipped_sweeps_and_published_numbers_are_there_without_a_checkout(installed: Path, tmp_path: Path) -> None:
