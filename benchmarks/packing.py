@@ -41,8 +41,8 @@ class Subject:
 
     name: str
     network: str
-    images: int = 25_600
-    epochs: int = 2
+    images: int = 12_800
+    epochs: int = 4
     batch: int = gpu.BATCH
     sparsity: float | None = None
     target: float | None = None
@@ -169,7 +169,8 @@ def processes(
     Raises:
         WorkerFailed: one of them did; it says how.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # one import for all; CUDA starts in each
     results, barrier = context.Queue(), context.Barrier(AT_ONCE)
     arguments = (subjects, device, folder, environment, barrier, results)
     workers = [context.Process(target=_work, args=(number, *arguments), daemon=True) for number in range(AT_ONCE)]
@@ -240,7 +241,6 @@ def _measure(number: int, subject: Subject, device: str, folder: Path, barrier: 
             epoch()
 
     epoch()  # captures
-    epoch()
     alone = 0.0
     barrier.wait(PATIENCE)
     if number == 0:
