@@ -3,6 +3,7 @@
 import random
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,11 +51,18 @@ def _syncs_refused(device: torch.device) -> Iterator[None]:
         yield
         return
     before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        _set_sync_mode(2)
         yield
     finally:
-        torch.cuda.set_sync_debug_mode(before)
+        _set_sync_mode(before)
+
+
+def _set_sync_mode(mode: int) -> None:
+    """0: waiting for the GPU is fine; 2: it is an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
+        torch.cuda.set_sync_debug_mode(mode)
 
 
 class HostState:
@@ -68,7 +76,7 @@ class HostState:
             "Python's random": random.getstate(),
             "numpy.random": _comparable(numpy.random.get_state()) if numpy else None,
         }
-        self._device = device
+        self._kind = device.type
         self._attributes: dict[str, Any] = {}  # holds the objects, so that no other gets the place of one
         self._seen: dict[int, Any] = {}
         for name, module in model.named_modules() if model is not None else ():
@@ -89,7 +97,7 @@ class HostState:
             self._attributes[path] = value
         elif isinstance(value, Tensor):
             # a GPU's own tensors are written to by replays, too
-            version = value._version if value.device != self._device and not value.is_inference() else 0
+            version = value._version if value.device.type != self._kind and not value.is_inference() else 0
             self._attributes[path] = (value, version)
         elif isinstance(value, Mapping) or (isinstance(value, (list, tuple, set)) and id(value) not in self._seen):
             self._enter(path, value)

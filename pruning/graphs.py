@@ -51,22 +51,24 @@ def possible(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
-def capture(run: Run, device: torch.device, pool: Any = None) -> Replay:
+def capture(run: Run, device: torch.device, pool: Any = None, warm_ups: int = WARM_UPS) -> Replay:
     """Warm a function up and capture it on a stream of its own.
 
-    The function runs :data:`WARM_UPS` + 1 times before this returns (a CUDA capture itself computes nothing): it must
-    not matter what it has written. Generators, also the GPU's, are afterwards as they were.
+    The function runs ``warm_ups`` times, on a CPU once, before this returns (a CUDA capture itself computes nothing):
+    it must not matter what it has written. What it reads is kept alive. Generators, also the GPU's, are afterwards as
+    they were.
 
     Args:
         run: a function of tensors that stay where they are; it returns tensors. It must not seed a generator, and
             differentiates by ``torch.autograd.grad``, or with all ``.grad`` None before.
         pool: of another graph (``torch.cuda.graph_pool_handle()``) that is never replayed at the same time, to share
             its memory: outputs of the one are then overwritten by replays of the other.
+        warm_ups: 0 where the function has been called already.
 
     Raises:
         NotCapturable: capturing failed; the GPU is usable as before.
     """
-    return _Graph(run, device, pool) if device.type == "cuda" else EagerReplay(run)
+    return _Graph(run, device, pool, warm_ups) if device.type == "cuda" else EagerReplay(run)
 
 
 class EagerReplay:
@@ -87,9 +89,10 @@ class EagerReplay:
 class _Graph:
     """A captured CUDA graph."""
 
-    def __init__(self, run: Run, device: torch.device, pool: Any):
+    def __init__(self, run: Run, device: torch.device, pool: Any, warm_ups: int):
+        self._run = run  # holds the tensors that the graph reads
         with torch.cuda.device(device), generators_kept(device), side_stream():
-            for _ in range(WARM_UPS):
+            for _ in range(warm_ups):
                 run()
             outputs: list[Tensor] = []
             try:

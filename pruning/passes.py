@@ -1,7 +1,8 @@
-"""Passes that a method makes again and again: called the first time, captured the second, replayed from then on.
+"""Passes that a method makes again and again: captured once, replayed from then on.
 
 Captured is a pass over batches of one shape, in one mode of the network, where enough like it are still to come
-(:data:`WORTH`): its warm-up and capture cost about five eager passes. So one-shot methods on few batches (SNIP, GraSP,
+(:data:`WORTH`): to see whether it can be captured, and to capture it, costs about three eager passes. A second kind of
+pass (a batch of another shape) has to come twice first. So one-shot methods on few batches (SNIP, GraSP,
 ProsPr) run eagerly; FORCE, Iter-SNIP, Iter-GraSP and SynFlow are captured. So are methods of your own that take
 :meth:`pruning.problem.Problem.gradients` in many rounds. Not captured, whatever the device says:
 
@@ -74,9 +75,11 @@ class Passes:
             return function(*inputs)
         key = (name, *map(_kind, inputs), tuple(module.training for module in self._problem.model.modules()))
         if key not in self._known:
+            first = not self._known
             if left > WORTH:
                 self._known[key] = None
-            return function(*inputs)
+            if left <= WORTH or not first:
+                return function(*inputs)
         if _watched(self._problem.model):
             self.reason = "its modules have hooks, or a mode watches its operations"
             return function(*inputs)
@@ -124,7 +127,7 @@ class CapturedPass:
             reason = why_not_capturable(run, problem.device)
             if reason is not None:
                 raise graphs.NotCapturable(reason)
-            self._replay = graphs.capture(run, problem.device, pool)
+            self._replay = graphs.capture(run, problem.device, pool, warm_ups=0)
         finally:
             problem.cost = before
             for name, buffer in buffers.items():

@@ -224,7 +224,7 @@ class Problem:
         if self._given:  # by a method, for this round
             found: Sequence[Tensor] = gradients(*batch)
         else:
-            left = (self.rounds - self.round + 1) * len(self.batches) - number
+            left = (self.rounds - max(1, self.round) + 1) * len(self.batches) - number
             found = self.repeated.run(f"gradients at temperature {temperature}", gradients, batch, left)
         return dict(zip(self.parameters, found, strict=True))
 

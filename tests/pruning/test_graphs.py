@@ -29,6 +29,17 @@ def test_a_replay_reads_its_inputs_anew_and_writes_into_the_same_outputs(device)
 
 
 @on_devices()
+def test_what_a_captured_function_reads_stays_as_long_as_its_replay(device):
+    def captured():
+        inputs = torch.full((1000,), 7.0, device=device)
+        return capture(lambda: [inputs * 2], device)
+
+    replay = captured()
+    others = [torch.zeros(1000, device=device) for _ in range(50)]  # would take the place of the inputs
+    assert replay.replay()[0].eq(14).all() and len(others) == 50
+
+
+@on_devices()
 def test_a_captured_gradient_is_that_of_the_values_at_the_replay(device):
     weight, inputs = torch.ones(3, device=device, requires_grad=True), torch.arange(3.0, device=device)
 
