@@ -15,7 +15,7 @@ from sweep.config.trial_config import TrialConfig
 from sweep.engines import Stop
 from sweep.records import COMPLETED, EpochRecord, TrialRecord
 from sweep.report import accuracy_table, from_table, panels
-from sweep.report.remarks import trial_remarks
+from sweep.report.record_page import mask_remarks
 from sweep.report.terminal import render
 from sweep.store import Store
 from sweep.text import clock, store_option
@@ -77,7 +77,7 @@ class Progress:
 
     def _remark(self, record: TrialRecord) -> None:
         """Say what a trial's mask owes to something else than scores: of the first of an architecture and method."""
-        sentences = trial_remarks(record)
+        sentences = mask_remarks(record)
         if sentences and (cell := (record.architecture_label, record.method_label)) not in self._remarked:
             self._remarked.add(cell)
             self.say(f"{title(self._trials[record.trial_id])}: {'; '.join(sentences)}")

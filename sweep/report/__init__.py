@@ -1,5 +1,16 @@
 """The report: tables, statistics and figures, all pure functions of the store's tables.
 
+trials.py       trials read from stores, each once, in panels of comparable ones
+statistics.py   cells (one method at one sparsity), means, paired differences, chance
+names.py        what tables, figures and files call data, networks and methods
+columns.py      every column of summary.csv and of the tables: a new column goes here
+tables.py       tables for people; terminal.py prints them
+csv_rows.py     summary.csv and trials.csv
+figures/        one module a figure, listed in its __init__: a new figure goes there
+summary.py      summary.md
+record_page.py  one trial for people
+report.py       write_report; folder.py is where it writes
+
     write_report([Store("results")], Path("report"))        # PNG, SVG, CSV, Markdown
     best_cells(summary_rows(store.trials()))                # the best method at every sparsity
 

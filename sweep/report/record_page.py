@@ -1,4 +1,4 @@
-"""The facts of one trial for people: under headings, by the names of the record's columns."""
+"""One trial for people: the fields of its record under headings, and remarks on its mask."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,10 +8,10 @@ from typing import Any
 from sweep.records import RoundRecord, TrialRecord
 from sweep.report.trials import leaves
 
-Rows = list[tuple[str, ...]]  # a column's name and its value, or its values at the start and at the end
+Lines = list[tuple[str, ...]]  # a field's name and its value, or its values at the start and at the end
 
-_GROUPS = {  # heading -> columns of the record, in order
-    "what": (
+SECTIONS = {  # heading -> fields of the record, in order
+    "trial": (
         *("trial_id", "sweep", "status", "data", "data_encoding", "data_fingerprint", "data_content", "classes"),
         *("architecture_label", "method_label", "ablation", "sparsity", "seed"),
     ),
@@ -24,19 +24,19 @@ _GROUPS = {  # heading -> columns of the record, in order
         *("prunable", "prunable_share", "kept", "compression_ratio", "speedup", "revived", "mask_bytes"),
         *("mask_entropy_bytes", "tied_kept", "tied_candidates", "unconserved_layers"),
     ),
-    "price": (
+    "cost": (
         *("prune_seconds", "prune_passes", "prune_flops", "passes", "training_flops", "training_flops_share"),
         *("trained_weights", "trained_macs", "trained_whole", "train_seconds", "images_per_second", "seconds"),
         *("peak_memory_bytes", "device_memory_bytes"),
     ),
-    "what every method at this seed shares": ("initial_weights_hash", "pruning_batches_hash", "training_order_hash"),
-    "what came of it": ("mask_hash", "final_weights_hash"),
+    "shared by all methods at this seed": ("initial_weights_hash", "pruning_batches_hash", "training_order_hash"),
+    "results": ("mask_hash", "final_weights_hash"),
     "where it ran": (
         *("started", "written", "outcome", "host", "device", "threads", "cluster"),
         *("git_commit", "git_dirty", "versions"),
     ),
 }  # fmt: skip
-_BOTH = {  # column at the start of the (last) training -> the same of the tested network
+START_AND_END = {  # field at the start of the (last) training -> the same of the tested network
     "achieved_sparsity": "final_sparsity",
     "effective_sparsity": "final_effective_sparsity",
     "empty_layers": "final_empty_layers",
@@ -46,31 +46,41 @@ _BOTH = {  # column at the start of the (last) training -> the same of the teste
     "gradient_norm": "final_gradient_norm",
     "force_objective": "final_force_objective",
 }
-BOTH_HEADING = ("", "at the start", "after training")
-_IN_CONFIG = ("data", "pruning", "training")  # its parts; the rest is under "what"
+START_AND_END_HEADING = ("", "at the start", "after training")
+_CONFIG_PARTS = ("data", "pruning", "training")  # the rest of the config is under "trial"
 
 
-def facts(record: TrialRecord) -> dict[str, Rows]:
-    """Heading -> (column, value); under "mask, before and after" also the value after training. None is left out."""
-    found: dict[str, Rows] = {}
-    for heading, columns in _GROUPS.items():
-        found[heading] = [(name, text(name, getattr(record, name))) for name in columns if _known(record, name)]
-        if heading == "what":
-            found["config"] = list(_config(record))
+def record_fields(record: TrialRecord) -> dict[str, Lines]:
+    """Heading -> (field, value); under "mask, before and after" also the value after training. None is left out."""
+    sections: dict[str, Lines] = {}
+    for heading, names in SECTIONS.items():
+        known = [name for name in names if getattr(record, name) is not None]
+        sections[heading] = [(name, field_text(name, getattr(record, name))) for name in known]
+        if heading == "trial":
+            sections["config"] = list(_config(record))
         if heading == "outcome":
-            found["mask, before and after"] = list(_both(record))
-    return {heading: rows for heading, rows in found.items() if rows}
+            sections["mask, before and after"] = list(_start_and_end(record))
+    return {heading: lines for heading, lines in sections.items() if lines}
 
 
 def some_rounds(rounds: Sequence[RoundRecord], most: int = 8) -> list[RoundRecord]:
-    """The first, the last and others evenly between."""
+    """At most ``most`` rounds: the first, the last and others evenly between."""
     if len(rounds) <= most:
         return list(rounds)
-    return [rounds[round(place * (len(rounds) - 1) / (most - 1))] for place in range(most)]
+    return [rounds[round(index * (len(rounds) - 1) / (most - 1))] for index in range(most)]
 
 
-def text(name: str, value: Any) -> str:
-    """One value: hashes cut to 16 digits, numbers to six."""
+def mask_remarks(record: TrialRecord) -> list[str]:
+    """Sentences about masks that equal scores or rounding decided; none where the scores decided."""
+    if not record.tied_kept and not record.unconserved_layers:
+        return []
+    from pruning.remarks import remarks  # imports torch, which other reports do without
+
+    return list(remarks(record.kept, record.tied_kept, record.tied_candidates, record.unconserved_layers))
+
+
+def field_text(name: str, value: Any) -> str:
+    """One value; hashes are cut to 16 digits, numbers to six."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name.endswith(("_hash", "_fingerprint")):
@@ -84,20 +94,16 @@ def text(name: str, value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _known(record: TrialRecord, name: str) -> bool:
-    return getattr(record, name) is not None
-
-
-def _both(record: TrialRecord) -> Iterator[tuple[str, ...]]:
-    for start, end in _BOTH.items():
+def _start_and_end(record: TrialRecord) -> Iterator[tuple[str, ...]]:
+    for start, end in START_AND_END.items():
         values = (getattr(record, start), getattr(record, end) if end else None)
         if any(value is not None for value in values):
-            yield (start, *("" if value is None else text(start, value) for value in values))
+            yield (start, *("" if value is None else field_text(start, value) for value in values))
 
 
 def _config(record: TrialRecord) -> Iterator[tuple[str, str]]:
-    """A line for each part of the config: ``training  epochs=2 batch_size=128 …``."""
+    """One line for each part of the config: ``training  epochs=2 batch_size=128 …``."""
     config = json.loads(record.config or "{}")
-    for part in _IN_CONFIG:
+    for part in _CONFIG_PARTS:
         if part in config:
             yield part, " ".join(f"{key}={value}" for key, value in leaves(config[part]))

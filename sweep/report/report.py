@@ -9,27 +9,22 @@ from pathlib import Path
 from sweep.errors import InputError
 from sweep.records import TrialRecord
 from sweep.report.csv_rows import panel_rows, to_csv, write_trials
-from sweep.report.figures import style
-from sweep.report.figures.accuracy import accuracy_figure
-from sweep.report.figures.cost import price_figure
-from sweep.report.figures.layers import StoredMasks
-from sweep.report.figures.rounds import rounds_figure, with_rounds
-from sweep.report.figures.sanity import sanity_figure
-from sweep.report.manifest import keep_only
+from sweep.report.figures import FIGURES, Stored, style
+from sweep.report.figures.stored_masks import StoredMasks
+from sweep.report.folder import remove_outdated
 from sweep.report.summary import summary
 from sweep.report.tables import Table, accuracy_table
 from sweep.report.trials import Panel, StoredRows, panels, read
 from sweep.store import Store
-from sweep.text import percent
 
-_IN_CSV = [  # but what is no plain column, or many lines long
+_TRIALS_CSV = [  # without a nested column, and without one of many lines
     field.name for field in fields(TrialRecord) if field.name not in ("rounds", "traceback")
 ]
 
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """What was written: figures as PNG and SVG, ``summary.md``, ``summary.csv`` and ``trials.csv``; and its tables."""
+    """The files written: figures as PNG and SVG, ``summary.md``, ``summary.csv`` and ``trials.csv``; and the tables."""
 
     figures: tuple[Path, ...]
     summary: Path
@@ -46,13 +41,13 @@ class ReportFiles:
 def write_report(
     stores: Sequence[Store], out: Path, *, sweep: str | None = None, only: Collection[str] | None = None
 ) -> ReportFiles:
-    """Write tables and figures of all trials in the stores; a trial that lies in several counts once.
+    """Write tables and figures of all trials in the stores; a trial that is in several counts once.
 
     Args:
         stores: where the trials are.
-        out: a folder, made if need be; files of the same name are replaced, and figures of an earlier report that
-            are no longer drawn are removed.
-        sweep: only the trials of this sweep (:mod:`sweep.store.sweeps`); the summary is headed by its name.
+        out: a folder, created if it is missing; files of the same name are replaced, and figures of an earlier report
+            that are no longer drawn are removed.
+        sweep: only the trials of this sweep (:mod:`sweep.store.sweeps`); its name is the heading of the summary.
         only: only these trial ids, instead.
 
     Raises:
@@ -60,48 +55,49 @@ def write_report(
     """
     tables = [store.trials() for store in stores]
     sources = read(stores, sweep, only, tables)
-    found = panels(trial for _, trials in sources for trial in trials)
-    rows, masks = StoredRows(tables, sources), StoredMasks(sources, found)
+    all_panels = panels(trial for _, trials in sources for trial in trials)
+    stored = Stored(StoredRows(tables, sources), StoredMasks(sources, all_panels))
+    _make_folder(out)
+    drawn = [_draw(panel, stem, stored, out) for panel, stem in zip(all_panels, _stems(all_panels), strict=True)]
+    files = ReportFiles(
+        figures=tuple(path for by_name in drawn for paths in by_name.values() for path in paths),
+        summary=out / "summary.md",
+        summary_csv=out / "summary.csv",
+        trials_csv=out / "trials.csv",
+        tables=tuple(map(accuracy_table, all_panels)),
+    )
+    images = [{name: paths[0].name for name, paths in by_name.items()} for by_name in drawn]
+    files.summary.write_text(summary(all_panels, images, sweep), encoding="utf-8")
+    files.summary_csv.write_text(to_csv([row for panel in all_panels for row in panel_rows(panel)]), encoding="utf-8")
+    trials = [trial for panel in all_panels for trial in panel.trials]
+    write_trials(stored.rows.of(trials, _TRIALS_CSV), files.trials_csv)
+    remove_outdated(out, "report", files.all)
+    return files
+
+
+def _make_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"report: {out} is a file; name a folder to write to")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"report: cannot write to {out}: {error}; name another folder with --out") from None
-    figures = [_draw(panel, stem, rows, masks, out) for panel, stem in zip(found, _stems(found), strict=True)]
-    images = [{kind: paths[0].name for kind, paths in drawn.items()} for drawn in figures]
-    files = ReportFiles(
-        figures=tuple(path for drawn in figures for paths in drawn.values() for path in paths),
-        summary=out / "summary.md",
-        summary_csv=out / "summary.csv",
-        trials_csv=out / "trials.csv",
-        tables=tuple(accuracy_table(panel) for panel in found),
-    )
-    files.summary.write_text(summary(found, images, sweep), encoding="utf-8")
-    cell_rows = [row for panel in found for row in panel_rows(panel)]
-    files.summary_csv.write_text(to_csv(cell_rows), encoding="utf-8")
-    trials = [trial for panel in found for trial in panel.trials]
-    write_trials(rows.of(trials, _IN_CSV), files.trials_csv)
-    keep_only(out, "report", files.all)
-    return files
 
 
-def _stems(found: Sequence[Panel]) -> list[str]:
-    """A file name for each panel; panels that differ only in what no file name can hold get numbers."""
-    names = [panel.file_name for panel in found]
+def _stems(all_panels: Sequence[Panel]) -> list[str]:
+    """A file name for each panel; panels whose names are equal as file names get numbers."""
+    names = [panel.file_name for panel in all_panels]
     counts, number = Counter(names), defaultdict[str, "count[int]"](lambda: count(1))
     return [name if counts[name] == 1 else f"{name}-{next(number[name])}" for name in names]
 
 
-def _draw(panel: Panel, stem: str, rows: StoredRows, masks: StoredMasks, out: Path) -> dict[str, list[Path]]:
-    """Write a panel's figures, those it has the numbers for: kind -> files."""
+def _draw(panel: Panel, stem: str, stored: Stored, out: Path) -> dict[str, list[Path]]:
+    """Write the figures that the panel has numbers for: name of the figure -> its files, the PNG first."""
     if not any(cell.completed for cell in panel.cells):
         return {}
-    found = {f"accuracy-{stem}": accuracy_figure(panel), f"price-{stem}": price_figure(panel)}
-    found[f"sanity-{stem}"] = sanity_figure(panel)
-    if (layers := masks.figure(panel)) is not None:
-        found[f"layers-{stem}-{percent(layers[0]).rstrip('%')}"] = layers[1]
-    found[f"rounds-{stem}"] = rounds_figure(with_rounds(panel, rows))
-    return {
-        name.partition("-")[0]: style.save(figure, out / name) for name, figure in found.items() if figure is not None
-    }
+    drawn = {}
+    for figure in FIGURES:
+        if (drawing := figure.draw(panel, stored)) is not None:
+            name = "-".join(filter(None, (figure.name, stem, drawing.suffix)))
+            drawn[figure.name] = style.save(drawing.figure, out / name)
+    return drawn

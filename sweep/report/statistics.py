@@ -1,11 +1,11 @@
-"""What n seeds say together: means, sample standard deviations, paired differences, collapse.
+"""Statistics over seeds: means, sample standard deviations, paired differences, collapse.
 
 A run has *collapsed* when its test accuracy is at most half of chance above chance, less for few classes:
 
     accuracy <= p + p (1 - p) / 2,    p = 1 / classes      (14.5 % at 10 classes, 1.495 % at 100, 62.5 % at 2)
 
-Collapsed runs are counted and shown, but never averaged with runs that trained: the mean of 90 % and 10 % is
-no network's accuracy. (With uneven classes a constant answer scores above this; the rule cannot see that.)
+Collapsed runs are counted and shown, but never averaged with runs that trained: no network has the mean of 90 % and
+10 %. (With uneven classes a constant answer scores above this limit; the rule does not account for that.)
 """
 
 import statistics
@@ -21,12 +21,12 @@ K = TypeVar("K")
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """Arithmetic mean; None of nothing."""
+    """Arithmetic mean; None of no values."""
     return statistics.fmean(values) if values else None
 
 
 def sample_std(values: Sequence[float]) -> float | None:
-    """Standard deviation with n − 1; one value has none."""
+    """Standard deviation with n − 1; None of fewer than two values."""
     return statistics.stdev(values) if len(values) > 1 else None
 
 
@@ -44,7 +44,7 @@ def is_collapsed(trial: TrialRecord) -> bool:
 
 
 def is_in_pieces(trial: TrialRecord) -> bool:
-    """Whether batches had no room in the memory and were taken in pieces: then BatchNorm saw smaller ones."""
+    """Whether the run split its batches for lack of memory: BatchNorm then saw smaller ones."""
     return (trial.accumulate or 1) > 1
 
 
@@ -52,22 +52,25 @@ def is_in_pieces(trial: TrialRecord) -> bool:
 class Cell:
     """One method at one sparsity in one panel: its runs, one a seed. Accuracies are fractions.
 
-    What follows from the runs is worked out once: tables and figures ask for it again and again.
+    Derived values are cached: every table and figure uses them.
+
+    Attributes:
+        trials: of any status.
     """
 
     method: str
     method_label: str
     sparsity: float
-    trials: tuple[TrialRecord, ...]  # whatever their status
+    trials: tuple[TrialRecord, ...]
 
     @property
     def key(self) -> tuple[str, float]:
-        """What tells it from the others of its panel. (Comparing whole cells would compare all of their runs.)"""
+        """Unique within its panel. (Comparing cells themselves would compare all of their runs.)"""
         return self.method_label, self.sparsity
 
     @cached_property
     def control(self) -> str:
-        """The control that was made of the method's mask; empty where there is none."""
+        """The control made of the method's mask ("invert"); empty for the method itself."""
         return split_control(self.method_label)[1]
 
     @cached_property
@@ -87,17 +90,17 @@ class Cell:
 
     @cached_property
     def trained(self) -> tuple[TrialRecord, ...]:
-        """The completed runs that did not: those that are averaged."""
+        """The completed runs that did not end at chance: those that are averaged."""
         return tuple(t for t in self.completed if not is_collapsed(t))
 
     @cached_property
     def in_pieces(self) -> tuple[TrialRecord, ...]:
-        """The completed runs whose batches were taken in pieces."""
+        """The completed runs that split their batches."""
         return tuple(t for t in self.completed if is_in_pieces(t))
 
     @property
     def n(self) -> int:
-        """How many runs :attr:`mean` is of."""
+        """Number of runs that :attr:`mean` averages."""
         return len(self.trained)
 
     @cached_property
@@ -122,11 +125,11 @@ class Cell:
 
     @property
     def interrupted(self) -> int:
-        """Runs that were stopped and wait to be run again."""
+        """Runs that were stopped and not yet finished."""
         return self._count(INTERRUPTED)
 
     def average(self, column: str) -> float | None:
-        """Mean of another column over all completed runs, collapsed or not: of what a mask is and costs."""
+        """Mean of another column of the record over all completed runs, collapsed or not."""
         values = [getattr(trial, column) for trial in self.completed]
         return mean([value for value in values if value is not None])
 
@@ -140,7 +143,7 @@ def accuracies(trials: Iterable[TrialRecord]) -> list[float]:
 
 
 def in_cells(trials: Iterable[TrialRecord]) -> list[Cell]:
-    """The trials of one panel by method and sparsity, methods in order (dense and controls first), then sparsities."""
+    """The trials of one panel by method (in order, dense and controls first), then by sparsity."""
     groups: dict[tuple[str, float], list[TrialRecord]] = {}
     for trial in trials:
         groups.setdefault((trial.method_label, trial.sparsity), []).append(trial)
@@ -151,62 +154,62 @@ def in_cells(trials: Iterable[TrialRecord]) -> list[Cell]:
 def best(column: Iterable[Cell]) -> list[Cell]:
     """Of methods at one sparsity, that with the highest mean (all of them, if tied).
 
-    A method with a run that collapsed or diverged takes no part: a high mean of its others would
-    reward luck. Nor does the dense network.
+    A method with a run that collapsed or diverged is excluded: a high mean of its other runs would reward luck. So is
+    the dense network.
     """
-    able = [c for c in column if c.n and not c.collapsed and not c.diverged and c.method != "dense"]
-    top = max((c.mean for c in able if c.mean is not None), default=None)
-    return [c for c in able if c.mean == top]
+    eligible = [c for c in column if c.n and not c.collapsed and not c.diverged and c.method != "dense"]
+    top = max((c.mean for c in eligible if c.mean is not None), default=None)
+    return [c for c in eligible if c.mean == top]
 
 
-def grouped(found: Iterable[Cell], key: Callable[[Cell], K]) -> dict[K, list[Cell]]:
-    """The cells of methods that remove something, by a key, in order: one pass, however many keys there are."""
+def grouped(cells: Iterable[Cell], key: Callable[[Cell], K]) -> dict[K, list[Cell]]:
+    """The cells of methods that remove something, by a key, in order; one pass, however many keys there are."""
     groups: dict[K, list[Cell]] = {}
-    for cell in found:
+    for cell in cells:
         if cell.method != "dense":
             groups.setdefault(key(cell), []).append(cell)
     return groups
 
 
-def by_label(found: Iterable[Cell]) -> dict[str, list[Cell]]:
+def by_label(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
     """Every method's cells, methods in order."""
-    return grouped(found, lambda cell: cell.method_label)
+    return grouped(cells, lambda cell: cell.method_label)
 
 
-def by_sparsity(found: Iterable[Cell]) -> dict[float, list[Cell]]:
+def by_sparsity(cells: Iterable[Cell]) -> dict[float, list[Cell]]:
     """The cells of every sparsity, sparsities rising."""
-    return dict(sorted(grouped(found, lambda cell: cell.sparsity).items()))
+    return dict(sorted(grouped(cells, lambda cell: cell.sparsity).items()))
 
 
-def sparsities(found: Iterable[Cell]) -> list[float]:
+def sparsities(cells: Iterable[Cell]) -> list[float]:
     """The columns: every sparsity of a method that removes something."""
-    return sorted({cell.sparsity for cell in found if cell.method != "dense"})
+    return sorted({cell.sparsity for cell in cells if cell.method != "dense"})
 
 
-def labels(found: Iterable[Cell]) -> list[str]:
+def labels(cells: Iterable[Cell]) -> list[str]:
     """The rows: every method but dense, in order."""
-    return list(dict.fromkeys(cell.method_label for cell in found if cell.method != "dense"))
+    return list(dict.fromkeys(cell.method_label for cell in cells if cell.method != "dense"))
 
 
-def at(found: Iterable[Cell], sparsity: float) -> list[Cell]:
+def at(cells: Iterable[Cell], sparsity: float) -> list[Cell]:
     """The cells of one sparsity."""
-    return [cell for cell in found if cell.sparsity == sparsity and cell.method != "dense"]
+    return [cell for cell in cells if cell.sparsity == sparsity and cell.method != "dense"]
 
 
-def leaders(found: Sequence[Cell]) -> list[Cell]:
+def leaders(cells: Sequence[Cell]) -> list[Cell]:
     """The best cells of every sparsity."""
-    return [cell for column in by_sparsity(found).values() for cell in best(column)]
+    return [cell for column in by_sparsity(cells).values() for cell in best(column)]
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedDifference:
     """Accuracy of one method minus that of another, seed by seed: same initial weights, same batches.
 
     Attributes:
         differences: one a seed where both trained, as fractions, in order of seed.
         at_chance: one a seed where one of the two collapsed: whether the first did, and the second.
-        unlike: seeds where the two started from other initial weights, so that they are no pair.
-        in_pieces: seeds of ``differences`` where one of the two took its batches in pieces, and the other did not so.
+        unlike: seeds where the two started from different initial weights, which are no pair.
+        in_pieces: seeds of ``differences`` where the two split their batches differently.
     """
 
     differences: tuple[float, ...]
@@ -230,7 +233,7 @@ class Paired:
         return sample_std(self.differences)
 
 
-def paired(cell: Cell, reference: Cell) -> Paired:
+def paired(cell: Cell, reference: Cell) -> PairedDifference:
     """``cell`` minus ``reference``, over the seeds that both completed, from the same initial weights."""
     ours, theirs = ({t.seed: t for t in c.completed} for c in (cell, reference))
     differences, at_chance, unlike, in_pieces = [], [], 0, 0
@@ -244,9 +247,9 @@ def paired(cell: Cell, reference: Cell) -> Paired:
             first, second = accuracies(pair)
             differences.append(first - second)
             in_pieces += (pair[0].accumulate or 1) != (pair[1].accumulate or 1)
-    return Paired(tuple(differences), tuple(at_chance), unlike, in_pieces)
+    return PairedDifference(tuple(differences), tuple(at_chance), unlike, in_pieces)
 
 
 def same_start(one: str | None, other: str | None) -> bool:
-    """Whether two hashes of initial weights are one; true where a record has none."""
+    """Whether two hashes of initial weights are equal; true where a record has none."""
     return one is None or other is None or one == other

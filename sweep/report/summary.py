@@ -1,22 +1,14 @@
-"""summary.md: what was run, what came out, what it cost, what went wrong."""
+"""``summary.md``: for each panel what was run, its tables and its figures; then remarks and trials without a result."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from sweep.records import COMPLETED, STATUSES, TrialRecord
-from sweep.report.figures.frame import span
-from sweep.report.measures import (
-    END_CAPTION,
-    MOVED_CAPTION,
-    PRICE_CAPTION,
-    START_CAPTION,
-    end_table,
-    moved,
-    price_table,
-    start_table,
-)
+from sweep.report.columns import COST_CAPTION, END_CAPTION, MOVED_CAPTION, START_CAPTION
+from sweep.report.figures import FIGURES
 from sweep.report.names import architecture_name, data_name, figure_name, method_name
-from sweep.report.remarks import remarks_section
+from sweep.report.record_page import mask_remarks
 from sweep.report.statistics import chance_limit, is_in_pieces, labels
 from sweep.report.tables import (
     CAPTION,
@@ -24,72 +16,87 @@ from sweep.report.tables import (
     SANITY_CAPTION,
     Table,
     accuracy_table,
+    cost_table,
+    end_table,
     paired_table,
     sanity_table,
+    span,
+    start_table,
 )
 from sweep.report.trials import Panel
 from sweep.text import percent
 
-_FIGURES = {  # kind -> what it shows; "accuracy" is the panel's own
-    "sanity": "Methods and their controls",
-    "price": "Accuracy against training FLOPs",
-    "layers": "Density by layer",
-    "rounds": "Round by round",
-}
-_ROUNDS_CAPTION = (
-    "Means over completed runs of the methods with more than one round. The FORCE objective is that of the mask a "
-    "round starts from, on the round's batches."
+_REFERENCES = ("random", "snip")  # methods are paired with the first of these that was run
+
+
+class Section(NamedTuple):
+    """A part of a panel with a table; the figures whose ``section`` is this heading stand above the table."""
+
+    heading: str
+    table: Callable[[Panel], Table]
+    caption: Callable[[Panel], str]
+
+
+SECTIONS = (  # figures of other sections follow, under headings of their own
+    Section("Sanity checks", sanity_table, lambda panel: SANITY_CAPTION),
+    Section("Price", cost_table, lambda panel: COST_CAPTION),
+    Section("Masks", start_table, lambda panel: START_CAPTION),
+    Section("After training", end_table, lambda panel: MOVED_CAPTION if panel.masks_moved else END_CAPTION),
 )
-_REFERENCES = ("random", "snip")  # what methods are paired with: the first of them that was run
 
 
 def summary(panels: Sequence[Panel], figures: Sequence[Mapping[str, str]], sweep: str | None = None) -> str:
     """The report as Markdown.
 
     Args:
-        panels: what there is to tell.
-        figures: for each panel the file names of its PNGs by kind, relative to the summary.
+        panels: in order.
+        figures: for each panel the file names of its PNGs by the figure's name, relative to the summary.
         sweep: the heading; by default the names of the sweeps that ran the trials first.
     """
     trials = [trial for panel in panels for trial in panel.trials]
     heading = sweep or ", ".join(sorted({trial.sweep for trial in trials if trial.sweep})) or "Sweep"
     parts = [f"# {heading}", f"Trials: {_tally(trials)}."]
-    for panel, images in zip(panels, figures, strict=True):
-        parts += _panel(panel, images)
-    return "\n\n".join(part for part in [*parts, *remarks_section(trials), *_losses(trials)] if part) + "\n"
+    for panel, files in zip(panels, figures, strict=True):
+        parts += _panel(panel, files)
+    return "\n\n".join(part for part in [*parts, *remarks_section(trials), *_without_result(trials)] if part) + "\n"
 
 
-def _panel(panel: Panel, figures: Mapping[str, str]) -> list[str]:
-    """One panel: accuracy, sanity checks, price, masks, rounds; without what there is nothing to say of."""
-    images = {kind: f"![{panel.title}: {what}]({figures[kind]})" for kind, what in _FIGURES.items() if kind in figures}
-    parts = [f"## {panel.title}", _what_was_run(panel)]
-    if "accuracy" in figures:
-        parts.append(f"![{panel.title}]({figures['accuracy']})")
-    parts += [CAPTION, accuracy_table(panel).markdown()]
+def _panel(panel: Panel, files: Mapping[str, str]) -> list[str]:
+    """One panel; sections without a table and a figure are left out."""
+    parts = [f"## {panel.title}", _what_was_run(panel), *_images(panel, files, ""), CAPTION]
+    parts.append(accuracy_table(panel).markdown())
     reference = next((name for name in _REFERENCES if name in labels(panel.cells)), None)
     if reference is not None and (differences := paired_table(panel, reference)).rows:
         parts += [PAIRED_CAPTION, differences.markdown()]
-    parts += _section("Sanity checks", SANITY_CAPTION, sanity_table(panel), images.get("sanity"))
-    parts += _section("Price", PRICE_CAPTION, price_table(panel), images.get("price"))
-    parts += _section("Masks", START_CAPTION, start_table(panel), images.get("layers"))
-    parts += _section("After training", MOVED_CAPTION if moved(panel) else END_CAPTION, end_table(panel))
-    if "rounds" in images:
-        parts += ["### Rounds", images["rounds"], _ROUNDS_CAPTION]
-    return [*parts, *_cut_names(panel)] if figures else parts
+    for section in SECTIONS:
+        table = section.table(panel)
+        explained = [section.caption(panel), table.markdown()] if table.rows else []
+        parts += _section(section.heading, [*_images(panel, files, section.heading), *explained])
+    with_table = {"", *(section.heading for section in SECTIONS)}
+    for heading in dict.fromkeys(figure.section for figure in FIGURES if figure.section not in with_table):
+        parts += _section(heading, _images(panel, files, heading))
+    return [*parts, *_cut_names(panel)] if files else parts
+
+
+def _images(panel: Panel, files: Mapping[str, str], section: str) -> list[str]:
+    """The figures of a section that were drawn, each with its note."""
+    parts = []
+    for figure in FIGURES:
+        if figure.section == section and figure.name in files:
+            shows = f": {figure.shows}" if figure.shows else ""
+            parts += [f"![{panel.title}{shows}]({files[figure.name]})", *([figure.note] if figure.note else [])]
+    return parts
+
+
+def _section(heading: str, parts: Sequence[str]) -> list[str]:
+    return [f"### {heading}", *parts] if parts else []
 
 
 def _cut_names(panel: Panel) -> list[str]:
-    """The names of methods that the figures show the beginnings of, in full; nothing where they show all."""
+    """The full names of methods whose names the figures shorten; nothing where there are none."""
     names = {figure_name(label): method_name(label) for label in labels(panel.cells)}
-    cut = [f"- {shown}: {name}" for shown, name in names.items() if shown != name]
-    return ["### Names that the figures cut", "\n".join(cut)] if cut else []
-
-
-def _section(heading: str, caption: str, table: Table, image: str | None = None) -> list[str]:
-    """A heading and what stands under it; nothing where there is neither image nor table."""
-    told = [caption, table.markdown()] if table.rows else []
-    under = [*([image] if image else []), *told]
-    return [f"### {heading}", *under] if under else []
+    cut = [f"- {short}: {name}" for short, name in names.items() if short != name]
+    return _section("Names that the figures cut", ["\n".join(cut)] if cut else [])
 
 
 def _tally(trials: Iterable[TrialRecord]) -> str:
@@ -101,7 +108,7 @@ def _tally(trials: Iterable[TrialRecord]) -> str:
 def _what_was_run(panel: Panel) -> str:
     """A list: data, network, training, seeds, where."""
     done = [trial for trial in panel.trials if trial.status == COMPLETED]
-    facts = {
+    lines = {
         "data": data_name(panel.data, panel.encoding),
         "network": architecture_name(panel.architecture) + _prunable(done),
         "epochs": _epochs(panel.epochs, {trial.epochs for trial in done}),
@@ -110,20 +117,33 @@ def _what_was_run(panel: Panel) -> str:
         "trials": _tally(panel.trials),
         "device": _listed(trial.device for trial in done if trial.device),
         "commit": _listed(f"{t.git_commit}{' (dirty)' if t.git_dirty else ''}" for t in done if t.git_commit),
+        "chance": _chance(panel.classes),
+        "**in pieces**": _in_pieces(done),
+        "**not alike**": _copies(done),
     }
-    if panel.classes:
-        limit = percent(round(chance_limit(panel.classes), 5))
-        facts["chance"] = f"{percent(round(1 / panel.classes, 5))}; a run counts as at chance up to {limit}"
-    pieces = [trial for trial in done if is_in_pieces(trial)]
-    if pieces:
-        facts["**in pieces**"] = (
-            f"{len(pieces)} runs took each batch in pieces, since it had no room in the memory: where a network has"
-            " BatchNorm, its statistics are those of smaller batches than in the other runs"
-        )
+    return "\n".join(f"- {name}: {text}" for name, text in lines.items() if text)
+
+
+def _chance(classes: int | None) -> str:
+    if not classes:
+        return ""
+    limit = percent(round(chance_limit(classes), 5))
+    return f"{percent(round(1 / classes, 5))}; a run counts as at chance up to {limit}"
+
+
+def _in_pieces(done: Sequence[TrialRecord]) -> str:
+    count = sum(map(is_in_pieces, done))
+    if not count:
+        return ""
+    return (
+        f"{count} runs took each batch in pieces, since it had no room in the memory: where a network has"
+        " BatchNorm, its statistics are those of smaller batches than in the other runs"
+    )
+
+
+def _copies(done: Sequence[TrialRecord]) -> str:
     copies = {trial.data_fingerprint for trial in done if trial.data_fingerprint}
-    if len(copies) > 1:
-        facts["**not alike**"] = f"these trials saw {len(copies)} different copies of the data"
-    return "\n".join(f"- {name}: {text}" for name, text in facts.items() if text)
+    return f"these trials saw {len(copies)} different copies of the data" if len(copies) > 1 else ""
 
 
 def _prunable(done: Sequence[TrialRecord]) -> str:
@@ -134,34 +154,52 @@ def _prunable(done: Sequence[TrialRecord]) -> str:
     return f", {weights} prunable weights{of_all}" if weights else ""
 
 
-def _epochs(asked: int | None, trained: set[int]) -> str:
+def _epochs(configured: int | None, trained: set[int]) -> str:
     """``5``; ``5 a training, 5 to 30 in all`` where a method trains more than once."""
-    if asked is None or max(trained, default=0) <= asked:
+    if configured is None or max(trained, default=0) <= configured:
         return _listed(trained)
-    return f"{asked} a training, {span(trained)} in all"
+    return f"{configured} a training, {span(trained)} in all"
 
 
 def _listed(values: Iterable[object]) -> str:
     return ", ".join(str(value) for value in sorted(set(values), key=lambda v: (str(type(v)), v)))
 
 
-def _losses(trials: Sequence[TrialRecord]) -> list[str]:
-    """Trials without a result, by status and cause; nothing where there are none."""
-    lost = [trial for trial in trials if trial.status != COMPLETED]
-    if not lost:
+def remarks_section(trials: Iterable[TrialRecord]) -> list[str]:
+    """A heading and one line for each method with remarks on a completed trial's mask; nothing where none has."""
+    groups = defaultdict[tuple[str, str], list[TrialRecord]](list)
+    for trial in trials:
+        if trial.status == COMPLETED and mask_remarks(trial):
+            groups[trial.architecture_label, trial.method_label].append(trial)
+    if not groups:
         return []
-    groups: dict[str, list[TrialRecord]] = {}
-    for trial in lost:
-        cause = f": {trial.error_type}: {_first_line(trial.error_message)}" if trial.error_type else ""
-        groups.setdefault(f"{trial.status}{cause}", []).append(trial)
-    lines = [f"- {len(group)} {cause} ({_where(group)})" for cause, group in sorted(groups.items())]
+    return ["## Masks that scores alone did not decide", "\n".join(map(_remark, groups.values()))]
+
+
+def _remark(trials: Sequence[TrialRecord]) -> str:
+    first = min(trials, key=lambda trial: (trial.sparsity, trial.seed))
+    name = f"{first.architecture_label} {first.method_label}"
+    remarks = "; ".join(mask_remarks(first))
+    return f"- {name}: {len(trials)} trials; at {percent(first.sparsity)}, seed {first.seed}: {remarks}"
+
+
+def _without_result(trials: Sequence[TrialRecord]) -> list[str]:
+    """Trials that did not complete, by status and cause; nothing where all did."""
+    groups = defaultdict[str, list[TrialRecord]](list)
+    for trial in trials:
+        if trial.status != COMPLETED:
+            cause = f": {trial.error_type}: {_first_line(trial.error_message)}" if trial.error_type else ""
+            groups[f"{trial.status}{cause}"].append(trial)
+    if not groups:
+        return []
+    lines = [f"- {len(members)} {cause} ({_titles(members)})" for cause, members in sorted(groups.items())]
     return ["## Trials without a result", "\n".join(lines)]
 
 
-def _where(group: Sequence[TrialRecord], most: int = 3) -> str:
-    """The first few as ``force 99.5% s0``."""
-    names = [f"{t.architecture_label} {t.method_label} {percent(t.sparsity)} s{t.seed}" for t in group[:most]]
-    return "; ".join(names) + (f"; {len(group) - most} more" if len(group) > most else "")
+def _titles(trials: Sequence[TrialRecord], most: int = 3) -> str:
+    """The first few as ``resnet20 force 99.5% s0``."""
+    names = [f"{t.architecture_label} {t.method_label} {percent(t.sparsity)} s{t.seed}" for t in trials[:most]]
+    return "; ".join(names) + (f"; {len(trials) - most} more" if len(trials) > most else "")
 
 
 def _first_line(text: str | None, most: int = 160) -> str:

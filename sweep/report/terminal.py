@@ -1,4 +1,4 @@
-"""Tables on a terminal."""
+"""Tables for a terminal, as rich draws them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,17 +12,17 @@ from sweep.report.tables import Table
 
 def render(table: Table) -> Group:
     """Title, notes and rows for a rich console; the best of every sparsity is bold."""
-    shown = RichTable(*table.header[:1], box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    body = RichTable(*table.header[:1], box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in table.header[1:]:
-        shown.add_column(name, justify="right")
+        body.add_column(name, justify="right")
     for row in table.rows:
-        shown.add_row(*(Text(entry.text, style="bold" if entry.best else "") for entry in row))
+        body.add_row(*(Text(entry.text, style="bold" if entry.best else "") for entry in row))
     heading = Text(table.title, style="bold")
-    return Group(heading, *(Text(note) for note in table.notes), *([shown] if table.rows else []))
+    return Group(heading, *(Text(note) for note in table.notes), *([body] if table.rows else []))
 
 
 def columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> RichTable:
-    """Rows as a plain table of some of their keys, numbers to the right."""
+    """The keys ``names`` of some rows as a plain table, numbers aligned right."""
     table = RichTable(box=None, pad_edge=False)
     for column in names:
         numeric = bool(rows) and isinstance(rows[0][column], (int, float))

@@ -1,4 +1,4 @@
-"""The trials a report is about: read from stores, counted once, split into panels that may be compared."""
+"""The trials of a report: read from stores, each counted once, split into panels of comparable trials."""
 
 import dataclasses
 import json
@@ -14,27 +14,31 @@ import pyarrow.compute as pc
 from sweep.errors import InputError
 from sweep.records import COMPLETED, TrialRecord, trial_record
 from sweep.report.names import architecture_name, data_name, file_name
-from sweep.report.statistics import Cell, in_cells
+from sweep.report.statistics import Cell, in_cells, leaders
 from sweep.store import Store
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
 from training.config import DataConfig
 
-_AXES = ("method", "sparsity", "seed", "ablation")  # not the architecture: a label leaves out what were defaults once
-_PLACES = {f"data.{f.name}" for f in dataclasses.fields(DataConfig) if not f.metadata.get("identity", True)}
+_AXES = ("method", "sparsity", "seed", "ablation")  # not the architecture: its label omits former defaults
+_NO_IDENTITY = {f"data.{f.name}" for f in dataclasses.fields(DataConfig) if not f.metadata.get("identity", True)}
+_MASK_COLUMNS = ("effective_sparsity", "macs_kept", "empty_layers", "disconnected")
+_START_AND_END = (("achieved_sparsity", "final_sparsity"), *((name, f"final_{name}") for name in _MASK_COLUMNS))
 
 
 @dataclass(frozen=True)
 class Panel:
-    """All trials of one network on one data set under one recipe: what one table and one figure compare.
+    """All trials of one network on one data set under one recipe: one table and one figure compare them.
 
     Attributes:
         encoding: "JPEG" where the images are a lossy copy: such trials never share a panel with exact ones.
-        setting: what tells this panel's recipe from that of its siblings ("training.epochs=2"); else empty.
+        architecture: its label.
+        setting: how this panel's recipe differs from that of other panels of the same network and data
+            ("training.epochs=2"); empty where there are no others.
     """
 
     data: str
     encoding: str | None
-    architecture: str  # label
+    architecture: str
     setting: str
     trials: tuple[TrialRecord, ...]
 
@@ -52,17 +56,27 @@ class Panel:
 
     @property
     def classes(self) -> int | None:
-        """Number of classes, or None where no trial got so far as to know."""
+        """Number of classes; None where every trial ended before it read the data."""
         return next((trial.classes for trial in self.trials if trial.classes), None)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """Trials by method (dense and controls first) and sparsity; made once for all tables and figures."""
+        """Trials by method (dense and controls first) and sparsity; computed once for all tables and figures."""
         return tuple(in_cells(self.trials))
+
+    @cached_property
+    def leading(self) -> frozenset[tuple[str, float]]:
+        """Keys of the best cells of every sparsity (:func:`sweep.report.statistics.best`)."""
+        return frozenset(cell.key for cell in leaders(self.cells))
+
+    @property
+    def masks_moved(self) -> bool:
+        """Whether the tested network of some trial has another mask than its last training started from."""
+        return any(_has_moved(trial) for cell in self.cells for trial in cell.completed)
 
     @property
     def epochs(self) -> int | None:
-        """Of one training: a method may train more than once. None where no config says it."""
+        """Epochs of one training (a method may train more than once). None where no config has them."""
         asked = (json.loads(trial.config or "{}").get("training", {}).get("epochs") for trial in self.trials)
         return next((epochs for epochs in asked if epochs is not None), None)
 
@@ -73,54 +87,55 @@ def read(
     only: Collection[str] | None = None,
     tables: Sequence[pa.Table] | None = None,
 ) -> list[tuple[Store, list[TrialRecord]]]:
-    """The trials of several stores, each once and without its rounds, beside the store that they are taken from.
+    """Each store with the trials taken from it: every trial once, without its rounds.
 
-    A trial that lies in two stores is taken from the one where it completed; where that settles nothing, from
+    A trial that is in two stores is taken from the one where it completed; if it completed in both or in none, from
     the one where it was started last.
 
     Args:
+        stores: all that may hold trials.
         sweep: only the trials of this sweep, as :mod:`sweep.store.sweeps` defines them.
-        only: trial ids, instead.
+        only: only these trial ids, instead.
         tables: the stores' trials, where they have been read already.
 
     Raises:
-        InputError: no completed trial among them, saying what to run.
+        InputError: no completed trial among them; the message says what to run.
     """
     rows = [store.trials() for store in stores] if tables is None else tables
-    known: dict[str, tuple[str, ...]] = {}
+    known: dict[str, tuple[str, ...]] = {}  # trial ids by sweep
     if sweep is not None and only is None and rows:
         records = [record for store in stores for record in store.sweeps()]
         known = trials_by_sweep(records, pa.concat_tables(table.select(COLUMNS) for table in rows))
         only = known.get(sweep, ())
-    chosen = merge(rows if only is None else [among(table, only) for table in rows])
-    kept = [entry for _, entry in sorted(chosen.items())]
+    merged = merge(rows if only is None else [among(table, only) for table in rows])
+    kept = [entry for _, entry in sorted(merged.items())]
     if not any(record.status == COMPLETED for _, record in kept):
         raise InputError(_nothing_to_report(stores, sweep, list(known), [record for _, record in kept]))
     return [(store, [record for index, record in kept if index == at]) for at, store in enumerate(stores)]
 
 
 class StoredRows:
-    """The rows of trials as the stores have them, each trial once: for what would take long as records."""
+    """The stored rows of a report's trials, each trial once: for columns that are slow to convert to records."""
 
     def __init__(self, tables: Sequence[pa.Table], sources: Sequence[tuple[Store, Sequence[TrialRecord]]]):
         """``sources``: what :func:`read` chose of the tables."""
         chosen = [[trial.trial_id for trial in trials] for _, trials in sources]
-        self._rows = pa.concat_tables(among(rows, names) for rows, names in zip(tables, chosen, strict=True))
-        self._places = {name: place for place, name in enumerate(self._rows["trial_id"].to_pylist())}
+        self._rows = pa.concat_tables(among(rows, ids) for rows, ids in zip(tables, chosen, strict=True))
+        self._indices = {name: index for index, name in enumerate(self._rows["trial_id"].to_pylist())}
 
     def of(self, trials: Iterable[TrialRecord], columns: Sequence[str]) -> pa.Table:
-        """Some columns of these trials, a row each, in their order."""
-        places = [self._places[trial.trial_id] for trial in trials]
-        return self._rows.select(columns).take(pa.array(places, pa.int64()))
+        """Some columns of these trials, one row a trial, in their order."""
+        indices = [self._indices[trial.trial_id] for trial in trials]
+        return self._rows.select(columns).take(pa.array(indices, pa.int64()))
 
 
 def merge(tables: Iterable[pa.Table]) -> dict[str, tuple[int, TrialRecord]]:
-    """Trial id -> (index of the table it is taken from, its record without rounds)."""
+    """Trial id -> (index of the table that it is taken from, its record without rounds)."""
     best: dict[str, tuple[int, TrialRecord]] = {}
     for index, rows in enumerate(tables):
         for record in from_table(rows, rounds=False):
             held = best.get(record.trial_id)
-            if held is None or _worth(record) > _worth(held[1]):
+            if held is None or _rank(record) > _rank(held[1]):
                 best[record.trial_id] = (index, record)
     return best
 
@@ -130,7 +145,7 @@ def from_table(trials: pa.Table, rounds: bool = True) -> list[TrialRecord]:
 
     Args:
         trials: the table, or some of its columns.
-        rounds: with the rounds, of which a trial may have hundreds: they take longer than all else.
+        rounds: include the rounds; a trial may have hundreds, and they take longer than everything else.
     """
     if rounds and "rounds" in trials.column_names:
         return [trial_record(row) for row in trials.to_pylist()]
@@ -148,7 +163,7 @@ def panels(records: Iterable[TrialRecord]) -> list[Panel]:
     records = list(records)
     encodings = {record.data: record.data_encoding for record in records if record.data_encoding}
     groups: dict[tuple[str, str, str], list[TrialRecord]] = {}
-    for record in records:  # one that failed before it saw an image goes where the others are
+    for record in records:  # a trial that failed before it read an image joins the others of its data set
         encoding = record.data_encoding or encodings.get(record.data) or ""
         groups.setdefault((record.data, encoding, record.architecture_label), []).append(record)
     return [
@@ -162,18 +177,18 @@ def _by_seed(record: TrialRecord) -> tuple[int, str]:
     return record.seed, record.trial_id
 
 
-def _worth(record: TrialRecord) -> tuple[bool, float]:
+def _rank(record: TrialRecord) -> tuple[bool, float]:
     return record.status == COMPLETED, record.started.timestamp() if record.started else 0.0
 
 
 def _by_setting(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:
-    """Runs under different recipes are never averaged: group by the part of the config that is no axis."""
+    """Group by recipe (the config without the axes): runs under different recipes are never averaged."""
     texts = [_recipe(record) for record in records]
     flat = {text: _flat(text) for text in dict.fromkeys(texts)}
     keys = sorted({key for recipe in flat.values() for key in recipe})
-    differ = [key for key in keys if len({recipe.get(key) for recipe in flat.values()}) > 1]
+    differing = [key for key in keys if len({recipe.get(key) for recipe in flat.values()}) > 1]
     settings = {
-        text: ", ".join(f"{key}={recipe[key]}" for key in differ if key in recipe) for text, recipe in flat.items()
+        text: ", ".join(f"{key}={recipe[key]}" for key in differing if key in recipe) for text, recipe in flat.items()
     }
     groups: dict[str, list[TrialRecord]] = {}
     for record, text in zip(records, texts, strict=True):
@@ -182,14 +197,14 @@ def _by_setting(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:
 
 
 def _recipe(record: TrialRecord) -> str:
-    """All of the config but the axes of a panel, as JSON: thousands of trials share a few of them."""
+    """The config without a panel's axes, as JSON; thousands of trials share a few recipes."""
     config = json.loads(record.config or "{}")
     return json.dumps({key: value for key, value in config.items() if key not in _AXES})
 
 
 def _flat(recipe: str) -> dict[str, str]:
-    """Dotted key -> value as text, for all of a recipe but the way to the data."""
-    return {key: value for key, value in leaves(json.loads(recipe)) if key not in _PLACES}
+    """Dotted key -> value as text, without where the data is stored."""
+    return {key: value for key, value in leaves(json.loads(recipe)) if key not in _NO_IDENTITY}
 
 
 def leaves(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -199,6 +214,11 @@ def leaves(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+
+
+def _has_moved(trial: TrialRecord) -> bool:
+    values = [(getattr(trial, start), getattr(trial, end)) for start, end in _START_AND_END]
+    return any(end is not None and start != end for start, end in values)
 
 
 def _nothing_to_report(

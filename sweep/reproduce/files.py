@@ -8,8 +8,8 @@ from sweep.errors import InputError
 from sweep.report.csv_rows import to_csv
 from sweep.report.figures import style
 from sweep.report.figures.accuracy import accuracy_figure
-from sweep.report.figures.overlay import Point
-from sweep.report.manifest import keep_only
+from sweep.report.figures.published_points import PublishedPoint
+from sweep.report.folder import remove_outdated
 from sweep.reproduce.published import Number
 from sweep.reproduce.shipped import Reproduction
 from sweep.reproduce.tables import flat, tables, tally
@@ -49,7 +49,7 @@ def write(reproduction: Reproduction, verdicts: Sequence[Verdict], out: Path) ->
     )
     files.table.write_text(to_csv(flat(verdicts, epochs)), encoding="utf-8")
     files.page.write_text(_page(reproduction, verdicts, files.figures), encoding="utf-8")
-    keep_only(out, "verdict", files.all)
+    remove_outdated(out, "verdict", files.all)
     return files
 
 
@@ -59,7 +59,7 @@ def _draw(verdict: Verdict, out: Path) -> list[Path]:
     if panel is None or not any(cell.completed for cell in panel.cells):
         return []
     numbers = [row.published for row in verdict.rows if isinstance(row.published, Number)]
-    points = [Point(number.method, number.sparsity, number.value, number.std) for number in numbers]
+    points = [PublishedPoint(number.method, number.sparsity, number.value, number.std) for number in numbers]
     return style.save(accuracy_figure(panel, points), out / f"reproduce-{panel.file_name}")
 
 

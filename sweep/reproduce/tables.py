@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sweep.report.names import method_name
-from sweep.report.tables import Entry, Table
+from sweep.report.tables import Table, TableEntry
 from sweep.reproduce.published import FAIL, PASS, Claim, Number
 from sweep.reproduce.samples import mean_text
 from sweep.reproduce.verdict import VERDICTS, Row, Verdict
@@ -87,13 +87,15 @@ def _interval(row: Row) -> str:
     return f"{row.interval.low:+.2f} to {row.interval.high:+.2f}" if row.interval else "–"
 
 
-def _verdict(row: Row) -> Entry:
+def _verdict(row: Row) -> TableEntry:
     """What is not in order stands out."""
-    return Entry(verdict_text(row), best=not row.in_order)
+    return TableEntry(verdict_text(row), best=not row.in_order)
 
 
-def _table(title: str, notes: Iterable[str], header: tuple[str, ...], body: Iterable[tuple[str | Entry, ...]]) -> Table:
-    rows = (tuple(Entry(cell) if isinstance(cell, str) else cell for cell in line) for line in body)
+def _table(
+    title: str, notes: Iterable[str], header: tuple[str, ...], body: Iterable[tuple[str | TableEntry, ...]]
+) -> Table:
+    rows = (tuple(TableEntry(cell) if isinstance(cell, str) else cell for cell in line) for line in body)
     return Table(title, tuple(dict.fromkeys(filter(None, notes))), header, tuple(rows))
 
 

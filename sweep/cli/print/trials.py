@@ -14,7 +14,7 @@ from sweep.errors import InputError
 from sweep.launch.rerun import Comparison
 from sweep.records import MaskRecord, TrialRecord
 from sweep.report import terminal
-from sweep.report.record_page import BOTH_HEADING, facts, some_rounds
+from sweep.report.record_page import START_AND_END_HEADING, record_fields, some_rounds
 from sweep.store import Store
 
 _NOT_SHOWN = ("hash", "encoding", "effective_density", "start_effective_kept", "macs_dense")  # but in the JSON
@@ -50,8 +50,8 @@ def trial(out: Console, store: Store, record: TrialRecord) -> None:
     """One trial on a screen or two: its facts under headings, its rounds, its layers, its epochs."""
     values = trial_json(store, record)
     out.print(named(values), style="bold")
-    for title, rows in facts(record).items():
-        columns = BOTH_HEADING if len(rows[0]) == len(BOTH_HEADING) else ("", "")
+    for title, rows in record_fields(record).items():
+        columns = START_AND_END_HEADING if len(rows[0]) == len(START_AND_END_HEADING) else ("", "")
         table = Table(*columns, box=None, show_header=any(columns), pad_edge=False)
         for row in rows:
             table.add_row(*map(Text, row))

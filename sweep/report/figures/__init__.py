@@ -1,1 +1,14 @@
-"""The figures of a report."""
+"""The figures of a report. A new figure is one module with a :class:`ReportFigure`, and its line in FIGURES."""
+
+from sweep.report.figures import accuracy, cost, layers, rounds, sanity
+from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
+
+FIGURES: tuple[ReportFigure, ...] = (
+    accuracy.FIGURE,
+    cost.FIGURE,
+    sanity.FIGURE,
+    layers.FIGURE,
+    rounds.FIGURE,
+)
+
+__all__ = ["FIGURES", "Drawing", "ReportFigure", "Stored"]

@@ -1,13 +1,22 @@
-"""Figure 1: final test accuracy against sparsity, one line a method, every run a point."""
+"""Final test accuracy against sparsity: one line a method, every run a point."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweep.report.figures import style
-from sweep.report.figures.axis import SparsityAxis
-from sweep.report.figures.frame import draw_chance, draw_dense, draw_legend, draw_title, size, told_apart, variants
-from sweep.report.figures.line import Line
-from sweep.report.figures.overlay import Point, all_sparsities, draw_points, legend_entry
+from sweep.report.figures.accuracy_parts import (
+    distinguishable,
+    draw_chance,
+    draw_dense,
+    draw_legend,
+    draw_title,
+    size,
+    variants,
+)
+from sweep.report.figures.method_line import MethodLine
+from sweep.report.figures.published_points import PublishedPoint, all_sparsities, draw_points, legend_entry
+from sweep.report.figures.report_figure import Drawing, ReportFigure
+from sweep.report.figures.sparsity_axis import SparsityAxis
 from sweep.report.statistics import Cell, accuracies, by_label, by_sparsity, is_in_pieces
 from sweep.report.trials import Panel
 
@@ -16,38 +25,38 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def accuracy_figure(panel: Panel, published: Sequence[Point] = ()) -> "Figure":
-    """One panel as a figure: accuracy in percent, and density on a log axis that is labelled as sparsity.
+def accuracy_figure(panel: Panel, published: Sequence[PublishedPoint] = ()) -> "Figure":
+    """Accuracy in percent, over density on a log axis that is labelled as sparsity.
 
-    Artists carry a ``gid`` by which they are found again, in the SVG too: ``mean/force``, ``std/force``,
+    Artists carry a ``gid``, in the SVG too: ``mean/force``, ``std/force``,
     ``runs/force``, ``collapsed/force``, ``published/force``, ``chance``.
     """
-    found = told_apart([cell for cell in panel.cells if cell.completed])
-    lines = by_label(found)
-    axis = SparsityAxis(all_sparsities(found, published), len(lines))
-    offsets = {label: axis.offset(place) for place, label in enumerate(lines)}
+    cells = distinguishable([cell for cell in panel.cells if cell.completed])
+    lines = by_label(cells)
+    axis = SparsityAxis(all_sparsities(cells, published), len(lines))
+    offsets = {label: axis.offset(index) for index, label in enumerate(lines)}
     with style.styled():
         figure = style.new_figure(size(axis.methods))
         axes = figure.add_subplot()
         axis.apply(axes)
-        dense = [cell for cell in found if cell.method == "dense"]
+        dense = [cell for cell in cells if cell.method == "dense"]
         draw_dense(axes, dense)
         _draw_dense_runs(axes, dense)
-        for label, which in variants(lines).items():
-            Line(lines[label], which, offsets[label]).draw(axes)
+        for label, variant in variants(lines).items():
+            MethodLine(lines[label], variant, offsets[label]).draw(axes)
         draw_points(axes, published, offsets)
-        _draw_tallies(axes, found)
-        remark = draw_chance(axes, panel, found, [end for point in published for end in point.reach])
+        _draw_tallies(axes, cells)
+        remark = draw_chance(axes, panel, cells, [end for point in published for end in point.error_bar])
         axes.grid(axis="y")
         axes.grid(axis="x", linestyle=style.DOTTED)
         axes.set_ylabel("Test accuracy, final epoch (%)")
-        draw_title(axes, panel, found, remark)
-        draw_legend(axes, found, others=legend_entry(published))
+        draw_title(axes, panel, cells, remark)
+        draw_legend(axes, cells, others=legend_entry(published))
     return figure
 
 
 def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
-    """The dense network's runs at the left edge: density 1 is off the axis."""
+    """The dense network's runs, at the left edge: the axis ends before density 1."""
     for cell in dense:
         heights = [100 * accuracy for accuracy in accuracies(cell.trained)]
         places = [0.012 + 0.011 * i for i in range(len(heights))]  # shares of the axis
@@ -60,10 +69,10 @@ def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
             axes.scatter(*style.xy(ringed), **edge | style.RING)
 
 
-def _draw_tallies(axes: "Axes", found: Sequence[Cell]) -> None:
-    """How many runs are at chance in cells where others trained, one above the other over the crosses."""
-    for sparsity, here in by_sparsity(found).items():
-        mixed = [cell for cell in here if cell.n and cell.collapsed]
+def _draw_tallies(axes: "Axes", cells: Sequence[Cell]) -> None:
+    """How many runs are at chance in cells where others trained, stacked above the crosses."""
+    for sparsity, column in by_sparsity(cells).items():
+        mixed = [cell for cell in column if cell.n and cell.collapsed]
         top = max((accuracy for cell in mixed for accuracy in accuracies(cell.collapsed)), default=0.0)
         for height, cell in enumerate(mixed):
             axes.annotate(
@@ -75,3 +84,6 @@ def _draw_tallies(axes: "Axes", found: Sequence[Cell]) -> None:
                 fontsize=8,
                 color=style.colour(cell.method),
             )
+
+
+FIGURE = ReportFigure("accuracy", lambda panel, stored: Drawing(accuracy_figure(panel)))

@@ -1,4 +1,4 @@
-"""Figure 2: final test accuracy against its price in floating-point operations, pruning and every training included."""
+"""Final test accuracy against its cost in floating-point operations, pruning and every training included."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,18 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sweep.report.figures import style
-from sweep.report.figures.frame import (
+from sweep.report.figures.accuracy_parts import (
+    distinguishable,
     draw_chance,
     draw_dense,
     draw_legend,
     draw_rings,
     draw_title,
     size,
-    told_apart,
     variants,
 )
-from sweep.report.figures.label_placement import Room
-from sweep.report.figures.line import connect, height
+from sweep.report.figures.label_placement import LabelPlacement
+from sweep.report.figures.method_line import connect, height
+from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.statistics import Cell, by_label
 from sweep.report.trials import Panel
 from sweep.text import percent
@@ -30,61 +31,61 @@ SHARE = "training_flops_share"
 _STEPS = ((3.0, (1, 2, 5)), (5.0, (1, 5)), (math.inf, (1,)))  # up to so many decades: ticks of each
 
 
-def price_figure(panel: Panel) -> "Figure | None":
-    """One panel as a figure: accuracy in percent against training FLOPs as a multiple of training the dense network.
+def cost_figure(panel: Panel) -> "Figure | None":
+    """Accuracy in percent against training FLOPs as a multiple of training the dense network once.
 
     A mark is one method at one sparsity, the mean of its runs that trained; lines join a method's marks in order of
-    sparsity. None where no pruned run has the number: records of early versions do not.
+    sparsity. None where no pruned run has the number: records of early versions lack it.
 
     Artists carry a ``gid``: ``mean/force`` (the line), ``marks/force``, ``std/force``, ``runs/force``,
     ``collapsed/force``, ``sparsity/force``, ``chance``.
     """
     dense = [cell for cell in panel.cells if cell.method == "dense" and cell.completed]
-    known = [_priced(cell) for cell in panel.cells if cell.method != "dense"]
-    found = told_apart([cell for cell in known if cell.completed])
-    if not found:
+    known = [_with_cost(cell) for cell in panel.cells if cell.method != "dense"]
+    cells = distinguishable([cell for cell in known if cell.completed])
+    if not cells:
         return None
-    lines = by_label(found)
+    lines = by_label(cells)
     with style.styled():
         figure = style.new_figure(size(len(lines)))
         axes = figure.add_subplot()
-        _scale(axes, found)
+        _scale(axes, cells)
         draw_dense(axes, dense)
         _draw_dense_runs(axes, dense)
-        for label, which in variants(lines).items():
-            _draw_method(axes, lines[label], which)
-        remark = draw_chance(axes, panel, [*dense, *found], right=True)
+        for label, variant in variants(lines).items():
+            _draw_method(axes, lines[label], variant)
+        remark = draw_chance(axes, panel, [*dense, *cells], right=True)
         axes.grid(axis="y")
         axes.set_ylabel("Test accuracy, final epoch (%)")
-        draw_title(axes, panel, [*dense, *found], remark)
-        draw_legend(axes, [*dense, *found])
-        _name_sparsities(axes, found)
+        draw_title(axes, panel, [*dense, *cells], remark)
+        draw_legend(axes, [*dense, *cells])
+        _name_sparsities(axes, cells)
     return figure
 
 
-def _priced(cell: Cell) -> Cell:
-    """Only the runs that a log axis of prices has a place for."""
+def _with_cost(cell: Cell) -> Cell:
+    """The cell with only its runs of positive cost: the axis is logarithmic."""
     return replace(cell, trials=tuple(trial for trial in cell.trials if (getattr(trial, SHARE) or 0) > 0))
 
 
-def price(cell: Cell) -> float:
-    """Where a cell stands from left to right: the mean share of the runs that :func:`height` is of."""
+def cost(cell: Cell) -> float:
+    """Where a cell is on the x axis: the mean cost of the runs whose mean accuracy is :func:`height`."""
     shares = [getattr(trial, SHARE) for trial in cell.trained or cell.collapsed]
     return float(sum(shares) / len(shares))
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Prices to label between two: powers of ten, with twos and fives where they are few."""
+    """Costs between two that get a tick: powers of ten, also two and five times them where they are few."""
     steps = next(steps for decades, steps in _STEPS if math.log10(high / low) <= decades)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
 
 
-def _scale(axes: "Axes", found: Sequence[Cell]) -> None:
-    """A log axis that holds every run and the dense network's price, 1×."""
+def _scale(axes: "Axes", cells: Sequence[Cell]) -> None:
+    """A log axis that includes every run and the dense network's cost, 1×."""
     from matplotlib.ticker import NullLocator
 
-    shares = [getattr(trial, SHARE) for cell in found for trial in cell.completed] + [1.0]
+    shares = [getattr(trial, SHARE) for cell in cells for trial in cell.completed] + [1.0]
     low, high = min(shares), max(shares)
     margin = max(0.06 * math.log10(high / low), 0.08)  # decades
     low, high = low / 10**margin, high * 10**margin
@@ -97,7 +98,7 @@ def _scale(axes: "Axes", found: Sequence[Cell]) -> None:
 
 
 def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
-    """The dense network's runs: training it is what 1× means."""
+    """The dense network's runs, at 1×: training it once is the unit."""
     for cell in dense:
         points = [(1.0, 100 * (trial.test_accuracy or 0)) for trial in cell.trained]
         if points:
@@ -105,16 +106,16 @@ def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
         draw_rings(axes, [(1.0, 100 * (trial.test_accuracy or 0)) for trial in cell.in_pieces])
 
 
-def _draw_method(axes: "Axes", line: Sequence[Cell], which: int) -> None:
-    """One method: its line, a mark and a bar of one sample standard deviation a cell, its runs."""
+def _draw_method(axes: "Axes", line: Sequence[Cell], variant: int) -> None:
+    """One method: its line; for each cell a mark and a bar of one sample standard deviation; its runs."""
     label, colour = line[0].method_label, style.colour(line[0].method)
-    connect(axes, [_place(cell) for cell in line], line, which)
+    connect(axes, [_place(cell) for cell in line], line, variant)
     _draw_bars(axes, [cell for cell in line if cell.std is not None])
     if marks := [_place(cell) for cell in line if cell.n]:
         axes.scatter(*style.xy(marks), zorder=5, gid=f"marks/{label}", **style.point(label, size=46))
     crosses = style.cross() | {"color": colour}
-    for kind, of, look in (("runs", "trained", style.point(label, size=9)), ("collapsed", "collapsed", crosses)):
-        if runs := [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in line for t in getattr(cell, of)]:
+    for kind, runs_of, look in (("runs", "trained", style.point(label, size=9)), ("collapsed", "collapsed", crosses)):
+        if runs := [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in line for t in getattr(cell, runs_of)]:
             axes.scatter(*style.xy(runs), zorder=4, gid=f"{kind}/{label}", **look)
     draw_rings(axes, [(getattr(t, SHARE), 100 * (t.test_accuracy or 0)) for cell in line for t in cell.in_pieces])
 
@@ -128,22 +129,30 @@ def _draw_bars(axes: "Axes", line: Sequence[Cell]) -> None:
         bars.set_gid(f"std/{line[0].method_label}")
 
 
-def _name_sparsities(axes: "Axes", found: Sequence[Cell]) -> None:
-    """Its sparsity beside every mark that has room for it: the highest and lowest of each method first."""
-    runs = [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in found for t in cell.completed if t.test_accuracy]
-    room = Room(axes, [*map(_place, found), *runs])
-    for cell in sorted(found, key=_inner(found)):
+def _name_sparsities(axes: "Axes", cells: Sequence[Cell]) -> None:
+    """The sparsity beside every mark where it fits: the highest and lowest of each method first."""
+    runs = [(getattr(t, SHARE), 100 * t.test_accuracy) for cell in cells for t in cell.completed if t.test_accuracy]
+    placement = LabelPlacement(axes, [*map(_place, cells), *runs])
+    for cell in sorted(cells, key=_inner(cells)):
         gid = f"sparsity/{cell.method_label}"
-        room.write(percent(cell.sparsity), _place(cell), fontsize=7, color=style.colour(cell.method), gid=gid)
+        placement.write(percent(cell.sparsity), _place(cell), fontsize=7, color=style.colour(cell.method), gid=gid)
 
 
 def _place(cell: Cell) -> tuple[float, float]:
-    """Where its mark is."""
-    return price(cell), 100 * height(cell)
+    """Where the cell's mark is."""
+    return cost(cell), 100 * height(cell)
 
 
-def _inner(found: Sequence[Cell]) -> Callable[[Cell], bool]:
-    """Whether a cell's method has both lower and higher sparsities."""
-    lines = {label: [cell.sparsity for cell in its] for label, its in by_label(found).items()}
-    ends = {label: (min(its), max(its)) for label, its in lines.items()}
+def _inner(cells: Sequence[Cell]) -> Callable[[Cell], bool]:
+    """A test of whether a cell's method has both lower and higher sparsities."""
+    lines = {label: [cell.sparsity for cell in line] for label, line in by_label(cells).items()}
+    ends = {label: (min(sparsities), max(sparsities)) for label, sparsities in lines.items()}
     return lambda cell: ends[cell.method_label][0] < cell.sparsity < ends[cell.method_label][1]
+
+
+def _draw(panel: Panel, stored: Stored) -> Drawing | None:
+    figure = cost_figure(panel)
+    return None if figure is None else Drawing(figure)
+
+
+FIGURE = ReportFigure("price", _draw, shows="Accuracy against training FLOPs", section="Price")

@@ -1,112 +1,27 @@
-"""Where the weights that were kept are: the density of every layer, method by method, at one sparsity."""
+"""The density of every layer, method by method, at one sparsity."""
 
 import math
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from sweep.records import TrialRecord
 from sweep.report.figures import style
-from sweep.report.figures.frame import told_apart
+from sweep.report.figures.accuracy_parts import distinguishable
+from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
+from sweep.report.figures.stored_masks import LayerDensity, highest_first, layer_densities
 from sweep.report.names import figure_name, figure_title, measured_sparsity
-from sweep.report.statistics import Cell, at, mean, sparsities
-from sweep.report.trials import Panel, among
-from sweep.store import Store
+from sweep.report.statistics import Cell, at, mean
+from sweep.report.trials import Panel
 from sweep.text import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MASK_COLUMNS = ["trial_id", "tensor", "position", "total", "kept", "effective_kept", "start_kept"]
 _SAME_COUNTS = ("shuffle_layerwise", "reinitialize")
 _NARROW = 8  # with more methods the figure is wider
 _NAMED = 30  # at most so many layers have their name under them
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One masked tensor under one method: what each run kept of it. Densities are fractions.
-
-    Attributes:
-        kept: one density a run.
-        effective: the same, counting only weights on a path from input to output; of runs where that is known.
-        start: one density a run, of the mask that the last training started from, where it is known.
-    """
-
-    tensor: str
-    kept: tuple[float, ...]
-    effective: tuple[float, ...]
-    start: tuple[float, ...] = ()
-
-    @property
-    def empty(self) -> int:
-        """Runs that kept nothing here."""
-        return sum(density == 0 for density in self.kept)
-
-
-def layers(cell: Cell, masks: pa.Table) -> list[Layer]:
-    """The layers of one cell in network order, over its completed runs.
-
-    Args:
-        masks: at least the columns ``MASK_COLUMNS`` of the store's masks.
-    """
-    rows = among(masks.select(MASK_COLUMNS), [trial.trial_id for trial in cell.completed]).to_pylist()
-    groups: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: row["trial_id"]):
-        groups.setdefault((row["position"], row["tensor"]), []).append(row)
-    return [
-        Layer(
-            tensor,
-            tuple(row["kept"] / row["total"] for row in groups[position, tensor]),
-            tuple(row["effective_kept"] / row["total"] for row in _known(groups[position, tensor], "effective_kept")),
-            tuple(row["start_kept"] / row["total"] for row in _known(groups[position, tensor], "start_kept")),
-        )
-        for position, tensor in sorted(groups)
-    ]
-
-
-def _known(rows: Sequence[Mapping[str, Any]], column: str) -> list[Mapping[str, Any]]:
-    return [row for row in rows if row[column] is not None]
-
-
-class StoredMasks:
-    """The masks of trials, read from their stores when the first of them is drawn."""
-
-    def __init__(self, sources: Sequence[tuple[Store, Sequence[TrialRecord]]], panels: Sequence[Panel]):
-        """``sources``: beside each store the trials that are taken from it; ``panels``: of all of them."""
-        self._sources, self._panels = sources, panels
-
-    def figure(self, panel: Panel) -> "tuple[float, Figure] | None":
-        """The layers at the highest sparsity that has masks, and which that is."""
-        for sparsity in (found := _highest_first(panel)):
-            masks = self._highest if sparsity == found[0] else self._every
-            if (figure := layers_figure(panel, masks, sparsity)) is not None:
-                return sparsity, figure
-        return None
-
-    @cached_property
-    def _highest(self) -> pa.Table:
-        """Of the highest sparsity in each panel: mostly all that is drawn, and a small part of what there is."""
-        found = [(panel, _highest_first(panel)[:1]) for panel in self._panels]
-        return self._read({trial.trial_id for panel, top in found for trial in panel.trials if trial.sparsity in top})
-
-    @cached_property
-    def _every(self) -> pa.Table:
-        return self._read(None)
-
-    def _read(self, only: Container[str] | None) -> pa.Table:
-        names = [[t.trial_id for t in trials if only is None or t.trial_id in only] for _, trials in self._sources]
-        stores = [store for store, _ in self._sources]
-        return pa.concat_tables(store.masks(its, MASK_COLUMNS) for store, its in zip(stores, names, strict=True))
-
-
-def _highest_first(panel: Panel) -> list[float]:
-    """The sparsities with a completed run."""
-    return sparsities(cell for cell in panel.cells if cell.completed)[::-1]
 
 
 def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | None":
@@ -118,42 +33,42 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | N
 
     Artists carry a ``gid``: ``runs/force``, ``empty/force``, ``start/rigl``.
     """
-    found = told_apart(_of_their_own(at(panel.cells, sparsity)))
-    shown = [(cell, its) for cell in found if (its := layers(cell, masks))]
-    if not shown:
+    cells = distinguishable(_with_own_counts(at(panel.cells, sparsity)))
+    drawn = [(cell, layers) for cell in cells if (layers := layer_densities(cell, masks))]
+    if not drawn:
         return None
-    names = [_short(layer.tensor) for layer in shown[0][1]]
-    wide = len(shown) > _NARROW
+    names = [_short(layer.tensor) for layer in drawn[0][1]]
+    wide = len(drawn) > _NARROW
     width = 11.0 if wide else 7.4
-    columns = min(len(shown), wide + (3 if len(names) <= 12 else 2 if len(names) <= 24 else 1))
-    rows = math.ceil(len(shown) / columns)
-    low = _floor([its for _, its in shown])
+    columns = min(len(drawn), wide + (3 if len(names) <= 12 else 2 if len(names) <= 24 else 1))
+    rows = math.ceil(len(drawn) / columns)
+    low = _floor([layers for _, layers in drawn])
     with style.styled():
         height = 0.7 + 1.45 * rows + 0.055 * max(map(len, names))
         figure = style.new_figure((width, height))
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        places = list(grid.flat)
-        _scale(places[0], low)  # all share it: to scale each would scale all of them as often as there are methods
-        for axes, (cell, its) in zip(places, shown, strict=False):
-            _draw(axes, cell, its, low, width / columns)
-        for axes in places[len(shown) :]:
+        plots = list(grid.flat)
+        _scale(plots[0], low)  # they share their axes: scaling each would scale all of them once for every method
+        for axes, (cell, layers) in zip(plots, drawn, strict=False):
+            _draw_method(axes, cell, layers, low, width / columns)
+        for axes in plots[len(drawn) :]:
             axes.set_visible(False)
         _name_layers(grid[-1], names)
         figure.supylabel("Density of the layer (log)", fontsize=10)
-        known = all(_tells_effective(its) for _, its in shown)
-        _draw_title(figure, panel, sparsity, moved=any(_moved(its) for _, its in shown), known=known)
+        known = all(_effective_known(layers) for _, layers in drawn)
+        _draw_title(figure, panel, sparsity, moved=any(_moved(layers) for _, layers in drawn), known=known)
     return figure
 
 
-def _of_their_own(found: Sequence[Cell]) -> list[Cell]:
-    """Without controls that keep as many weights in each layer as their method beside them."""
-    methods = {cell.own_label for cell in found if not cell.control}
-    return [cell for cell in found if cell.control not in _SAME_COUNTS or cell.own_label not in methods]
+def _with_own_counts(cells: Sequence[Cell]) -> list[Cell]:
+    """Without controls that keep as many weights in each layer as their method, where that is drawn."""
+    methods = {cell.own_label for cell in cells if not cell.control}
+    return [cell for cell in cells if cell.control not in _SAME_COUNTS or cell.own_label not in methods]
 
 
-def _floor(shown: Sequence[Sequence[Layer]]) -> float:
+def _floor(drawn: Sequence[Sequence[LayerDensity]]) -> float:
     """The power of ten below every density but zero."""
-    positive = [d for its in shown for layer in its for d in (*layer.kept, *layer.effective, *layer.start) if d > 0]
+    positive = [d for layers in drawn for layer in layers for d in (*layer.kept, *layer.effective, *layer.start) if d]
     return float(10 ** math.floor(math.log10(0.9 * min(positive, default=0.1))))
 
 
@@ -162,40 +77,48 @@ def _zero(low: float, steps: int = 1) -> float:
     return float(low / 10 ** (-0.1 * steps * math.log10(low)))
 
 
-def _draw(axes: "Axes", cell: Cell, its: Sequence[Layer], low: float, width: float) -> None:
+def _draw_method(axes: "Axes", cell: Cell, layers: Sequence[LayerDensity], low: float, width: float) -> None:
     """One method's bars, points and crosses, in a plot of about this width in inches."""
-    colour = style.colour(cell.method)
-    empty = [place for place, layer in enumerate(its) if layer.empty]
-    known = _tells_effective(its)
-    shown = [("kept", [mean(layer.kept) or 0.0 for layer in its], 0.3 if known else 0.6)]
-    shown += [("effective", [mean(layer.effective) or 0.0 for layer in its], 0.9)] if known else []
-    for kind, densities, alpha in shown:
-        heights = [max(density - low, 0.0) for density in densities]
-        bars = axes.bar(range(len(its)), heights, 0.76, bottom=low, color=colour, alpha=alpha, linewidth=0)
-        bars.set_label(f"{kind}/{cell.method_label}")
-    points = [(place, density) for place, layer in enumerate(its) for density in layer.kept if density > 0]
-    if points:
-        look: dict[str, Any] = {"s": 5 if len(its) <= 24 else 2.5, "linewidths": 0}
-        gid = f"runs/{cell.method_label}"
-        axes.scatter(*style.xy(points), color=style.INK, zorder=3, gid=gid, **look)
-    if empty:
-        row, gid = [_zero(low)] * len(empty), f"empty/{cell.method_label}"
-        axes.scatter(empty, row, color=style.INK, zorder=3, gid=gid, **style.cross(len(its)))
-    if _moved(its):
-        strokes = [(place, mean(layer.start) or 0.0) for place, layer in enumerate(its) if any(layer.start)]
-        gid = f"start/{cell.method_label}"
-        axes.scatter(*style.xy(strokes), zorder=3.5, gid=gid, **style.stroke(len(its)))
+    _draw_bars(axes, cell, layers, low)
+    _draw_runs(axes, cell, layers, low)
     axes.axhline(1 - cell.sparsity, color=style.INK, linestyle=(0, (5, 2)), linewidth=0.8, zorder=2)
     axes.grid(axis="y")
     axes.axhspan(_zero(low, 2), low, color=style.GRID, alpha=0.5, linewidth=0, zorder=0)
     axes.tick_params(labelsize=8)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_label_coords(0, 0)  # there is no label: told where, matplotlib need not look for its place
+        axis.set_label_coords(0, 0)  # no label: at a fixed place matplotlib does not compute one
     _draw_heading(axes, cell, width)
 
 
+def _draw_bars(axes: "Axes", cell: Cell, layers: Sequence[LayerDensity], low: float) -> None:
+    """Mean density of every layer; pale where weights are cut off from input or output."""
+    known = _effective_known(layers)
+    bars = [("kept", [mean(layer.kept) or 0.0 for layer in layers], 0.3 if known else 0.6)]
+    bars += [("effective", [mean(layer.effective) or 0.0 for layer in layers], 0.9)] if known else []
+    for kind, densities, alpha in bars:
+        heights = [max(density - low, 0.0) for density in densities]
+        look: dict[str, Any] = {"color": style.colour(cell.method), "alpha": alpha, "linewidth": 0}
+        axes.bar(range(len(layers)), heights, 0.76, bottom=low, **look).set_label(f"{kind}/{cell.method_label}")
+
+
+def _draw_runs(axes: "Axes", cell: Cell, layers: Sequence[LayerDensity], low: float) -> None:
+    """Every run a point; a cross where some run left a layer empty; a stroke where training started."""
+    points = [(place, density) for place, layer in enumerate(layers) for density in layer.kept if density > 0]
+    if points:
+        look: dict[str, Any] = {"s": 5 if len(layers) <= 24 else 2.5, "linewidths": 0}
+        gid = f"runs/{cell.method_label}"
+        axes.scatter(*style.xy(points), color=style.INK, zorder=3, gid=gid, **look)
+    if empty := [place for place, layer in enumerate(layers) if layer.empty]:
+        row, gid = [_zero(low)] * len(empty), f"empty/{cell.method_label}"
+        axes.scatter(empty, row, color=style.INK, zorder=3, gid=gid, **style.cross(len(layers)))
+    if _moved(layers):
+        strokes = [(place, mean(layer.start) or 0.0) for place, layer in enumerate(layers) if any(layer.start)]
+        gid = f"start/{cell.method_label}"
+        axes.scatter(*style.xy(strokes), zorder=3.5, gid=gid, **style.stroke(len(layers)))
+
+
 def _draw_heading(axes: "Axes", cell: Cell, width: float) -> None:
-    """The method, and how much of the network is effectively gone: inside the axes where the name is long."""
+    """The method and its effective sparsity, which stands inside the axes where the name is long."""
     name, colour = figure_name(cell.method_label), style.colour(cell.method)
     size = min(9.5, (72 * width - 30) / (0.68 * len(name)))
     axes.set_title(name, loc="left", y=style.ABOVE, fontsize=size, fontweight="bold", color=colour, pad=3)
@@ -206,18 +129,18 @@ def _draw_heading(axes: "Axes", cell: Cell, width: float) -> None:
         axes.annotate(_effective(cell), (0.99, 0.97), xycoords="axes fraction", ha="right", va="top", **aside)
 
 
-def _tells_effective(its: Sequence[Layer]) -> bool:
-    """Whether it is known what is cut off from input or output."""
-    return all(layer.effective for layer in its)
+def _effective_known(layers: Sequence[LayerDensity]) -> bool:
+    """Whether it is known which weights are cut off from input or output."""
+    return all(layer.effective for layer in layers)
 
 
-def _moved(its: Sequence[Layer]) -> bool:
+def _moved(layers: Sequence[LayerDensity]) -> bool:
     """Whether training moved weights between these layers."""
-    return any(layer.start and layer.start != layer.kept for layer in its)
+    return any(layer.start and layer.start != layer.kept for layer in layers)
 
 
 def _scale(axes: "Axes", low: float) -> None:
-    """A log axis of powers of ten as percent (every second one where they are many), and a row for nothing at all."""
+    """A log axis of powers of ten in percent (every second one where they are many), and a row for zero."""
     from matplotlib.ticker import NullLocator
 
     axes.set_yscale("log")
@@ -228,20 +151,20 @@ def _scale(axes: "Axes", low: float) -> None:
 
 
 def _effective(cell: Cell) -> str:
-    """``effective sparsity 99.62%``: the removed and the cut off together."""
+    """``effective 99.62%``: weights cut off from input or output count as removed."""
     final = cell.average("final_effective_sparsity")
     sparsity = cell.average("effective_sparsity") if final is None else final
     return "" if sparsity is None else f"effective {measured_sparsity(sparsity)}"
 
 
 def _short(tensor: str, most: int = 28) -> str:
-    """A tensor's name as far as it tells layers apart and has room."""
+    """A tensor's name, of a long one the end."""
     name = tensor.removesuffix(".weight")
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
 def _name_layers(bottom: "Sequence[Axes]", names: Sequence[str]) -> None:
-    """Under the lowest plots, which share their axis of layers with each other and with all above."""
+    """Under the lowest plots, whose axis of layers all plots share."""
     step = math.ceil(len(names) / _NAMED)
     places = list(range(0, len(names), step))
     bottom[0].set_xticks(places, [names[place] for place in places])
@@ -257,3 +180,14 @@ def _draw_title(figure: "Figure", panel: Panel, sparsity: float, moved: bool, kn
     explain += "" if known else "\nBars of one medium shade: what is cut off is not known for this network"
     explain += "\nBars are of the tested mask; strokes: the density that training started from" if moved else ""
     figure.supxlabel(explain, x=0.01, ha="left", fontsize=8, color=style.MUTED)
+
+
+def _draw(panel: Panel, stored: Stored) -> Drawing | None:
+    """At the highest sparsity that has masks."""
+    for sparsity in highest_first(panel):
+        if (figure := layers_figure(panel, stored.masks.at(panel, sparsity), sparsity)) is not None:
+            return Drawing(figure, percent(sparsity).rstrip("%"))
+    return None
+
+
+FIGURE = ReportFigure("layers", _draw, shows="Density by layer", section="Masks")

@@ -1,4 +1,4 @@
-"""How masks came about: density, FORCE objective, and weights lost and revived, round by round."""
+"""Density, FORCE objective, and weights lost and revived, round by round."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from sweep.records import RoundRecord
 from sweep.report.figures import style
-from sweep.report.figures.frame import variants
+from sweep.report.figures.accuracy_parts import variants
+from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.names import figure_name, figure_title
 from sweep.report.statistics import Cell, at, labels, mean, sparsities
 from sweep.report.trials import Panel, StoredRows
@@ -19,88 +20,87 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Points = list[tuple[int, float]]
-_FACTS = {  # field of the record -> title of its plot
+ByRound = list[tuple[int, float]]
+_PLOTS = {  # field of the round's record -> title of its plot
     "density": "Density after the round",
     "force_objective": "FORCE objective at its start",
     "lost": "Weights lost",
     "revived": "Weights revived",
 }
-_SPREAD = 4  # rounds of one method over those of another from where on the axis of rounds is logarithmic
+_LOG_FROM = 4  # the axis of rounds is logarithmic where one method has more than this times the rounds of another
 _LEGEND = 112  # characters in a row of the legend
-_MARKED = 12  # up to so many rounds a point marks each
+_MARKED = 12  # a line of at most so many rounds has a marker at each
 
 
 def with_rounds(panel: Panel, stored: StoredRows) -> Panel:
-    """What :func:`rounds_figure` draws of a panel whose records have no rounds: its trials of one sparsity, with them.
+    """The trials that :func:`rounds_figure` draws of a panel, which are at one sparsity, with their rounds.
 
-    Sixty rounds a trial are a million records where there are 20,000 trials; a figure needs a few thousand of them.
+    Reports read trials without rounds: of 20,000 trials they would be a million records, of which a figure draws a few
+    thousand.
     """
     counts = pc.list_value_length(stored.of(panel.trials, ["rounds"])["rounds"]).to_pylist()
     several = {trial.trial_id for trial, count in zip(panel.trials, counts, strict=True) if (count or 0) > 1}
-    found = [cell for cell in panel.cells if any(trial.trial_id in several for trial in cell.completed)]
-    highest = sparsities(found)[-1:]
+    cells = [cell for cell in panel.cells if any(trial.trial_id in several for trial in cell.completed)]
+    highest = sparsities(cells)[-1:]
     drawn = [trial for trial in panel.trials if trial.sparsity in highest]
     values = stored.of(drawn, ["rounds"])["rounds"].to_pylist()
-    rounds = [tuple(RoundRecord(**one) for one in its or ()) for its in values]
-    return replace(panel, trials=tuple(replace(trial, rounds=its) for trial, its in zip(drawn, rounds, strict=True)))
+    rounds = [tuple(RoundRecord(**row) for row in rows or ()) for rows in values]
+    return replace(panel, trials=tuple(replace(trial, rounds=r) for trial, r in zip(drawn, rounds, strict=True)))
 
 
 def rounds_figure(panel: Panel) -> "Figure | None":
-    """The rounds at the highest sparsity of a method that has several; None where none has.
+    """The rounds at the highest sparsity at which a method has several; None where none has.
 
     One line a method with more than one round: the mean over its completed runs. Controls are left out where their
-    method is drawn: most differ from it only after the last round.
+    method is drawn: most of them differ from it only after the last round.
 
     Artists carry a ``gid``: ``density/force``, ``force_objective/force``, ``lost/force``, ``revived/force``.
     """
-    found = progressive(panel)
-    if not found:
+    cells = progressive(panel)
+    if not cells:
         return None
     with style.styled():
-        figure = style.new_figure((7.4, 5.0 + 0.2 * ((len(found) - 1) // _columns(found))))
+        figure = style.new_figure((7.4, 5.0 + 0.2 * ((len(cells) - 1) // _columns(cells))))
         grid = figure.subplots(2, 2, sharex=True)
-        for axes, (field, title) in zip(grid.flat, _FACTS.items(), strict=True):
-            _draw(axes, field, found)
+        for axes, (field, title) in zip(grid.flat, _PLOTS.items(), strict=True):
+            _draw_field(axes, field, cells)
             axes.set_title(title, loc="left", y=style.ABOVE, fontsize=9.5)
         for axes in grid[-1]:
-            _scale_rounds(axes, [_longest(cell) for cell in found])
-        _draw_legend(figure, found)
-        title = f"{panel.title}: rounds at {percent(found[0].sparsity)} sparsity"
+            _scale_rounds(axes, [_longest(cell) for cell in cells])
+        _draw_legend(figure, cells)
+        title = f"{panel.title}: rounds at {percent(cells[0].sparsity)} sparsity"
         figure.suptitle(figure_title(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 
 
 def progressive(panel: Panel) -> list[Cell]:
-    """The cells with more than one round, at the highest sparsity that has one."""
-    found = [cell for cell in panel.cells if _longest(cell) > 1]
-    for sparsity in reversed(sparsities(found)):
-        here = at(found, sparsity)
-        return [cell for cell in here if not cell.control] or here
-    return []
+    """The cells with more than one round, at the highest sparsity that has such a cell."""
+    cells = [cell for cell in panel.cells if _longest(cell) > 1]
+    highest = at(cells, max(sparsities(cells), default=0.0))
+    return [cell for cell in highest if not cell.control] or highest
 
 
-def by_round(cell: Cell, field: str) -> Points:
+def by_round(cell: Cell, field: str) -> ByRound:
     """(round, mean of the field over the completed runs that have it), rounds rising."""
     values: dict[int, list[float]] = {}
-    for one in _rounds(cell):
-        if (value := getattr(one, field)) is not None:
-            values.setdefault(one.round, []).append(value)
+    for record in _rounds(cell):
+        if (value := getattr(record, field)) is not None:
+            values.setdefault(record.round, []).append(value)
     return [(number, mean(values[number]) or 0.0) for number in sorted(values)]
 
 
 def _rounds(cell: Cell) -> list[RoundRecord]:
-    return [one for trial in cell.completed for one in trial.rounds]
+    return [record for trial in cell.completed for record in trial.rounds]
 
 
 def _longest(cell: Cell) -> int:
     return max((len(trial.rounds) for trial in cell.completed), default=0)
 
 
-def _draw(axes: "Axes", field: str, found: Sequence[Cell]) -> None:
-    """One fact by round, a line a method."""
-    lines = [(cell, points) for cell in found if (points := by_round(cell, field))]
-    looks = _looks(found)
+def _draw_field(axes: "Axes", field: str, cells: Sequence[Cell]) -> None:
+    """One field by round, one line a method."""
+    lines = [(cell, points) for cell in cells if (points := by_round(cell, field))]
+    looks = _looks(cells)
     for cell, points in lines:
         (line,) = axes.plot(*zip(*points, strict=True), **looks[cell.method_label])
         line.set_gid(f"{field}/{cell.method_label}")
@@ -117,7 +117,7 @@ def _draw(axes: "Axes", field: str, found: Sequence[Cell]) -> None:
 
 
 def _scale_values(axes: "Axes", field: str, low: float, high: float) -> None:
-    """A log axis, densities in percent; with a place for 0 under counts."""
+    """A log axis, densities in percent; that of counts includes 0."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
     if field in ("lost", "revived"):
@@ -135,10 +135,10 @@ def _scale_values(axes: "Axes", field: str, low: float, high: float) -> None:
 
 
 def _scale_rounds(axes: "Axes", lengths: Sequence[int]) -> None:
-    """Round numbers; on a log axis where some methods have many more than others."""
+    """Round numbers, on a log axis where some methods have many more rounds than others."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    many = max(lengths) > _SPREAD * min(lengths)
+    many = max(lengths) > _LOG_FROM * min(lengths)
     if many:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -149,28 +149,45 @@ def _scale_rounds(axes: "Axes", lengths: Sequence[int]) -> None:
     axes.set_xlabel(f"Round{' (log)' if many else ''}")
 
 
-def _looks(found: Sequence[Cell]) -> dict[str, dict[str, Any]]:
+def _looks(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
     """Every method's line, the same in every plot and in the legend."""
-    which = variants(labels(found))
+    numbers = variants(labels(cells))
     return {
         cell.method_label: {
             "color": style.colour(cell.method),
-            "linestyle": style.dashes(which[cell.method_label]),
+            "linestyle": style.dashes(numbers[cell.method_label]),
             "linewidth": 1.6,
         }
-        for cell in found
+        for cell in cells
     }
 
 
-def _draw_legend(figure: "Figure", found: Sequence[Cell]) -> None:
+def _draw_legend(figure: "Figure", cells: Sequence[Cell]) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], **look) for look in _looks(found).values()]
-    names = [figure_name(cell.method_label) for cell in found]
+    handles = [Line2D([], [], **look) for look in _looks(cells).values()]
+    names = [figure_name(cell.method_label) for cell in cells]
     look: dict[str, Any] = {"fontsize": 8, "frameon": False, "handlelength": 2.4}
-    figure.legend(handles, names, loc="outside lower left", ncols=_columns(found), **look)
+    figure.legend(handles, names, loc="outside lower left", ncols=_columns(cells), **look)
 
 
-def _columns(found: Sequence[Cell]) -> int:
-    """Of the legend: as many as the longest name leaves room for."""
-    return max(1, min(4, _LEGEND // max(len(figure_name(cell.method_label)) for cell in found)))
+def _columns(cells: Sequence[Cell]) -> int:
+    """Columns of the legend: as many as fit with the longest name."""
+    return max(1, min(4, _LEGEND // max(len(figure_name(cell.method_label)) for cell in cells)))
+
+
+def _draw(panel: Panel, stored: Stored) -> Drawing | None:
+    figure = rounds_figure(with_rounds(panel, stored.rows))
+    return None if figure is None else Drawing(figure)
+
+
+FIGURE = ReportFigure(
+    "rounds",
+    _draw,
+    shows="Round by round",
+    section="Rounds",
+    note=(
+        "Means over completed runs of the methods with more than one round. The FORCE objective is that of the mask a "
+        "round starts from, on the round's batches."
+    ),
+)

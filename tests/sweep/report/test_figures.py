@@ -11,8 +11,9 @@ from sweep.records import FAILED
 from sweep.report import from_table
 from sweep.report.figures import style
 from sweep.report.figures.accuracy import accuracy_figure
-from sweep.report.figures.axis import SparsityAxis
-from sweep.report.figures.layers import layers, layers_figure
+from sweep.report.figures.layers import layers_figure
+from sweep.report.figures.sparsity_axis import SparsityAxis
+from sweep.report.figures.stored_masks import layer_densities
 from sweep.report.trials import Panel
 from sweep.store import Store
 
@@ -183,7 +184,7 @@ def test_layers_are_in_network_order_with_a_density_a_run(store: MakeStore) -> N
              for position in (10, 2, 0)]  # fmt: skip
     made = store("a", runs, masks)
     (cell,) = panel(runs).cells
-    found = layers(cell, made.masks())
+    found = layer_densities(cell, made.masks())
     assert [layer.tensor for layer in found] == ["layer0.weight", "layer2.weight", "layer10.weight"]
     assert [tuple(sorted(layer.kept)) for layer in found] == [(0, 0.001), (0.02, 0.021), (0.1, 0.101)]
     assert tuple(sorted(found[0].effective)) == (0, 0.001)

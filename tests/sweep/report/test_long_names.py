@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from sweep.records import RoundRecord
 from sweep.report import write_report
 from sweep.report.figures.accuracy import accuracy_figure
-from sweep.report.figures.cost import price_figure
+from sweep.report.figures.cost import cost_figure
 from sweep.report.figures.rounds import rounds_figure
 from sweep.report.figures.sanity import sanity_figure
 from sweep.report.names import figure_name, method_name
@@ -36,7 +36,7 @@ def share_of_axes(figure: Figure) -> float:
     return max(box.x1 for box in boxes) - min(box.x0 for box in boxes)
 
 
-@pytest.mark.parametrize("draw", [accuracy_figure, price_figure, sanity_figure, rounds_figure])
+@pytest.mark.parametrize("draw", [accuracy_figure, cost_figure, sanity_figure, rounds_figure])
 def test_an_option_of_400_characters_leaves_a_figure_its_room(draw) -> None:
     figure = draw(panel(runs()))
     assert share_of_axes(figure) > 0.4

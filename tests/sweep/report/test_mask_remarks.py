@@ -10,8 +10,8 @@ from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
 from sweep.engines import Stop
 from sweep.launch.progress import Progress
-from sweep.report.remarks import remarks_section, trial_remarks
-from sweep.report.summary import summary
+from sweep.report.record_page import mask_remarks
+from sweep.report.summary import remarks_section, summary
 from sweep.report.trials import panels
 from sweep.store import Store
 from sweep.trial.run import run_trial
@@ -55,7 +55,7 @@ def test_a_trial_records_its_ties_and_conservation_and_a_launch_says_them_once_a
         assert record.tied_kept is not None
         assert record.tied_candidates is not None
         assert record.unconserved_layers == (0 if one.method.name == "synflow" else None)
-        assert trial_remarks(record) == []
+        assert mask_remarks(record) == []
         if one.method.name == "iter_snip":
             record = replace(record, tied_kept=9, tied_candidates=99, kept=10)
         progress.finished(record)

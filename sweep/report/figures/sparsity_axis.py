@@ -1,4 +1,4 @@
-"""The x axis of Figure 1: density on a log scale, so that 90 %, 98 %, 99 % and 99.5 % stand apart."""
+"""The x axis of accuracy against sparsity: density on a log scale, which separates 90 %, 98 %, 99 % and 99.5 %."""
 
 import math
 from collections.abc import Sequence
@@ -11,33 +11,33 @@ from sweep.text import percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SPREAD = 0.3  # share of the narrowest gap between two sparsities over which methods are set side by side
-_WIDEST = 0.05  # but over no more than this share of the axis
+_SPREAD = 0.3  # methods are set side by side over this share of the narrowest gap between two sparsities …
+_WIDEST = 0.05  # … and over at most this share of the axis
 
 
 @dataclass(frozen=True)
 class SparsityAxis:
-    """Where things go from left to right. Positions are densities; sparsity rises to the right.
+    """Positions on the x axis. They are densities; sparsity rises to the right.
 
     Attributes:
         sparsities: the grid's, rising.
         methods: how many are drawn.
-        room: least distance of two tick labels, as a share of the axis.
+        label_distance: least distance of two tick labels, as a share of the axis.
     """
 
     sparsities: tuple[float, ...]
     methods: int
-    room: float = 0.045
+    label_distance: float = 0.045
 
-    def offset(self, place: int) -> float:
-        """What to multiply the densities of the method in this place by: so no two hide each other."""
+    def offset(self, index: int) -> float:
+        """Factor for the densities of the method with this index: no two methods hide each other."""
         if self.methods < 2:
             return 1.0
         decades = [math.log10(1 - sparsity) for sparsity in self.sparsities]
         left, right = self.limits
         widest = _WIDEST * math.log10(left / right)
         spread = min([widest, *(_SPREAD * (a - b) for a, b in pairwise(decades))])
-        return float(10 ** (spread * (0.5 - place / (self.methods - 1))))
+        return float(10 ** (spread * (0.5 - index / (self.methods - 1))))
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -49,17 +49,17 @@ class SparsityAxis:
         return float(high * 10 ** (1.15 * margin)), float(low / 10**margin)
 
     def labelled(self) -> list[float]:
-        """The sparsities with room for a tick label, from the right."""
+        """The sparsities that get a tick label, from the right: as many as fit."""
         left, right = self.limits
-        room = self.room * math.log10(left / right)
+        distance = self.label_distance * math.log10(left / right)
         kept: list[float] = []
         for sparsity in reversed(self.sparsities):
-            if not kept or math.log10((1 - sparsity) / (1 - kept[-1])) > room:
+            if not kept or math.log10((1 - sparsity) / (1 - kept[-1])) > distance:
                 kept.append(sparsity)
         return kept
 
     def apply(self, axes: "Axes") -> None:
-        """Scale, limits and ticks: one tick a sparsity of the grid."""
+        """Set scale, limits and ticks: one tick for every sparsity."""
         from matplotlib.ticker import NullLocator
 
         labelled = self.labelled()

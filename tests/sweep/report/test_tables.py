@@ -43,13 +43,6 @@ def test_markdown_has_methods_as_rows_sparsities_as_columns_and_the_best_bold(sw
     )
 
 
-def test_terminal_text_is_aligned_and_marks_the_best(sweep_store: Store) -> None:
-    lines = accuracy_table(panel(from_table(sweep_store.trials()))).text().splitlines()
-    assert lines[:2] == ["CIFAR-10, ResNet-20", "Dense: 95.50 ± 0.71 (2)"]
-    assert lines[-1].split() == ["FORCE", "91.00", "±", "1.41", "(2)*", "86.00", "±", "1.41", "(2)*"]
-    assert len({line.index("(2)") for line in lines[3:]}) == 1
-
-
 def test_a_missing_cell_is_a_dash_and_not_a_row_that_shifts() -> None:
     only = panel([trial("snip", 0.9, 0, 0.8), trial("force", 0.9, 0, 0.7), trial("force", 0.99, 0, 0.6)])
     assert accuracy_table(only).markdown().splitlines()[2] == "| SNIP | **80.00 (1)** | – |"

@@ -1,4 +1,4 @@
-"""What others published, over our accuracies: hollow markers in the method's colour."""
+"""Published accuracies in our figure: hollow markers in the method's colour."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Point:
+class PublishedPoint:
     """One published accuracy, in per cent, of the method of this label."""
 
     label: str
@@ -23,49 +23,49 @@ class Point:
 
     @property
     def method(self) -> str:
-        """The name alone."""
+        """The name, without options."""
         return self.label.split(" ")[0]
 
     @property
-    def reach(self) -> tuple[float, float]:
-        """Where its error bar begins and ends."""
+    def error_bar(self) -> tuple[float, float]:
+        """Where its error bar begins and ends, in per cent."""
         return self.value - (self.std or 0), self.value + (self.std or 0)
 
 
-def all_sparsities(found: Sequence[Cell], points: Sequence[Point]) -> tuple[float, ...]:
-    """The places of the axis: ours, and theirs that we have not run."""
-    theirs = {point.sparsity for point in points if point.method != "dense"}
-    return tuple(sorted(theirs.union(sparsities(found))))
+def all_sparsities(cells: Sequence[Cell], points: Sequence[PublishedPoint]) -> tuple[float, ...]:
+    """All sparsities of the axis: ours and the published ones."""
+    published = {point.sparsity for point in points if point.method != "dense"}
+    return tuple(sorted(published.union(sparsities(cells))))
 
 
-def draw_points(axes: "Axes", points: Sequence[Point], offsets: Mapping[str, float]) -> None:
-    """Each method's points at its place beside the others; those of dense networks at the left edge."""
+def draw_points(axes: "Axes", points: Sequence[PublishedPoint], offsets: Mapping[str, float]) -> None:
+    """Each method's points with its line; those of dense networks at the left edge."""
     for label in dict.fromkeys(point.label for point in points):
-        its = [point for point in points if point.label == label]
-        dense = its[0].method == "dense"
-        at = [0.04 + 0.006 * i for i in range(len(its))] if dense else [_x(point, offsets) for point in its]
+        of_method = [point for point in points if point.label == label]
+        dense = of_method[0].method == "dense"
+        x = [0.04 + 0.006 * i for i in range(len(of_method))] if dense else [_x(point, offsets) for point in of_method]
         bars = axes.errorbar(
-            at,
-            [point.value for point in its],
-            yerr=[point.std or 0 for point in its],
+            x,
+            [point.value for point in of_method],
+            yerr=[point.std or 0 for point in of_method],
             linestyle="none",
             transform=axes.get_yaxis_transform() if dense else axes.transData,
             zorder=5,
             elinewidth=1.0,
             capsize=2.5,
-            **_hollow(its[0].method),
+            **_hollow(of_method[0].method),
         )
         bars.lines[0].set_gid(f"published/{label}")
 
 
-def legend_entry(points: Sequence[Point]) -> "list[Line2D]":
-    """What a hollow marker is; nothing where there is none."""
+def legend_entry(points: Sequence[PublishedPoint]) -> "list[Line2D]":
+    """The legend entry of the hollow markers; nothing where there are none."""
     from matplotlib.lines import Line2D
 
     return [Line2D([], [], linestyle="none", label="published", **_hollow(""))] if points else []
 
 
-def _x(point: Point, offsets: Mapping[str, float]) -> float:
+def _x(point: PublishedPoint, offsets: Mapping[str, float]) -> float:
     return (1 - point.sparsity) * offsets.get(point.label, 1.0)
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sweep.records import TrialRecord
 from sweep.report.figures import style
-from sweep.report.figures.cost import price_figure, ticks
+from sweep.report.figures.cost import cost_figure, ticks
 from sweep.report.figures.label_placement import Box
 
 from .conftest import artist, panel, places, texts, trial
@@ -26,7 +26,7 @@ def figure() -> Figure:
     runs += [priced("snip", 0.9, 0, 0.9, 0.2), priced("snip", 0.9, 1, 0.1, 0.4)]
     runs += [priced("snip", 0.99, 0, 0.1, 0.03), priced("snip", 0.99, 1, 0.12, 0.03)]
     runs += [priced("imp", 0.9, 0, 0.94, 6.0, epochs=30)]
-    found = price_figure(panel(runs))
+    found = cost_figure(panel(runs))
     assert found is not None
     return found
 
@@ -73,7 +73,7 @@ def test_the_axis_of_prices_is_logarithmic_and_holds_the_cheapest_and_the_deares
 
 
 def test_where_every_run_is_cheap_the_dense_networks_price_is_still_on_the_axis() -> None:
-    figure = price_figure(panel([priced("force", 0.9, 0, 0.9, 0.02)]))
+    figure = cost_figure(panel([priced("force", 0.9, 0, 0.9, 0.02)]))
     assert figure is not None
     low, high = figure.axes[0].get_xlim()
     assert low < 0.02 < 1 < high
@@ -86,7 +86,7 @@ def test_marks_carry_their_sparsity(figure: Figure) -> None:
 
 def test_no_label_hides_a_lone_mark_beside_its_own() -> None:
     shares = [0.1 * 1.03**i for i in range(40)]  # marks in a row, each half over the next
-    figure = price_figure(panel(priced(f"m{i}", 0.9, 0, 0.8, share) for i, share in enumerate(shares)))
+    figure = cost_figure(panel(priced(f"m{i}", 0.9, 0, 0.8, share) for i, share in enumerate(shares)))
     assert figure is not None
     figure.draw_without_rendering()
     boxes = [Box(*t.get_window_extent().extents) for t in figure.axes[0].texts if t.get_text() == "90%"]
@@ -96,7 +96,7 @@ def test_no_label_hides_a_lone_mark_beside_its_own() -> None:
 
 
 def test_no_label_is_written_over_a_bar() -> None:
-    figure = price_figure(panel(priced("force", 0.9, seed, a, 0.1) for seed, a in enumerate((0.2, 0.5, 0.9))))
+    figure = cost_figure(panel(priced("force", 0.9, seed, a, 0.1) for seed, a in enumerate((0.2, 0.5, 0.9))))
     assert figure is not None
     figure.draw_without_rendering()
     (label,) = (Box(*t.get_window_extent().extents) for t in figure.axes[0].texts if t.get_text() == "90%")
@@ -107,7 +107,7 @@ def test_no_label_is_written_over_a_bar() -> None:
 def test_where_there_is_little_room_the_ends_of_a_line_are_labelled_before_its_middle() -> None:
     runs = [priced("snip", s, 0, 0.8, share) for s, share in ((0.9, 0.9), (0.95, 0.3), (0.99, 0.1))]
     runs += [priced(f"m{i}", 0.98, 0, 0.8, 0.3) for i in range(4)]  # all where the middle of the line is
-    figure = price_figure(panel(runs))
+    figure = cost_figure(panel(runs))
     assert figure is not None
     assert {"90%", "98%", "99%"} <= set(texts(figure))
     assert "95%" not in texts(figure)
@@ -121,10 +121,10 @@ def test_over_many_decades_only_powers_of_ten_are_ticks() -> None:
 
 def test_runs_without_the_number_are_left_out_and_where_none_has_it_there_is_no_figure() -> None:
     old = [trial("force", 0.9, 0, 0.9), trial("dense", 0.0, 0, 0.95)]
-    assert price_figure(panel(old)) is None
-    assert price_figure(panel([*old, priced("dense", 0.0, 1, 0.95, 1.0)])) is None
-    assert price_figure(panel([*old, priced("force", 0.9, 1, 0.9, 0.0)])) is None  # no place on a log axis
-    mixed = price_figure(panel([*old, priced("force", 0.9, 1, 0.8, 0.5)]))
+    assert cost_figure(panel(old)) is None
+    assert cost_figure(panel([*old, priced("dense", 0.0, 1, 0.95, 1.0)])) is None
+    assert cost_figure(panel([*old, priced("force", 0.9, 1, 0.9, 0.0)])) is None  # no place on a log axis
+    mixed = cost_figure(panel([*old, priced("force", 0.9, 1, 0.8, 0.5)]))
     assert mixed is not None
     assert places(mixed, "marks/force") == [(0.5, 80)]
     assert places(mixed, "runs/dense") == [(1, 95)]
@@ -138,7 +138,7 @@ def test_labels_of_sparsities_hide_no_mark_and_no_other_label(
         priced(f"m{i}", s, seed, 0.5 + 0.01 * i + 0.1 * (1 - s), (1 - s) * (1 + i / 8))
         for i in range(methods) for s in sparsities for seed in (0, 1)
     ]  # fmt: skip
-    figure = price_figure(panel(runs))
+    figure = cost_figure(panel(runs))
     assert figure is not None
     style.save(figure, tmp_path / "price")
     figure.set_dpi(100)
@@ -162,6 +162,6 @@ def test_labels_of_sparsities_hide_no_mark_and_no_other_label(
     ids=["one run at 1×", "all collapsed", "ten decades"],
 )
 def test_odd_sweeps_are_priced_without_a_warning(trials: list[TrialRecord], tmp_path: Path) -> None:
-    figure = price_figure(panel(trials))
+    figure = cost_figure(panel(trials))
     assert figure is not None
     assert style.save(figure, tmp_path / "odd")[0].stat().st_size > 5000

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sweep.cli.print import trials
 from sweep.records import MaskRecord, Outcome, RoundRecord, TrialRecord
-from sweep.report.record_page import _BOTH, _GROUPS, facts, some_rounds, text
+from sweep.report.record_page import SECTIONS, START_AND_END, field_text, record_fields, some_rounds
 from sweep.store import Store
 
 from .conftest import mask, trial
@@ -22,23 +22,23 @@ ELSEWHERE = {  # under another heading or in a table of its own
 
 
 def test_every_column_of_the_record_is_under_exactly_one_heading() -> None:
-    told = [name for columns in _GROUPS.values() for name in columns]
-    told += [name for pair in _BOTH.items() for name in pair if name]
+    told = [name for columns in SECTIONS.values() for name in columns]
+    told += [name for pair in START_AND_END.items() for name in pair if name]
     assert len(told) == len(set(told))
     assert set(told) == {field.name for field in dataclasses.fields(TrialRecord)} - ELSEWHERE
 
 
 def test_start_and_end_stand_side_by_side() -> None:
     record = trial("rigl", 0.99, 0, 0.8, effective_sparsity=0.995, final_effective_sparsity=0.991, macs_dense=4000)
-    assert facts(record)["mask, before and after"] == [
+    assert record_fields(record)["mask, before and after"] == [
         ("effective_sparsity", "0.995", "0.991"),
         ("macs_dense", "4,000", ""),
     ]
 
 
 def test_what_was_not_measured_is_not_shown_and_neither_is_an_empty_heading() -> None:
-    found = facts(trial("snip", 0.9, 0, 0.8))
-    assert list(found) == ["what", "config", "outcome"]
+    found = record_fields(trial("snip", 0.9, 0, 0.8))
+    assert list(found) == ["trial", "config", "outcome"]
     assert found["outcome"] == [("test_accuracy", "0.8"), ("epochs", "5")]
     assert found["config"] == [("data", "path=here"), ("training", "epochs=5")]
 
@@ -56,7 +56,7 @@ def test_what_was_not_measured_is_not_shown_and_neither_is_an_empty_heading() ->
     ],
 )
 def test_values_are_cut_to_what_people_read(name: str, value: Any, shown: str) -> None:
-    assert text(name, value) == shown
+    assert field_text(name, value) == shown
 
 
 def test_of_many_rounds_the_first_and_the_last_are_among_those_shown() -> None:
@@ -77,7 +77,7 @@ def test_a_trial_is_shown_with_its_rounds_layers_and_where_each_layer_started(tm
     store = Store(tmp_path)
     store.write(Outcome(record, masks=(mask(record.trial_id, 0, 10, 5, start=20),)))
     lines = shown(store, record).splitlines()
-    for line in ("price", "training_flops_share  0.02", "rounds, 8 of 30", "layers, as tested", "host  [here]"):
+    for line in ("cost", "training_flops_share  0.02", "rounds, 8 of 30", "layers, as tested", "host  [here]"):
         assert line in [line.rstrip() for line in lines]
     (heading,) = (line.split() for line in lines if line.startswith("round "))
     assert heading == ["round", "density", "kept", "revived", "lost", "force", "objective"]

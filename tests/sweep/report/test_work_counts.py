@@ -16,9 +16,9 @@ from sweep.records import RoundRecord, TrialRecord
 from sweep.report import Panel, accuracy_table, panels, write_report
 from sweep.report.csv_rows import panel_rows
 from sweep.report.figures.accuracy import accuracy_figure
-from sweep.report.figures.cost import price_figure
-from sweep.report.figures.layers import MASK_COLUMNS
+from sweep.report.figures.cost import cost_figure
 from sweep.report.figures.sanity import sanity_figure
+from sweep.report.figures.stored_masks import MASK_COLUMNS
 from sweep.report.summary import summary
 from sweep.report.trials import read
 from sweep.store import Store
@@ -146,7 +146,7 @@ def tables(found: Panel) -> None:
 
 
 def figures(found: Panel) -> None:
-    for draw in (accuracy_figure, price_figure, sanity_figure):
+    for draw in (accuracy_figure, cost_figure, sanity_figure):
         draw(found)
 
 

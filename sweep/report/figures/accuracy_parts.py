@@ -1,4 +1,4 @@
-"""What the figures of accuracy have in common: title, the line at chance, legend."""
+"""Parts of every figure with accuracy on its y axis: title, dense network, line at chance, legend."""
 
 import textwrap
 from collections import Counter
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sweep.report.figures import style
 from sweep.report.names import figure_title
 from sweep.report.statistics import Cell, accuracies, labels
-from sweep.report.tables import accuracy_text
+from sweep.report.tables import accuracy_text, span
 from sweep.report.trials import Panel
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-_CHARACTERS, _MARGIN = 16.5, 10  # of the text below the title: to an inch, and left of the axes
-_MOST = 16  # with more lines, controls have a figure of their own alone
+_CHARACTERS_AN_INCH, _LEFT_MARGIN = 16.5, 10  # of the text below the title
+_MOST_LINES = 16  # with more, controls are only in their own figure
 
 
-def told_apart(found: Sequence[Cell]) -> list[Cell]:
-    """The cells that one figure can hold: without controls where the lines would be too many."""
-    methods = [cell for cell in found if not cell.control]
-    return methods if len(labels(found)) > _MOST and labels(methods) else list(found)
+def distinguishable(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells that one figure shows: without controls where there would be too many lines."""
+    methods = [cell for cell in cells if not cell.control]
+    return methods if len(labels(cells)) > _MOST_LINES and labels(methods) else list(cells)
 
 
 def size(methods: int) -> tuple[float, float]:
@@ -32,18 +32,18 @@ def size(methods: int) -> tuple[float, float]:
 
 
 def variants(all_labels: Iterable[str]) -> dict[str, int]:
-    """Which of its method's variants each label is: it sets the dash."""
+    """Label -> its number among the variants of its method, which sets the dash."""
     seen: Counter[str] = Counter()
-    which = {}
+    numbers = {}
     for label in all_labels:
         name = label.split(" ")[0]
-        which[label] = seen[name]
+        numbers[label] = seen[name]
         seen[name] += 1
-    return which
+    return numbers
 
 
 def draw_dense(axes: "Axes", dense: Sequence[Cell]) -> None:
-    """The dense network's mean as a level line, in a band of one sample standard deviation."""
+    """The dense network's mean as a horizontal line, in a band of one sample standard deviation."""
     for cell in dense:
         if cell.mean is None:
             continue
@@ -55,19 +55,22 @@ def draw_dense(axes: "Axes", dense: Sequence[Cell]) -> None:
 
 
 def draw_chance(
-    axes: "Axes", panel: Panel, found: Sequence[Cell], others: Sequence[float] = (), right: bool = False
+    axes: "Axes", panel: Panel, cells: Sequence[Cell], others: Sequence[float] = (), right: bool = False
 ) -> str:
-    """Chance as a dotted line; returned as a remark where every run is far above it: the runs fill the figure.
+    """Draw chance as a dotted line, or return a remark where every run is far above it: then the runs fill the figure.
 
     Args:
-        others: what else has to fit in, in percent.
+        axes: where to draw.
+        panel: of the cells.
+        cells: all that are drawn.
+        others: other heights that the axes have to include, in percent.
         right: write at the right end of the line, where runs at chance are on the left.
     """
-    heights = [100 * accuracy for cell in found for accuracy in accuracies(cell.completed)] + list(others)
+    heights = [100 * accuracy for cell in cells for accuracy in accuracies(cell.completed)] + list(others)
     if not panel.classes or not heights:
         return ""
     chance, low, high = 100 / panel.classes, min(heights), max(heights)
-    high = max(high, 1.2 * chance)  # where all collapsed alike there is no range
+    high = max(high, 1.2 * chance)  # where all runs collapsed to one accuracy there is no range
     if low > chance + 0.5 * (high - chance):
         return f"; chance, {chance:.3g}%, is below the axis"
     axes.axhline(chance, color=style.MUTED, linestyle=style.DOTTED, linewidth=1.1, zorder=1, gid="chance")
@@ -81,25 +84,26 @@ def draw_chance(
         fontsize=8,
         color=style.MUTED,
     )
-    whole = high - min(low, chance)
-    axes.set_ylim(min(low, chance) - 0.06 * whole, min(101, high + 0.08 * whole))
+    extent = high - min(low, chance)
+    axes.set_ylim(min(low, chance) - 0.06 * extent, min(101, high + 0.08 * extent))
     return ""
 
 
 def draw_rings(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
-    """A ring around runs whose batches were taken in pieces."""
+    """A ring around runs that split their batches."""
     if points:
         axes.scatter(*style.xy(points), **style.RING)
 
 
-def draw_title(axes: "Axes", panel: Panel, found: Sequence[Cell], remark: str) -> None:
-    """What network on what data; below it what the marks mean."""
-    counts = span({len(cell.completed) for cell in found})
-    if any(cell.control for cell in panel.cells) and not any(cell.control for cell in found):
+def draw_title(axes: "Axes", panel: Panel, cells: Sequence[Cell], remark: str) -> None:
+    """Data and network; below them epochs, number of runs and what the marks mean."""
+    counts = span({len(cell.completed) for cell in cells})
+    if any(cell.control for cell in panel.cells) and not any(cell.control for cell in cells):
         remark += "; controls have their own figure"
-    explained = f"every run a point, mean and sample std of those that trained{remark}"
+    meaning = f"every run a point, mean and sample std of those that trained{remark}"
     width = cast("Figure", axes.figure).get_figwidth()
-    lines = textwrap.wrap(f"{_epochs(panel, found)}, n = {counts}; {explained}", round(_CHARACTERS * width) - _MARGIN)
+    characters = round(_CHARACTERS_AN_INCH * width) - _LEFT_MARGIN
+    lines = textwrap.wrap(f"{_epochs(panel, cells)}, n = {counts}; {meaning}", characters)
     axes.set_title(figure_title(panel.title), loc="left", y=style.ABOVE, fontweight="bold", pad=9 + 11 * len(lines))
     note = axes.annotate(
         "\n".join(lines),
@@ -110,40 +114,40 @@ def draw_title(axes: "Axes", panel: Panel, found: Sequence[Cell], remark: str) -
         fontsize=8.5,
         color=style.MUTED,
     )
-    note.set_in_layout(False)  # else one that is wider than the axes would squeeze them
+    note.set_in_layout(False)  # else a note wider than the axes would make them narrower
 
 
-def _epochs(panel: Panel, found: Sequence[Cell]) -> str:
+def _epochs(panel: Panel, cells: Sequence[Cell]) -> str:
     """``5 epochs``; ``5 epochs a training`` where a method trains more than once."""
-    in_all = {trial.epochs for cell in found for trial in cell.completed}
+    in_all = {trial.epochs for cell in cells for trial in cell.completed}
     repeated = panel.epochs is not None and max(in_all, default=0) > panel.epochs
     text = str(panel.epochs) if repeated else span(in_all)
     return f"{text} epoch{'' if text == '1' else 's'}{' a training' if repeated else ''}"
 
 
-def draw_legend(axes: "Axes", found: Sequence[Cell], others: Sequence["Line2D"] = ()) -> None:
-    """Beside the axes: all labelled lines; what a cross is where there is one; and others."""
+def draw_legend(axes: "Axes", cells: Sequence[Cell], others: Sequence["Line2D"] = ()) -> None:
+    """Beside the axes: all labelled lines, the marks that occur, and others."""
     from matplotlib.lines import Line2D
 
     lines, names = axes.get_legend_handles_labels()
-    drawn: dict[str | None, Cell] = {f"mean/{cell.method_label}": cell for cell in found}
+    drawn: dict[str | None, Cell] = {f"mean/{cell.method_label}": cell for cell in cells}
     handles = [_with_marker(line, drawn[line.get_gid()]) for line in lines]
-    if any(cell.collapsed for cell in found):
+    if any(cell.collapsed for cell in cells):
         dots: dict[str, Any] = {"linestyle": style.DOTTED, "linewidth": 1.5, "marker": "x", "markersize": 5}
         handles.append(Line2D([], [], color=style.MUTED, **dots))
         names.append("at chance")
-    if any(cell.in_pieces for cell in found):
+    if any(cell.in_pieces for cell in cells):
         handles.append(Line2D([], [], linestyle="", marker="o", **style.RING_ENTRY))
         names.append("batches in pieces")
     handles += others
     names += [str(other.get_label()) for other in others]
     look: dict[str, Any] = {"framealpha": 0.9, "edgecolor": "none", "fontsize": 9}
-    look["handlelength"] = 4.6 if any(variants(labels(found)).values()) else 2.6  # room to see the dash
+    look["handlelength"] = 4.6 if any(variants(labels(cells)).values()) else 2.6  # room to see the dash
     axes.figure.legend(handles, names, loc="outside right center", **look)  # inside it would cover a line
 
 
 def _with_marker(line: Any, cell: Cell) -> Any:
-    """A legend entry of line and point together."""
+    """A legend entry with both the line and the marker of a method."""
     from matplotlib.lines import Line2D
 
     look = style.point(cell.method_label)
@@ -153,9 +157,3 @@ def _with_marker(line: Any, cell: Cell) -> Any:
     entry.set(markersize=5.5, markeredgewidth=look["linewidths"])
     entry.set(markerfacecolor=look["facecolors"], markeredgecolor=look["edgecolors"])
     return entry
-
-
-def span(numbers: set[int]) -> str:
-    """``{3}`` -> ``3``, ``{2, 3}`` -> ``2 to 3``."""
-    low, high = min(numbers, default=0), max(numbers, default=0)
-    return str(low) if low == high else f"{low} to {high}"

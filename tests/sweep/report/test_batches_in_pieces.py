@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sweep.report import accuracy_table, write_report
 from sweep.report.figures.accuracy import accuracy_figure
-from sweep.report.figures.cost import price_figure
+from sweep.report.figures.cost import cost_figure
 from sweep.report.figures.sanity import sanity_figure
 from sweep.report.statistics import paired
 from sweep.report.tables import difference_text
@@ -50,7 +50,7 @@ def test_figures_ring_them() -> None:
     assert {round(y) for _, y in rings} == {95, 80, 10} and len(rings) == 3
     points = places(figure, "runs/snip") + places(figure, "collapsed/snip") + places(figure, "runs/dense")
     assert {(round(x, 6), round(y, 6)) for x, y in rings} <= set(points)
-    priced = price_figure(found)
+    priced = cost_figure(found)
     assert priced is not None and artist(priced, "pieces") is not None
     assert "batches in pieces" in texts(figure) and "batches in pieces" in texts(priced)
 

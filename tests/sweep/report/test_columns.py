@@ -1,8 +1,9 @@
+from pathlib import Path
 from typing import Any
 
+from sweep.cli.print import columns_page
 from sweep.records import TrialRecord
-from sweep.report.measures import end_table, moved, price_table, start_table
-from sweep.report.tables import Table
+from sweep.report.tables import Table, cost_table, end_table, start_table
 
 from .conftest import panel, trial
 
@@ -64,14 +65,14 @@ def test_columns_of_which_nothing_is_known_are_left_out_and_single_gaps_are_dash
 
 def test_the_dense_network_is_the_first_row_of_every_table() -> None:
     only = panel([run("force", **START, **END), run("dense", **DENSE, macs_kept=5000, prune_passes=0, test_loss=0.1)])
-    for table in (start_table(only), end_table(only), price_table(only)):
+    for table in (start_table(only), end_table(only), cost_table(only)):
         assert [row["method"] for row in rows(table)] == ["Dense", "FORCE"]
     assert rows(start_table(only))[0]["MACs left (speed-up)"] == "100% (1×)"
 
 
 def test_after_training_a_mask_that_stayed_is_not_told_again() -> None:
     only = panel([run("force", **START, **END)])
-    assert not moved(only)
+    assert not only.masks_moved
     assert rows(end_table(only)) == [
         {
             "method": "FORCE",
@@ -87,7 +88,7 @@ def test_after_training_a_mask_that_stayed_is_not_told_again() -> None:
 def test_after_training_masks_that_moved_are_told_beside_those_that_stayed() -> None:
     turned = {**END, "final_macs_kept": 800, "final_effective_sparsity": 0.991, "final_empty_layers": 0}
     only = panel([run("force", **START, **END), run("rigl", **START, **turned)])
-    assert moved(only)
+    assert only.masks_moved
     force, rigl = rows(end_table(only))
     wanted = ("sparsity at the end", "effective", "MACs left (speed-up)", "empty layers", "disconnected")
     assert [force[name] for name in wanted] == ["99.00%", "99.50%", "8% (12.5×)", "1", "0"]
@@ -96,15 +97,15 @@ def test_after_training_masks_that_moved_are_told_beside_those_that_stayed() -> 
 
 def test_records_from_before_the_end_was_measured_have_moved_nothing() -> None:
     only = panel([run("force", **START)])
-    assert not moved(only)
+    assert not only.masks_moved
     assert end_table(only).rows == ()
 
 
-def test_the_price_table_is_in_multiples_of_dense_training_and_says_what_of_it_pruning_was() -> None:
+def test_the_cost_table_is_in_multiples_of_dense_training_and_says_what_of_it_pruning_was() -> None:
     facts = {"prune_seconds": 1.5, "prune_passes": 60, "prune_flops": 2e9, "passes": 3060, "training_flops": 8e9,
              "training_flops_share": 0.02, "train_seconds": 90.0, "peak_memory_bytes": 3 * 2**20}  # fmt: skip
     imp = {**facts, "prune_flops": 0.0, "training_flops": 24e11, "training_flops_share": 6.0, "epochs": 30}
-    force, lottery = rows(price_table(panel([run("force", **facts), run("imp", **imp)])))
+    force, lottery = rows(cost_table(panel([run("force", **facts), run("imp", **imp)])))
     assert force == {
         "method": "FORCE",
         "sparsity": "99%",
@@ -118,3 +119,8 @@ def test_the_price_table_is_in_multiples_of_dense_training_and_says_what_of_it_p
         "peak memory MiB": "3",
     }
     assert (lottery["training FLOPs"], lottery["of it pruning"], lottery["epochs in all"]) == ("6×", "0%", "30")
+
+
+def test_the_page_of_columns_is_as_the_columns_say() -> None:
+    written = Path(__file__).parents[3] / "docs" / "report-columns.md"
+    assert written.read_text(encoding="utf-8") == columns_page.page(), "make it again, see its first lines"

@@ -1,0 +1,227 @@
+"""The columns of the report, each defined once: its name, its meaning and how it follows from a cell.
+
+``summary.csv`` has the columns :data:`SUMMARY`; the tables of ``summary.md`` have :data:`START`, :data:`MOVED`,
+:data:`END` and :data:`COST`. A new column is one entry in one of these lists; the files and
+``docs/report-columns.md`` follow from it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.records import TrialRecord, numbers
+from sweep.report.names import measured_sparsity
+from sweep.report.statistics import Cell, accuracies, mean
+from sweep.report.trials import Panel
+
+Text = Callable[[Cell], str]
+UNKNOWN = "–"  # in a table; in a CSV the field is empty
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a file or a table, which has one row a cell.
+
+    Attributes:
+        name: its heading.
+        meaning: for ``docs/report-columns.md``.
+        value: of a cell of a panel: a plain value in ``summary.csv``, text in a table.
+    """
+
+    name: str
+    meaning: str
+    value: Callable[[Panel, Cell], Any]
+
+
+def number(value: float | None) -> str:
+    """Three digits, or the whole number with its thousands marked."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+# plain values, for summary.csv
+
+
+def _of_panel(name: str, meaning: str, value: Callable[[Panel], Any]) -> Column:
+    return Column(name, meaning, lambda panel, _: value(panel))
+
+
+def _of_cell(name: str, meaning: str, value: Callable[[Cell], Any]) -> Column:
+    return Column(name, meaning, lambda _, cell: value(cell))
+
+
+def _average(name: str) -> Column:
+    return _of_cell(name, f"Mean of the record's field `{name}` over all completed runs.", lambda c: c.average(name))
+
+
+def _validation_mean(cell: Cell) -> float | None:
+    return mean([t.validation_accuracy for t in cell.trained if t.validation_accuracy is not None])
+
+
+def _seeds(cell: Cell) -> str:
+    return " ".join(str(trial.seed) for trial in cell.completed)
+
+
+def _ratio(cell: Cell, numerator: str, denominator: str) -> float | None:
+    """One column's mean over another's; None where either is unknown or the denominator is 0."""
+    above, below = cell.average(numerator), cell.average(denominator)
+    return above / below if above is not None and below else None
+
+
+def _macs_kept_fraction(cell: Cell) -> float | None:
+    dense, kept = cell.average("macs_dense"), cell.average("macs_kept")
+    return kept / dense if dense and kept is not None else None
+
+
+_NOT_AVERAGED = {
+    *("sparsity", "seed", "classes", "threads", "git_dirty"),  # axes of the grid, and no measurements
+    *("test_accuracy", "validation_accuracy"),  # in `mean` and `validation_mean`, of the runs that trained
+}
+AVERAGED = [name for name in numbers(TrialRecord) if name not in _NOT_AVERAGED]
+
+SUMMARY = (
+    _of_panel("data", "Data set.", lambda panel: panel.data),
+    _of_panel("data_encoding", "`JPEG` where the images are a lossy copy, else `exact`.", lambda panel: panel.encoding),
+    _of_panel("architecture", "Name of the network.", lambda panel: panel.trials[0].architecture),
+    _of_panel("architecture_label", "The name and the options that are not defaults.", lambda p: p.architecture),
+    _of_panel("setting", "What tells this recipe from others of the same network and data.", lambda p: p.setting),
+    _of_cell("method", "Name of the method.", lambda cell: cell.method),
+    _of_cell("method_label", "The name and the options that are not defaults.", lambda cell: cell.method_label),
+    _of_cell("sparsity", "Fraction of the prunable weights that is removed.", lambda cell: cell.sparsity),
+    _of_cell("n", "Completed runs that trained: not at chance.", lambda cell: cell.n),
+    _of_cell("mean", "Their mean final-epoch test accuracy.", lambda cell: cell.mean),
+    _of_cell("std", "Their sample standard deviation.", lambda cell: cell.std),
+    Column("best", "Whether no method has a higher mean here.", lambda panel, cell: cell.key in panel.leading),
+    _of_cell("completed", "Completed runs.", lambda cell: len(cell.completed)),
+    _of_cell("collapsed", "Completed runs that ended at chance.", lambda cell: len(cell.collapsed)),
+    _of_cell("in_pieces", "Completed runs that split batches for lack of memory.", lambda cell: len(cell.in_pieces)),
+    _of_cell("failed", "Runs that ended in an error.", lambda cell: cell.failed),
+    _of_cell("diverged", "Runs whose loss stopped being finite.", lambda cell: cell.diverged),
+    _of_cell("interrupted", "Runs that were stopped and not finished yet.", lambda cell: cell.interrupted),
+    _of_cell("collapsed_mean", "Mean test accuracy of the collapsed runs.", lambda c: mean(accuracies(c.collapsed))),
+    _of_cell("validation_mean", "Mean validation accuracy of the runs that trained.", _validation_mean),
+    _of_cell("seeds", "Seeds of the completed runs.", _seeds),
+    *map(_average, AVERAGED),
+    _of_cell("macs_kept_fraction", "Mean `macs_kept` over mean `macs_dense`.", _macs_kept_fraction),
+)
+
+
+# texts, for the tables of summary.md
+
+
+def _shown(name: str, meaning: str, text: Text) -> Column:
+    return Column(name, meaning, lambda _, cell: text(cell))
+
+
+def _mean(column: str) -> Text:
+    return lambda cell: number(cell.average(column))
+
+
+def _sparsity(column: str) -> Text:
+    return lambda cell: UNKNOWN if (value := cell.average(column)) is None else measured_sparsity(value)
+
+
+def _percent(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{100 * value:.3g}%"
+
+
+def _multiple(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{number(value)}×"
+
+
+def _share(numerator: str, denominator: str) -> Text:
+    return lambda cell: _percent(_ratio(cell, numerator, denominator))
+
+
+def _times(numerator: str, denominator: str) -> Text:
+    return lambda cell: _multiple(_ratio(cell, numerator, denominator))
+
+
+def _with(first: Text, second: Text) -> Text:
+    """The first, and the second in brackets where it is known."""
+    return lambda cell: first(cell) if (aside := second(cell)) == UNKNOWN else f"{first(cell)} ({aside})"
+
+
+def _mebibytes(cell: Cell) -> str:
+    value = cell.average("peak_memory_bytes")
+    return UNKNOWN if value is None else number(value / 2**20)
+
+
+def _count(column: str) -> Text:
+    """``2 of 3``: runs of which it is true; ``0`` where there are none."""
+
+    def text(cell: Cell) -> str:
+        known = [value for trial in cell.completed if (value := getattr(trial, column)) is not None]
+        if not known:
+            return UNKNOWN
+        return f"{sum(known)} of {len(known)}" if sum(known) else "0"
+
+    return text
+
+
+def _of_mask(prefix: str) -> tuple[Column, ...]:
+    """What a mask leaves of the network, at the start (no prefix) or at the end ("final_")."""
+    kept = f"{prefix}macs_kept"
+    macs = _with(_share(kept, "macs_dense"), _times("macs_dense", kept))
+    return (
+        _shown("effective", "Effective sparsity.", _sparsity(f"{prefix}effective_sparsity")),
+        _shown("MACs left (speed-up)", "MACs kept, in percent of the dense network's; dense over kept.", macs),
+        _shown("empty layers", "Mean number of layers without a kept weight.", _mean(f"{prefix}empty_layers")),
+        _shown("disconnected", "Runs without a path from input to output.", _count(f"{prefix}disconnected")),
+    )
+
+
+_COMPRESSION = _with(_sparsity("achieved_sparsity"), _times("prunable", "kept"))
+
+START = (
+    _shown("achieved (compression)", "Sparsity of the mask; prunable over kept weights.", _COMPRESSION),
+    *_of_mask(""),
+    _shown("gradient norm", "Σ c g² on the first pruning batches.", _mean("gradient_norm")),
+    _shown("FORCE objective", "Σ c |θ g| on the first pruning batches.", _mean("force_objective")),
+    _shown("revived", "Weights removed in one round and kept after a later one.", _mean("revived")),
+)
+START_CAPTION = (
+    "As the (last) training starts; means over completed runs. Compression: weights over kept weights. Effective "
+    "sparsity counts weights that are cut off from input or output as removed. MACs are multiply-accumulates for one "
+    "image, in percent of the dense network's; the speed-up is theoretical: what hardware that skips every zero would "
+    "gain. Disconnected: runs without any path from input to output. Gradient norm Σ c g² and FORCE objective "
+    "Σ c |θ g| are on the first pruning batches."
+)
+
+MOVED = (  # before those of END, where masks moved during training: elsewhere they would repeat START
+    _shown("sparsity at the end", "Sparsity of the mask.", _sparsity("final_sparsity")),
+    *_of_mask("final_"),
+)
+END = (
+    _shown("gradient norm", "Σ c g² on the first pruning batches.", _mean("final_gradient_norm")),
+    _shown("FORCE objective", "Σ c |θ g| on the first pruning batches.", _mean("final_force_objective")),
+    _shown("train accuracy", "Of the last epoch.", lambda cell: _percent(cell.average("train_accuracy"))),
+    _shown("test loss", "After the last epoch.", _mean("test_loss")),
+)
+END_CAPTION = (
+    "The tested network; means over completed runs. Gradient norm and FORCE objective are on the same batches, at the "
+    "trained weights."
+)
+MOVED_CAPTION = END_CAPTION + " Some of these masks moved during training: this is where they ended."
+
+COST = (
+    _shown("prune s", "Seconds that pruning took.", _mean("prune_seconds")),
+    _shown("pruning passes", "Forward and backward passes before training.", _mean("prune_passes")),
+    _shown("passes in all", "Forward and backward passes of pruning and every training.", _mean("passes")),
+    _shown(
+        "training FLOPs",
+        "Of all passes, as a multiple of training the dense network once.",
+        lambda cell: _multiple(cell.average("training_flops_share")),
+    ),
+    _shown("of it pruning", "Share of these FLOPs that pruning took.", _share("prune_flops", "training_flops")),
+    _shown("trained on", "MACs of the network that was trained, zeros included.", _share("trained_macs", "macs_dense")),
+    _shown("epochs in all", "Epochs of every training.", _mean("epochs")),
+    _shown("train s", "Seconds of every training.", _mean("train_seconds")),
+    _shown("peak memory MiB", "Of the GPU, or of the process on a CPU.", _mebibytes),
+)
+COST_CAPTION = (
+    "Means over completed runs. A pass is forward or backward over one batch. Training FLOPs are of all passes, "
+    "pruning and every training included, as a multiple of training the dense network once; zeros are counted as free, "
+    "a backward pass as two forward ones (Evci et al. 2020, appendix H)."
+)
