@@ -163,6 +163,7 @@ class TrialRecord:
     trained_weights: int | None = None  # zeros included, of the network that did the training: fewer than `prunable`
     trained_macs: int | None = None  # and `macs_dense` where channels that carry nothing were left out (compaction)
     trained_whole: str | None = None  # why all channels were trained; None where some were left out
+    step: str | None = None  # of (the last) training: "graph", captured and replayed on the GPU, or "eager"
     train_seconds: float | None = None
     images_per_second: float | None = None  # median over epochs
     seconds: float | None = None  # the whole trial

@@ -48,6 +48,8 @@ def value(hint: Any, node: Node, key: str) -> Any:
     if origin in (Union, types.UnionType):
         return _union(arguments, node, key)
     if origin is Literal:
+        if node.value is False and "off" in arguments:  # YAML 1.1 reads off as false
+            return "off"
         if node.value not in arguments or isinstance(node.value, bool):
             raise node.error(key, f"{scalar(node)} is none of {', '.join(map(str, arguments))}")
         return node.value

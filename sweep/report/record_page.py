@@ -26,7 +26,8 @@ SECTIONS = {  # heading -> fields of the record, in order
     ),
     "cost": (
         *("prune_seconds", "prune_passes", "prune_flops", "passes", "training_flops", "training_flops_share"),
-        *("trained_weights", "trained_macs", "trained_whole", "train_seconds", "images_per_second", "seconds"),
+        *("trained_weights", "trained_macs", "trained_whole", "step"),
+        *("train_seconds", "images_per_second", "seconds"),
         *("peak_memory_bytes", "device_memory_bytes"),
     ),
     "shared by all methods at this seed": ("initial_weights_hash", "pruning_batches_hash", "training_order_hash"),

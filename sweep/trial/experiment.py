@@ -46,6 +46,7 @@ class Science:
         keeper: of its checkpoints.
         device: to run on.
         compact: train the smaller network where that pays.
+        graphs: "auto" or "off", see `training.loop.Training`.
         accumulate: micro-batches a step, if others than the recipe's.
         stopping: whether to stop.
         history: what a checkpoint is to say besides: of the attempts up to now.
@@ -58,12 +59,13 @@ class Science:
         device: str,
         *,
         compact: bool,
+        graphs: str,
         accumulate: int | None,
         stopping: Callable[[], bool],
         history: Callable[[State | None], State],
     ):
         self.trial, self.device, self.id = trial, torch.device(device), trial_id(trial)
-        self.keeper, self.compact, self.accumulate = keeper, compact, accumulate
+        self.keeper, self.compact, self.graphs, self.accumulate = keeper, compact, graphs, accumulate
         self.stopping, self.history = stopping, history
         self.first: list[Batch] = []
         self.facts: dict[str, Any] = {}
@@ -230,7 +232,7 @@ class Science:
         trained, mask = (small.model, pruning.FixedMask(small.masks)) if small else (model, masking)
         training = loop.Training(
             trained, self.splits, trial.training, trial.seed, masking=mask, device=self.device, first_epoch=first,
-            accumulate=self.accumulate, on_step=lambda: self.pause(training, keep),
+            accumulate=self.accumulate, on_step=lambda: self.pause(training, keep), graphs=self.graphs,
         )  # fmt: skip
         # epochs are counted on from those of earlier trainings
         before = saved["before"] if saved else len(self.epochs)
@@ -246,6 +248,7 @@ class Science:
             keep()  # so that pruning need not be done again
         for result in training.run():
             self.count_epoch(masking, counted)
+            self.facts["step"] = training.step
             counted = masking.dense_gradients
             epoch = before + 1 + result.epoch - first
             self.epochs.append(EpochRecord(**asdict(result) | {"trial_id": self.id, "epoch": epoch}))

@@ -65,7 +65,8 @@ def run_trial(
     place = Nowhere() if checkpoints is None else checkpoints  # one that is empty may count as False
     keeper = Keeper(place, trial_id(trial), compute.checkpoint_minutes)
     science = Science(
-        trial, keeper, device, compact=compute.compact, accumulate=accumulate, stopping=stopping, history=history
+        trial, keeper, device, compact=compute.compact, graphs=compute.graphs, accumulate=accumulate,
+        stopping=stopping, history=history,
     )  # fmt: skip
     facts: dict[str, Any] = {"status": COMPLETED}
     try:

@@ -186,6 +186,7 @@ BAD = {
         [],
         r"tiny\.yaml:1: name: must be text, not the date 2024-05-01; put",
     ),
+    "on for graphs": ({}, ["compute.graphs=on"], "compute.graphs: True is none of auto, off"),
     "mapping for a choice": ({}, ["training.optimizer={a: 1}"], "training.optimizer: a mapping is none of sgd"),
     "list for a section": ({}, ["training=[{a: 1}]"], r"training: must be a mapping with the keys .*, not a list$"),
     "two GPUs": ({}, ["compute.gpus_per_trial=2"], "a trial runs on one GPU or a share of it, 0 to 1, not 2.0"),

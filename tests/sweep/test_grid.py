@@ -173,3 +173,11 @@ def test_training_the_compact_network_is_no_part_of_the_name():
     settings = ["grid.method=snip", "grid.sparsity=0.99", "grid.seed=0", "compute.compact=false"]
     [trial] = expand(read_sweep(CONFIGS / "digits.yaml", settings))
     assert trial_id(trial) == GOLDEN["digits", "snip", 0.99, 0]
+
+
+def test_whether_steps_are_captured_is_no_part_of_the_name():
+    settings = ["grid.method=snip", "grid.sparsity=0.99", "grid.seed=0", "compute.graphs=off"]
+    sweep = read_sweep(CONFIGS / "digits.yaml", settings)
+    [trial] = expand(sweep)
+    assert sweep.compute.graphs == "off"
+    assert trial_id(trial) == GOLDEN["digits", "snip", 0.99, 0]

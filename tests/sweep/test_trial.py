@@ -19,7 +19,7 @@ from sweep.trial.run import Interrupted, run_trial
 from sweep.trial.settings import RunSettings
 from training import data
 
-from .small import with_compute
+from .small import the_trial, with_compute
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 QUICK = [
@@ -253,3 +253,13 @@ def test_saliencies_in_bf16_come_near_those_in_fp32(trials, digits):
     masks = [{m.tensor: unpack(m.encoding, m.packed, m.shape) for m in o.masks} for o in (one, other)]
     both = sum(int((masks[0][name] & mask).sum()) for name, mask in masks[1].items())
     assert both > 0.8 * other.trial.kept
+
+
+@pytest.mark.parametrize("graphs", ["auto", "off"])
+def test_the_record_says_that_steps_ran_eagerly_where_there_is_no_gpu(digits, graphs):
+    trial = the_trial("grid.method=random", "training.epochs=1")
+    assert run_trial(trial, digits, with_compute(graphs=graphs)).trial.step == "eager"
+
+
+def test_the_record_of_a_trial_without_training_names_no_kind_of_step(digits):
+    assert run_trial(the_trial("grid.method=random", "training.epochs=0"), digits).trial.step is None

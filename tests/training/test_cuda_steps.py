@@ -18,6 +18,7 @@ from training import checkpoint, models, seeding
 from training.config import TrainConfig
 from training.data import DataConfig, Dataset, Splits, split
 from training.evaluate import Evaluation, evaluate
+from training.graphs import on_side_stream
 from training.loop import Training
 
 from .captured import QUICK, Counts, Draws, masked, network, on_cpu
@@ -170,7 +171,7 @@ def test_fp16_trains_eagerly_and_says_why():
 def test_a_replayed_evaluation_is_an_eager_one():
     model, images = network().to("cuda"), noise(200, channels=1, size=8).test
     replayed = Evaluation(model, images, device="cuda", batch_size=24, reason=None)
-    with torch.cuda.stream(torch.cuda.Stream()):
+    with on_side_stream(torch.device("cuda")):
         for number in range(5):
             with torch.no_grad():
                 model[0].weight += number / 10
@@ -226,10 +227,18 @@ class Looks(nn.Module):
 
 
 class Waits(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        torch.cuda.current_stream().synchronize()
+        return images
+
+
+class WaitsUnseen(nn.Module):
     """Waits in a way that only a capture notices."""
 
     def forward(self, images: Tensor) -> Tensor:
-        torch.cuda.current_stream().synchronize()
+        event = torch.cuda.Event()
+        event.record()
+        event.synchronize()
         return images
 
 
@@ -248,7 +257,7 @@ class Keeps(nn.Module):
         return images - self.mean
 
 
-@pytest.mark.parametrize("kind", [Looks, Waits, Draws, DrawsOnCPU, Counts, Keeps])
+@pytest.mark.parametrize("kind", [Looks, Waits, WaitsUnseen, Draws, DrawsOnCPU, Counts, Keeps])
 def test_a_network_that_cannot_be_captured_trains_eagerly_after_one_warning(kind):
     splits = bright_rows(200, device="cuda")
 
