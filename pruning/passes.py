@@ -60,6 +60,16 @@ class Passes:
         """How many kinds of passes have been captured."""
         return sum(isinstance(known, CapturedPass) for known in self._known.values())
 
+    def close(self) -> None:
+        """Give the memory of all captured passes back."""
+        captured = self.captured
+        for known in self._known.values():
+            if isinstance(known, CapturedPass):
+                known.close()
+        self._known.clear()
+        if captured and self._problem.device.type == "cuda":
+            torch.cuda.empty_cache()  # a graph's memory is of use to nothing else before that
+
     def run(self, name: str, function: Function, inputs: Sequence[Tensor], left: int) -> Sequence[Tensor]:
         """What ``function`` gives for these inputs at the problem's parameters.
 
@@ -132,6 +142,10 @@ class CapturedPass:
             problem.cost = before
             for name, buffer in buffers.items():
                 problem.buffers[name].copy_(buffer)
+
+    def close(self) -> None:
+        """Let go of the graph, which holds this pass by the function that was captured."""
+        del self._replay
 
     def replay(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         """The pass for other inputs of the same kind, at the problem's parameters as they are now."""

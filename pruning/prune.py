@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,7 @@ class Pruned:
     work: int  # the same in forward passes of one input, a backward pass being two
     unconserved: tuple[str, ...] | None = None  # layers whose SynFlow scores cancel or vanish; None: another method
     prunable_share: float = 1.0  # of the network's weights that have a mask, see pruning.share
+    not_captured: str | None = None  # why passes on a GPU that were worth capturing ran eagerly
     share_remark: str | None = None  # which weights have none, where they are more than one in a hundred
 
     @property
@@ -118,6 +120,7 @@ def prune(
     start, problem.rounds = time.perf_counter(), len(counts)
     select = selector.selector(problem, selector.Plan(preset.name, preset.recover, scope, floor))
     with (
+        closing(problem.repeated),
         refused(model, preset.name),
         scoring_mode(model, train_mode, generator.initial_seed()),
         torch.enable_grad(),
@@ -145,6 +148,7 @@ def prune(
         problem.work,
         problem.unconserved,
         prunable_share(model, exclude),
+        problem.repeated.reason,
         share_remark(model),
     )
     for sentence in pruned.remarks:

@@ -3,7 +3,9 @@
 On a CPU a replay is the function called again on the same buffers (:class:`pruning.graphs.EagerReplay`), to the bit.
 """
 
+import gc
 import random
+import weakref
 
 import pytest
 import torch
@@ -137,16 +139,30 @@ def test_a_network_that_draws_on_the_host_is_scored_eagerly(replayed):
     model = Drawing()
     eager = force(model)
     made = replayed()
-    assert_equal(force(model), eager)
-    assert not made
+    pruned = force(model)
+    assert_equal(pruned, eager)
+    assert pruned.not_captured == "it draws from Python's random" and not made
 
 
 def test_hooks_are_called_in_every_pass(replayed):
     model, calls = convolutional(), []
     model[0].register_forward_hook(lambda *arguments: calls.append(1))
     replayed()
-    force(model)
+    assert force(model).not_captured == "its modules have hooks, or a mode watches its operations"
     assert len(calls) == ROUNDS
+
+
+def test_after_pruning_nothing_holds_the_captured_pass_or_its_problem(replayed, monkeypatch):
+    made = replayed()
+    gc.collect()
+    gc.disable()
+    try:
+        force(convolutional())
+        replay = weakref.ref(made[0])
+        made.clear()
+        assert replay() is None
+    finally:
+        gc.enable()
 
 
 def test_the_model_has_its_buffers_and_generators_back(replayed):
