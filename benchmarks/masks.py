@@ -18,7 +18,7 @@ from torch import nn
 
 import pruning
 from benchmarks.measure import Row, Setup
-from pruning.diagnostics import Layer
+from pruning.diagnostics import MaskCounts
 from pruning.macs import positions, tensor_macs
 from pruning.packing import entropy_bytes, pack, unpack
 from pruning.paths import effective
@@ -81,7 +81,7 @@ def _seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def _in_store(masks: pruning.Masks, layers: dict[str, Layer]) -> Sample:
+def _in_store(masks: pruning.Masks, layers: dict[str, MaskCounts]) -> Sample:
     """Packed and stored as a trial's are, then read from the store and unpacked. Hashes are not in the time."""
     packing, _ = _seconds(lambda: [pack(mask) for mask in masks.values()])
     outcome = Outcome(_trial(), masks=tuple(mask_records(TRIAL, masks, layers, layers)))
@@ -98,10 +98,10 @@ def _read(store: Store) -> pruning.Masks:
     return {row["tensor"]: unpack(row["encoding"], row["packed"], row["shape"]) for row in rows}
 
 
-def _layers(model: nn.Module, masks: pruning.Masks) -> dict[str, Layer]:
+def _layers(model: nn.Module, masks: pruning.Masks) -> dict[str, MaskCounts]:
     alive, uses = effective(model, masks, IMAGE), positions(model, IMAGE)
     return {
-        name: Layer(
+        name: MaskCounts(
             total=mask.numel(),
             kept=int(mask.count_nonzero()),
             effective_kept=None if alive is None else int(alive[name].count_nonzero()),

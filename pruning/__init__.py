@@ -1,4 +1,4 @@
-"""The science of masks: prune any ``nn.Module`` at initialization. Imports torch and nothing of the rest.
+"""Prune any ``nn.Module`` at initialization. Needs torch and no other package of this repository.
 
 pruned = pruning.prune(model, "force", sparsity=0.99, batches=[(images, labels)])
 pruning.apply(model, pruned.masks)      # and again after every optimizer step

@@ -1,6 +1,6 @@
-"""What users give to :func:`pruning.prune` and :func:`pruning.diagnostics.diagnose`, checked before anything is run.
+"""Checks of the arguments of :func:`pruning.prune` and :func:`pruning.diagnostics.diagnose`, made before anything runs.
 
-Every function raises ValueError, in one line: what is wrong, where, and what to give instead.
+Every function raises ValueError, in one line: what is wrong, where, and what to pass instead.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ _PAIRS = "a list of (inputs, labels) pairs, such as [(images, labels)], or a fun
 
 
 def loss_function(loss: str | Loss, known: Mapping[str, Loss]) -> Loss:
-    """A loss by its name in ``known``, or a function."""
+    """Resolve a loss: its name in ``known``, or a function."""
     if isinstance(loss, str) and loss in known:
         return known[loss]
     if isinstance(loss, str) or not callable(loss):
@@ -28,13 +28,13 @@ def loss_function(loss: str | Loss, known: Mapping[str, Loss]) -> Loss:
 
 
 def check_method(method: object) -> None:
-    """A method is given by its name."""
+    """Accept a text only; whether a method has this name is checked later."""
     if not isinstance(method, str):
         raise ValueError(f"method: a name, such as 'snip' or 'package.module:function', not {method!r}")
 
 
 def check_sparsity(sparsity: object) -> None:
-    """A fraction in [0, 1)."""
+    """Accept a number in [0, 1)."""
     if isinstance(sparsity, bool) or not isinstance(sparsity, Real):
         raise ValueError(f"sparsity: a number, the fraction of the weights to remove, in [0, 1), not {sparsity!r}")
     fraction = float(sparsity)
@@ -44,7 +44,7 @@ def check_sparsity(sparsity: object) -> None:
 
 
 def check_generator(generator: object) -> None:
-    """One on the CPU, so that every device gets the same draws."""
+    """Accept a generator on the CPU only, so that all devices get the same draws."""
     if not isinstance(generator, torch.Generator):
         raise ValueError(f"generator: a torch.Generator, such as torch.Generator().manual_seed(0), not {generator!r}")
     if generator.device.type != "cpu":
@@ -54,7 +54,7 @@ def check_generator(generator: object) -> None:
 
 
 def check_input_shape(shape: object) -> None:
-    """Sizes of one input, or None."""
+    """Accept positive sizes of one input, or None."""
     if shape is None:
         return
     sizes = list(shape) if isinstance(shape, Iterable) and not isinstance(shape, (str, Tensor)) else None
@@ -63,10 +63,10 @@ def check_input_shape(shape: object) -> None:
 
 
 def check_weights(weights: Mapping[str, Tensor]) -> None:
-    """That gradients can be taken for them, and scores of them all be compared."""
+    """Check that gradients can be computed for all weights and their scores compared."""
     if torch.is_inference_mode_enabled():
         raise ValueError(
-            "pruning takes gradients, which torch.inference_mode() rules out: call it outside (torch.no_grad() is fine)"
+            "pruning takes gradients, which torch.inference_mode() disables: call it outside (torch.no_grad() is fine)"
         )
     devices = {weight.device: name for name, weight in weights.items()}
     if len(devices) > 1:
@@ -75,7 +75,7 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
     for name, weight in weights.items():
         if weight.is_inference():
             raise ValueError(
-                f"{name} was made under torch.inference_mode(), which rules out gradients: build the model outside"
+                f"{name} was made under torch.inference_mode(), which disables gradients: build the model outside"
             )
         if weight.is_meta:
             raise ValueError(f"{name} is on the meta device and has no values: build the model on a real one")
@@ -84,21 +84,21 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
 
 
 def check_trainable(model: nn.Module) -> None:
-    """That there is anything to train: masks are made for a training."""
+    """Check that at least one parameter requires gradients, as masks are made for training."""
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError(
             "every parameter of the model is frozen (requires_grad is False), so nothing would be trained;"
-            " model.requires_grad_(True) thaws it"
+            " call model.requires_grad_(True)"
         )
 
 
 def supply(batches: Batches, device: torch.device) -> Callable[[int], Sequence[Batch]]:
-    """Batches by round, each read once: a loader that shuffles would show a method other data in every pass."""
+    """A function from round to batches. An iterable is read once, as a shuffling loader would differ in every pass."""
     if callable(batches):
         draw = batches
         return lambda step: pairs(draw(step), device, f"batches of round {step}")
-    same = pairs(batches, device)
-    return lambda step: same
+    fixed = pairs(batches, device)
+    return lambda step: fixed
 
 
 def pairs(batches: Any, device: torch.device, where: str = "batches") -> Sequence[Batch]:
@@ -111,10 +111,10 @@ def pairs(batches: Any, device: torch.device, where: str = "batches") -> Sequenc
 def _pair(batch: Any, device: torch.device, where: str) -> Batch:
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         many = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
-        raise ValueError(f"{where} is a {type(batch).__name__}{many}; give {_PAIRS}")
+        raise ValueError(f"{where} is a {type(batch).__name__}{many}; pass {_PAIRS}")
     for name, tensor in zip(("inputs", "labels"), batch, strict=True):
         if not isinstance(tensor, Tensor):
-            raise ValueError(f"{where} has {name} that are no tensor but a {type(tensor).__name__}; give {_PAIRS}")
+            raise ValueError(f"{where} has {name} that are not a tensor but a {type(tensor).__name__}; pass {_PAIRS}")
         if tensor.device != device:
             raise ValueError(f"{where} has {name} on {tensor.device}, and the model is on {device}: move one of them")
     inputs, labels = (tensor.clone() if tensor.is_inference() else tensor for tensor in batch)

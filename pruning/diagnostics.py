@@ -1,4 +1,4 @@
-"""Diagnostics: what a mask does to a network, beyond how many weights it removes."""
+"""Measurements of a masked network beyond its sparsity: effective sparsity, gradient norm, multiply-accumulates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,28 +15,28 @@ from pruning.problem import Problem, force_objective
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One masked tensor. MACs are multiply-accumulates for one input."""
+class MaskCounts:
+    """Weights and multiply-accumulates (MACs, for one input) of one masked tensor."""
 
     total: int
     kept: int
-    effective_kept: int | None  # kept weights that lie on a path from input to output; None: it cannot be told
+    effective_kept: int | None  # kept weights on a path from input to output; None: unknown
     macs_dense: int
     macs_kept: int
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """Measured on a pruned network, at initialization or after training.
+    """Measurements of a pruned network, at initialization or after training.
 
     Attributes:
-        layers: by masked tensor, in order of the network.
-        gradient_norm: Σ c_i g_i(θ⊙c)², the squared norm of the gradient that training goes on with.
+        layers: by name of the masked tensor, in the order of the network.
+        gradient_norm: Σ c_i g_i(θ⊙c)², the squared norm of the gradient of the kept weights.
         force_objective: Σ c_i |θ_i g_i(θ⊙c)| (de Jorge et al. 2021, eq. 4).
-        macs_excluded: multiply-accumulates of prunable layers that have no mask and stay dense.
+        macs_excluded: multiply-accumulates of prunable layers without a mask, which stay dense.
     """
 
-    layers: dict[str, Layer]
+    layers: dict[str, MaskCounts]
     gradient_norm: float
     force_objective: float
     macs_excluded: int = 0
@@ -48,7 +48,7 @@ class Diagnostics:
 
     @property
     def effective_kept(self) -> int | None:
-        """Kept weights on a path from input to output; None where :func:`pruning.paths.effective` cannot tell."""
+        """Kept weights on a path from input to output; None if :func:`pruning.paths.effective` is None."""
         known = all(layer.effective_kept is not None for layer in self.layers.values())
         return self._sum("effective_kept") if known else None
 
@@ -56,38 +56,38 @@ class Diagnostics:
     def effective_sparsity(self) -> float | None:
         """Fraction of weights removed or cut off from the input or the output. Never below :attr:`sparsity`.
 
-        None where it cannot be told.
+        None if :attr:`effective_kept` is.
         """
         return None if self.effective_kept is None else 1 - self.effective_kept / self._sum("total")
 
     @property
     def empty_layers(self) -> int:
-        """Tensors without a single kept weight."""
+        """Number of tensors without a kept weight."""
         return sum(layer.kept == 0 for layer in self.layers.values())
 
     @property
     def disconnected(self) -> bool | None:
-        """Whether no path of kept weights from input to output is left; None where it cannot be told."""
+        """Whether no path of kept weights from input to output is left; None if :attr:`effective_kept` is."""
         return None if self.effective_kept is None else self.effective_kept == 0
 
     @property
     def macs_dense(self) -> int:
-        """Multiply-accumulates of the prunable layers of the dense network, excluded ones too."""
+        """Multiply-accumulates of the dense network's prunable layers, excluded ones included."""
         return self._sum("macs_dense") + self.macs_excluded
 
     @property
     def macs_kept(self) -> int:
-        """The same of the kept weights."""
+        """Multiply-accumulates of the kept weights and of excluded layers."""
         return self._sum("macs_kept") + self.macs_excluded
 
     @property
     def speedup(self) -> float | None:
-        """Theoretical: dense over kept MACs. None where nothing is left."""
+        """Theoretical speedup: dense over kept MACs. None if no MACs are left."""
         return self.macs_dense / self.macs_kept if self.macs_kept else None
 
     @property
     def compression_ratio(self) -> float | None:
-        """Weights over kept weights. None where nothing is left."""
+        """Weights over kept weights. None if no weight is kept."""
         return self._sum("total") / self._sum("kept") if self._sum("kept") else None
 
     def _sum(self, field: str) -> int:
@@ -103,18 +103,18 @@ def diagnose(
     *,
     exclude: Sequence[str] = (),
 ) -> Diagnostics:
-    """Measure ``masks`` on ``model``, at the weights it has, and ``batches``. The model is not changed.
+    """Measure ``masks`` on ``batches`` at the model's current weights. The model is not changed.
 
     Args:
-        exclude: the layers that have no mask, as in :func:`pruning.prune`.
+        exclude: the layers without a mask, as in :func:`pruning.prune`.
 
     Raises:
-        ValueError: bad arguments; masks of another network, or not of all its prunable weights.
+        ValueError: bad arguments; masks that belong to another network or do not cover all prunable weights.
     """
     problem = Problem(model, loss, torch.Generator(), None, names=prunable(model, exclude))
     check(problem.dense, masks)
     if missing := [name for name in problem.dense if name not in masks]:
-        raise ValueError(f"there is no mask of {missing[0]}: these masks belong to another network")
+        raise ValueError(f"no mask for {missing[0]}: these masks belong to another network")
     problem.batches = pairs(batches, problem.device)
     problem.mask(masks)
     with scoring_mode(model, train_mode), torch.enable_grad():
@@ -131,8 +131,8 @@ def diagnose(
     )
 
 
-def _layer(name: str, mask: Tensor, alive: Tensor | None, uses: Uses) -> Layer:
-    return Layer(
+def _layer(name: str, mask: Tensor, alive: Tensor | None, uses: Uses) -> MaskCounts:
+    return MaskCounts(
         total=mask.numel(),
         kept=int(mask.count_nonzero()),
         effective_kept=None if alive is None else int(alive.count_nonzero()),

@@ -1,7 +1,7 @@
-"""The global generators that a network may draw from: torch's, that of `random` and that of `numpy.random`.
+"""The global random generators that a network may draw from: those of torch, of `random` and of `numpy.random`.
 
-Of torch's, those of the CPU and of the GPUs in use. A process that uses no GPU starts none, and the state of a GPU
-that is somebody else's stays as it is.
+Of torch's generators, only those of the CPU and of the given GPUs: no CUDA context is created for a GPU that the
+process does not use, and its generator does not change.
 """
 
 import random
@@ -20,13 +20,13 @@ def gpus_of(model: nn.Module) -> list[torch.device]:
 
 
 def seed_draws(seed: int, gpus: Iterable[torch.device] = ()) -> None:
-    """Seed all of them; numpy's only if something has imported numpy, since otherwise nothing draws from it.
+    """Seed all of them; numpy's only if numpy is imported already, as otherwise nothing draws from it.
 
     Args:
         seed: at least 0, below 2**63.
-        gpus: those in use.
+        gpus: whose generators to seed too.
     """
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed those of all GPUs
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the generators of all GPUs
     for gpu in gpus:
         with torch.cuda.device(gpu):
             torch.cuda.manual_seed(seed)
@@ -37,11 +37,11 @@ def seed_draws(seed: int, gpus: Iterable[torch.device] = ()) -> None:
 
 @contextmanager
 def seeded_draws(seed: int, gpus: Iterable[torch.device] = ()) -> Iterator[None]:
-    """Seed all of them inside; outside they are as they were.
+    """Seed all of them inside the context; restore their states at its end.
 
     Args:
         seed: at least 0, below 2**63.
-        gpus: those in use.
+        gpus: whose generators to seed and restore too.
     """
     gpus = list(gpus)
     numpy = sys.modules.get("numpy")
@@ -57,7 +57,7 @@ def seeded_draws(seed: int, gpus: Iterable[torch.device] = ()) -> Iterator[None]
 
 
 def remembered_draws() -> Callable[[], None]:
-    """A function that puts the generators back to where they are now, but for those of GPUs."""
+    """A function that restores the current states of the generators, except those of GPUs."""
     of_torch, of_python, numpy = torch.get_rng_state(), random.getstate(), sys.modules.get("numpy")
     of_numpy = numpy.random.get_state() if numpy else None
 

@@ -1,4 +1,4 @@
-"""Drop and grow: masks that move while a network trains, every layer keeping its count (SET, RigL)."""
+"""Drop and grow: masks that change during training, with a constant count per layer (SET, RigL)."""
 
 import math
 
@@ -11,18 +11,18 @@ from pruning.threshold import tied
 
 
 class DropAndGrow(Masking):
-    """From time to time, each layer drops its smallest active weights and grows as many others.
+    """At intervals, each layer drops its smallest active weights and grows as many others.
 
-    Dropped are the k smallest |θ| of the layer's active weights; grown the k highest growth scores of all that are
-    then not active, the dropped ones included: one that is dropped and grown at once stays as it was. Every other
-    grown weight starts at zero, and the optimizer's momentum and moments of it with it: the optimizer sees dense
-    gradients, so they would be a memory of a time when the weight was not there.
+    The k active weights with the smallest |θ| are dropped. Then the k inactive weights with the highest growth scores
+    are grown, the dropped ones included: a weight that is dropped and grown at once is unchanged. Every other grown
+    weight starts at zero, and so do the optimizer's momentum and moments for it: the optimizer sees dense gradients, so
+    they would hold values from the time when the weight was inactive.
 
     Args:
-        masks: to start from.
-        course: the one training.
-        drop: share of a layer's active weights, in (0, 1).
-        every: how many steps or epochs lie between two changes.
+        masks: at the start of training.
+        course: length of the training, and whether scores are inverted.
+        drop: share of a layer's active weights to drop, in (0, 1).
+        every: steps or epochs between two changes.
 
     Raises:
         ValueError: "option: what is wrong", for an option out of range; "ablation: …" where ``course`` inverts.
@@ -39,12 +39,12 @@ class DropAndGrow(Masking):
             raise ValueError(f"every: must be at least 1, not {every}")
         if course.invert:
             raise ValueError(
-                "ablation: 'invert' keeps the lowest scores, and this method starts from random ones; leave it out"
+                "ablation: 'invert' keeps the lowest scores, but this method starts from random scores; remove 'invert'"
             )
         self._drop, self._every = drop, every
 
     def before_training(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Bind the masks to the model's parameters, and to what the optimizer remembers of them."""
+        """Bind the masks to the model's parameters and to the optimizer's state."""
         super().before_training(model, optimizer)
         self._parameters = {name: model.get_parameter(name) for name in self.masks}
         self._optimizer = optimizer
@@ -54,15 +54,15 @@ class DropAndGrow(Masking):
         return False
 
     def _due(self, now: int, end: float) -> bool:
-        """Whether the mask moves at this step or epoch (from 1 on): once in ``every``, before ``end``.
+        """Whether the mask changes at this step or epoch (from 1 on): at every multiple of ``every`` below ``end``.
 
-        Where that would be never, it is once, half-way to the end.
+        If there is none, it changes once, half-way to the end.
         """
         every = self._every if self._every < end else math.ceil(end / 2)
         return now < end and now % every == 0
 
     def _move(self, share: float, growth: Scores) -> None:
-        """Drop ``share`` of each layer's active weights and grow those with the highest of the growth scores."""
+        """Drop ``share`` of each layer's active weights and grow as many with the highest growth scores."""
         before, active, dropped = split(self.masks), {}, {}
         for name, mask in before.items():
             active[name] = int(mask.count_nonzero())
@@ -76,14 +76,14 @@ class DropAndGrow(Masking):
         self._change(joined({name: mask | grown[name] for name, mask in left.items()}, self.masks), ties)
         self._zero()
         for name, parameter in self._parameters.items():
-            self._forget(parameter, new[name])
+            self._reset_state(parameter, new[name])
 
-    def _forget(self, parameter: nn.Parameter, new: Tensor) -> None:
-        for remembered in self._optimizer.state.get(parameter, {}).values():
-            if isinstance(remembered, Tensor) and remembered.shape == parameter.shape:
-                remembered.masked_fill_(new, 0)
+    def _reset_state(self, parameter: nn.Parameter, new: Tensor) -> None:
+        for state in self._optimizer.state.get(parameter, {}).values():
+            if isinstance(state, Tensor) and state.shape == parameter.shape:
+                state.masked_fill_(new, 0)
 
 
 def magnitude(values: Tensor) -> Tensor:
-    """|values|, zero for what is no number: that a training diverges is for the training loop to say."""
+    """|values|, with 0 for NaN: the training loop reports divergence."""
     return values.detach().abs().nan_to_num()

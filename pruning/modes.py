@@ -1,4 +1,4 @@
-"""The mode in which a network is scored."""
+"""Contexts in which a network is scored: train or eval mode, and attention as separate operations."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ from pruning.functional import unchanged
 
 @contextmanager
 def scoring_mode(model: nn.Module, train: bool, seed: int = 0) -> Iterator[None]:
-    """Put every module in train or eval mode; give each all its attributes back, and the random state, at the end.
+    """Put every module in train or eval mode; at the end, restore all their attributes and the random states.
 
-    Inside, the global generators that networks draw from (dropout, from torch's) start at ``seed``.
+    Inside, the global generators that networks draw from (dropout uses torch's) start at ``seed``.
     """
     with seeded_draws(seed, gpus_of(model)), unchanged(model):
         for module in model.modules():
@@ -25,9 +25,9 @@ def scoring_mode(model: nn.Module, train: bool, seed: int = 0) -> Iterator[None]
 
 @contextmanager
 def slow_attention() -> Iterator[None]:
-    """Run attention by the operations that it is made of, not by one fast operation that none of them is seen in.
+    """Run attention as separate operations, which a dispatch mode can record, instead of one fused operation.
 
-    PyTorch's encoder layers skip ``nn.MultiheadAttention`` in evaluation; here they call it.
+    PyTorch's encoder layers bypass ``nn.MultiheadAttention`` in evaluation; in this context they call it.
     """
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

@@ -1,4 +1,4 @@
-"""Options: what a method may be told, found by its function's signature and checked when a config is read."""
+"""Options of a method: the keyword-only arguments of its functions, checked when a config is read."""
 
 import inspect
 import math
@@ -17,13 +17,13 @@ _KINDS: dict[type, str] = {
 }
 _CHOICES = {"schedule": tuple(SCHEDULES), "scope": SCOPES}
 _AT_LEAST_ONE = (1, math.inf, "at least 1")
-_RANGES: dict[str, tuple[float, float, str]] = {  # one word, one meaning: in every method
+_RANGES: dict[str, tuple[float, float, str]] = {  # an option means the same in every method
     "rounds": _AT_LEAST_ONE,
     "steps": _AT_LEAST_ONE,
     "every": _AT_LEAST_ONE,
     "temperature": (math.ulp(0), math.inf, "a finite number above 0"),
 }
-# What a config, or pruning.prune, calls something else already.
+# Names that a config or pruning.prune uses for something else.
 TAKEN = (
     "name", "model", "method", "sparsity", "batches", "loss", "train_mode", "invert", "generator", "input_shape",
     "precision", "exclude", "on_round", "on_remark",
@@ -37,37 +37,37 @@ def declared(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check_score(method: str, function: Callable[..., Any]) -> None:
-    """Make sure that a score takes a problem, and nothing else that a config could not name.
+    """Check that a score function takes a problem and otherwise keyword-only arguments.
 
     Raises:
-        ValueError: naming the method.
+        ValueError: it does not; the message names the method.
     """
     kinds = [p.kind for p in inspect.signature(function).parameters.values()]
     if sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds) != 1:
         raise ValueError(
-            f"method {method}: its function takes the problem, then options by keyword alone: (problem, *, power=1.0)"
+            f"method {method}: its function must take the problem, then keyword-only options: (problem, *, power=1.0)"
         )
 
 
 def check_declared(method: str, own: Mapping[str, Any]) -> None:
-    """Make sure that a config can set every option that a method declares.
+    """Check that a config can set every option that a method declares.
 
     Raises:
-        ValueError: naming the method and the option.
+        ValueError: a name is reserved, or a default has no usable type; the message names method and option.
     """
     for name, default in own.items():
         if name in TAKEN:
-            raise ValueError(f"method {method} has an option called {name!r}, which means something else: rename it")
+            raise ValueError(f"method {method} has an option named {name!r}, which is reserved: rename it")
         if type(default) not in _KINDS:
-            shown = "none at all" if default is inspect.Parameter.empty else repr(default)
+            shown = "missing" if default is inspect.Parameter.empty else repr(default)
             raise ValueError(
-                f"method {method}: an option's default is a number, text, True, False or a tuple of these; that of"
-                f" {name!r} is {shown}"
+                f"method {method}: an option's default must be a number, text, True, False or a tuple of these; that"
+                f" of {name!r} is {shown}"
             )
 
 
 def check(method: str, name: str, value: Any, default: Any) -> None:
-    """Hold a value against the kind of its default, and against what the option's name means in every method.
+    """Check the type of an option's value against that of its default, and its range by the option's name.
 
     Raises:
         ValueError: "option: what is wrong and what is valid".
@@ -87,5 +87,5 @@ def check(method: str, name: str, value: Any, default: Any) -> None:
 
 
 def like(value: Any, default: Any) -> Any:
-    """The value as what its default is: 1 and 1.0 are one trial."""
+    """The value as a float if its default is one, so that 1 and 1.0 give the same trial."""
     return float(value) if isinstance(default, float) else value

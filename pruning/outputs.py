@@ -1,4 +1,4 @@
-"""The logits among what a network answers with."""
+"""Extracting the logits from a network's output."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,28 +7,28 @@ from torch import Tensor
 
 
 def logits_of(output: Any) -> Tensor:
-    """The output itself, or the first of several: those behind it (auxiliary heads) are left out.
+    """The output if it is a tensor, else its entry or attribute "logits", else its first entry, recursively.
 
-    A mapping or an object that names one of its outputs "logits" means that one.
+    Later outputs (auxiliary heads) are ignored.
 
     Raises:
-        TypeError: there is no tensor at that place.
+        TypeError: that entry is not a tensor.
     """
-    found = output
-    while not isinstance(found, Tensor):
-        if isinstance(found, Mapping) and found:
-            found = found["logits"] if "logits" in found else next(iter(found.values()))
-        elif hasattr(found, "logits"):
-            found = found.logits
-        elif isinstance(found, Sequence) and not isinstance(found, str) and found:
-            found = found[0]
+    logits = output
+    while not isinstance(logits, Tensor):
+        if isinstance(logits, Mapping) and logits:
+            logits = logits["logits"] if "logits" in logits else next(iter(logits.values()))
+        elif hasattr(logits, "logits"):
+            logits = logits.logits
+        elif isinstance(logits, Sequence) and not isinstance(logits, str) and logits:
+            logits = logits[0]
         else:
             raise TypeError(
-                f"a network answers with logits, or with several outputs, logits first, not with {output!r:.99}"
+                f"a network must return logits, or several outputs with the logits first, not {output!r:.99}"
             )
-    return found
+    return logits
 
 
 def is_single(output: Any) -> bool:
-    """Whether a network answers with logits and nothing else."""
+    """Whether the output is the logits tensor alone."""
     return isinstance(output, Tensor)

@@ -1,10 +1,10 @@
-"""What each operation lets through: its outputs' reach from the reach of what it reads.
+"""Rules by operation: the reach of its outputs, from the reach of its inputs.
 
-Reach is 0 or 1 for each element, in float64: 1 where a path from the network's input ends. A rule makes the reach of
-the outputs from that of the inputs by sums of products, never a difference, so that autograd finds the reverse: what
-reaches the network's output. An operation's form decides what an element depends on, never the values: a negative
-scale, a saturated gate and a softmax close to zero close no path. Normalisation and
-softmax tie all elements that they normalise together, pooling those of its window, a product of two activations both.
+Reach is 0 or 1 for each element, in float64: 1 where a path from the network's input ends. A rule computes the reach of
+the outputs from that of the inputs by sums of products, without differences, so that autograd finds the reverse: which
+elements reach the network's output. The form of an operation decides what an element depends on, not the values: a
+negative scale, a saturated gate and a softmax close to zero block no path. An output of normalisation or softmax
+depends on all elements that are normalised together, one of pooling on its window, one of a product on both factors.
 """
 
 import math
@@ -16,35 +16,35 @@ from torch import Tensor, nn
 
 from pruning.tape import Operation
 
-MANY = 1e6  # lifts the least share that an interpolation or adaptive pooling takes of an element to 1
+MANY = 1e6  # raises the smallest weight of an element in an interpolation or adaptive pooling to at least 1
 
 
 class Unknown(Exception):
-    """Nothing can be said for certain: an operation that no rule is known for."""
+    """Reach cannot be determined, as for an operation without a rule."""
 
 
 class Reach(Protocol):
-    """What rules ask of the walk along the operations."""
+    """Lookup of reach, passed to every rule."""
 
     def of(self, tensor: Tensor) -> Tensor | None:
         """The reach of each element; None: the tensor does not depend on the input."""
 
     def factor(self, tensor: Tensor, operation: Operation) -> Tensor:
-        """1 where a factor may be other than zero: where a weight is kept, or a constant is not zero, else 0."""
+        """1 where a factor may be nonzero (a kept weight, a nonzero constant), else 0."""
 
 
-# One reach for each tensor returned; None for those that nothing is known of
+# Returns the reach of each output tensor; None where it is unknown
 Rule = Callable[[Operation, Reach], Sequence[Tensor | None]]
 
 
 def elementwise(operation: Operation, reach: Reach) -> list[Tensor]:
-    """Each element of the outputs depends on that of every input."""
-    found = [part for tensor in operation.tensors if (part := reach.of(tensor)) is not None]
-    return [_total([part.expand(output.shape) for part in found]) for output in operation.outputs]
+    """Each output element depends on the element at the same index of every input."""
+    parts = [part for tensor in operation.tensors if (part := reach.of(tensor)) is not None]
+    return [_total([part.expand(output.shape) for part in parts]) for output in operation.outputs]
 
 
 def layout(operation: Operation, reach: Reach) -> list[Tensor]:
-    """Elements are moved, repeated or left out: the operation itself does so to the reach."""
+    """The operation moves, repeats or drops elements: apply it to the reach."""
 
     def stand_in(value: Any) -> Any:
         if isinstance(value, Tensor):
@@ -54,23 +54,23 @@ def layout(operation: Operation, reach: Reach) -> list[Tensor]:
 
     first, rest = operation.args[0], operation.args[1:]
     if any(reach.of(tensor) is not None for tensor in _tensors(rest)):
-        raise Unknown(f"{operation.name} at places that depend on the input")
+        raise Unknown(f"{operation.name} at indices that depend on the input")
     source = stand_in(first)
     if operation.name in ("view", "_unsafe_view", "reshape"):
         return [source.reshape(operation.output.shape)]
     if operation.name == "constant_pad_nd":
         rest = rest[:1]
-    found = operation.func(source, *rest, **operation.kwargs)
-    return list(found) if isinstance(found, (list, tuple)) else [found]
+    moved = operation.func(source, *rest, **operation.kwargs)
+    return list(moved) if isinstance(moved, (list, tuple)) else [moved]
 
 
 def same(operation: Operation, reach: Reach) -> list[Tensor]:
-    """The same elements, whatever their type or layout in memory."""
+    """The same elements in another type or memory layout."""
     return [_or_zero(reach.of(operation.args[0]), operation.args[0])]
 
 
 def restrided(operation: Operation, reach: Reach) -> list[Tensor]:
-    """``as_strided_`` of a vector, as a mean calls it on its result: other strides where nothing lies along them."""
+    """``as_strided_`` of a vector, as a mean applies it to its result: strides change only along dims of size 1."""
     source = operation.args[0]
     if not operation.written or sum(size > 1 for size in source.shape) > 1:
         raise Unknown(f"{operation.name} of a tensor with several dimensions")
@@ -78,46 +78,46 @@ def restrided(operation: Operation, reach: Reach) -> list[Tensor]:
 
 
 def written(operation: Operation, reach: Reach) -> list[Tensor]:
-    """``copy_``: what was there goes."""
+    """``copy_``: the target's reach is replaced."""
     target, source = operation.args[:2]
     return [_or_zero(reach.of(source), source).expand(target.shape).clone()]
 
 
 def overwritten(operation: Operation, reach: Reach) -> list[Tensor]:
-    """``fill_`` and ``zero_``: nothing of what was there is left."""
+    """``fill_`` and ``zero_``: the reach becomes zero."""
     return [torch.zeros(output.shape, dtype=torch.float64, device=output.device) for output in operation.outputs]
 
 
 def product(first: int, second: int, run: Callable[[Operation, Tensor, Tensor], Tensor]) -> Rule:
-    """A function that is linear in two arguments at these positions; others, such as biases, are added."""
+    """The rule of a function that is linear in the arguments at two positions and adds others, such as biases."""
 
     def rule(operation: Operation, reach: Reach) -> list[Tensor]:
         a, b = operation.args[first], operation.args[second]
-        if not isinstance(b, Tensor):  # times a number
+        if not isinstance(b, Tensor):  # a scalar
             return [_or_zero(reach.of(a), a) * float(b != 0)]
-        found = []
-        for one, turned in ((a, False), (b, True)):
-            if (own := reach.of(one)) is not None:
-                other = reach.factor(a if turned else b, operation)
-                found.append(run(operation, other, own) if turned else run(operation, own, other))
+        terms = []
+        if (own := reach.of(a)) is not None:
+            terms.append(run(operation, own, reach.factor(b, operation)))
+        if (own := reach.of(b)) is not None:
+            terms.append(run(operation, reach.factor(a, operation), own))
         for number, tensor in enumerate(operation.args):
             added = reach.of(tensor) if isinstance(tensor, Tensor) and number not in (first, second) else None
             if added is not None:
-                found.append(added.expand(operation.output.shape))
-        return [_total(found)]
+                terms.append(added.expand(operation.output.shape))
+        return [_total(terms)]
 
     return rule
 
 
 def _convolution(operation: Operation, inputs: Tensor, weight: Tensor) -> Tensor:
-    found: Tensor = torch.ops.aten.convolution(inputs, weight, None, *operation.args[3:])
-    return found
+    output: Tensor = torch.ops.aten.convolution(inputs, weight, None, *operation.args[3:])
+    return output
 
 
 def reduction(operation: Operation, reach: Reach) -> list[Tensor]:
-    """Each output depends on all elements that it is reduced from."""
+    """Each output depends on all elements of its reduction."""
     source = operation.args[0]
-    summed = _over(_or_zero(reach.of(source), source), _dims(operation, source))
+    summed = _sum_over(_or_zero(reach.of(source), source), _dims(operation, source))
     return [summed.expand(_kept_dims(operation, source)).reshape(output.shape) for output in operation.outputs]
 
 
@@ -126,8 +126,8 @@ def mixture(operation: Operation, reach: Reach) -> list[Tensor]:
     if operation.masks:
         raise Unknown(f"{operation.name} of inputs that are masked by −∞")
     source = operation.args[0]
-    found = _over(_or_zero(reach.of(source), source), _dims(operation, source))
-    return [found.expand(output.shape) for output in operation.outputs]
+    summed = _sum_over(_or_zero(reach.of(source), source), _dims(operation, source))
+    return [summed.expand(output.shape) for output in operation.outputs]
 
 
 def gated_halves(operation: Operation, reach: Reach) -> list[Tensor]:
@@ -137,14 +137,14 @@ def gated_halves(operation: Operation, reach: Reach) -> list[Tensor]:
 
 
 def layer_norm(operation: Operation, reach: Reach) -> list[Tensor | None]:
-    """All of the last dimensions, as many as the normalised shape has."""
+    """Each output depends on all elements of the last dimensions, as many as ``normalized_shape`` has."""
     source = operation.args[0]
     dims = range(source.ndim - len(operation.argument("normalized_shape")), source.ndim)
     return _normalised(operation, reach, list(dims))
 
 
 def batch_norm(operation: Operation, reach: Reach) -> list[Tensor | None]:
-    """With running statistics, channels and positions stay apart; with those of the batch, channels do."""
+    """Elementwise with running statistics; with batch statistics, outputs depend on all elements of the channel."""
     source = operation.args[0]
     overload = operation.func._overloadname
     own = operation.argument("training", "_no_" not in operation.name) or overload == "no_stats"
@@ -152,26 +152,27 @@ def batch_norm(operation: Operation, reach: Reach) -> list[Tensor | None]:
 
 
 def group_norm(operation: Operation, reach: Reach) -> list[Tensor | None]:
-    """All channels of a group, at all positions."""
+    """Each output depends on all channels of its group, at all positions."""
     source = operation.args[0]
     own = _or_zero(reach.of(source), source)
     groups = own.reshape(source.shape[0], operation.argument("group"), -1)
-    return [_over(groups, [2]).expand(groups.shape).reshape(source.shape), *[None] * (len(operation.outputs) - 1)]
+    return [_sum_over(groups, [2]).expand(groups.shape).reshape(source.shape), *[None] * (len(operation.outputs) - 1)]
 
 
 def _normalised(operation: Operation, reach: Reach, dims: list[int]) -> list[Tensor | None]:
-    """Statistics, which come after the output, are seen by no module."""
+    """The reach of the output; None for the statistics that follow it, which modules do not use."""
     source = operation.args[0]
     own = _or_zero(reach.of(source), source)
-    return [(_over(own, dims) if dims else own).expand(source.shape), *[None] * (len(operation.outputs) - 1)]
+    return [(_sum_over(own, dims) if dims else own).expand(source.shape), *[None] * (len(operation.outputs) - 1)]
 
 
 def pooling(operation: Operation, reach: Reach) -> list[Tensor]:
-    """Each output depends on its window, the largest element or all."""
+    """Each output depends on all elements of its window."""
     source, output = operation.args[0], operation.outputs[0]
     dims = int(operation.name[operation.name.index("pool") + 4])
-    kernel, padding = _each(operation, "kernel_size", dims), _each(operation, "padding", dims)
-    stride, dilation = _each(operation, "stride", dims) or kernel, _each(operation, "dilation", dims) or [1] * dims
+    kernel, padding = _per_dim(operation, "kernel_size", dims), _per_dim(operation, "padding", dims)
+    stride = _per_dim(operation, "stride", dims) or kernel
+    dilation = _per_dim(operation, "dilation", dims) or [1] * dims
     pads: list[int] = []
     for size, out, k, s, p, d in zip(
         source.shape[-dims:], output.shape[-dims:], kernel, stride, padding, dilation, strict=True
@@ -187,35 +188,35 @@ def pooling(operation: Operation, reach: Reach) -> list[Tensor]:
     else:
         average: Any = (nn.functional.avg_pool1d, nn.functional.avg_pool2d, nn.functional.avg_pool3d)[dims - 1]
         windows = average(windows, kernel, stride) * math.prod(kernel)
-    return [windows.reshape(each.shape) for each in operation.outputs]
+    return [windows.reshape(out.shape) for out in operation.outputs]
 
 
 def adaptive_pooling(operation: Operation, reach: Reach) -> list[Tensor]:
-    """The same of windows that the output's shape decides."""
+    """As :func:`pooling`, with windows that depend on the output's shape."""
     source, output = operation.args[0], operation.outputs[0]
     dims = len(operation.args[1])
     average: Any = (nn.functional.adaptive_avg_pool2d, nn.functional.adaptive_avg_pool3d)[dims - 2]
-    found = average(_or_zero(reach.of(source), source), output.shape[-dims:]) * MANY
-    return [found for _ in operation.outputs]
+    averaged = average(_or_zero(reach.of(source), source), output.shape[-dims:]) * MANY
+    return [averaged for _ in operation.outputs]
 
 
 def interpolation(operation: Operation, reach: Reach) -> list[Tensor]:
-    """Nearest and linear ones, whose shares are never negative."""
+    """Nearest and linear interpolation, whose weights are never negative."""
     source = operation.args[0]
     return [operation.func(_or_zero(reach.of(source), source), *operation.args[1:], **operation.kwargs) * MANY]
 
 
 def choice(operation: Operation, reach: Reach) -> list[Tensor]:
-    """``where``: of either where the condition is constant; where it is not, it counts too."""
+    """``where``: a constant condition selects; otherwise outputs depend on the condition and both alternatives."""
     condition, first, second = operation.args[:3]
     if reach.of(condition) is not None:
         return elementwise(operation, reach)
-    ways = [_or_zero(reach.of(each), each).expand(operation.output.shape) for each in (first, second)]
-    return [torch.where(condition, ways[0], ways[1])]
+    a, b = (_or_zero(reach.of(tensor), tensor).expand(operation.output.shape) for tensor in (first, second))
+    return [torch.where(condition, a, b)]
 
 
 def masked_fill(operation: Operation, reach: Reach) -> list[Tensor]:
-    """Nothing passes where a constant mask has put a value."""
+    """Elements that a constant mask overwrites have no reach."""
     source, mask = operation.args[:2]
     if reach.of(mask) is not None:
         return elementwise(operation, reach)
@@ -223,11 +224,11 @@ def masked_fill(operation: Operation, reach: Reach) -> list[Tensor]:
 
 
 def embedding(operation: Operation, reach: Reach) -> list[Tensor]:
-    """A row of a table for each number."""
-    numbers = reach.of(operation.args[1])
-    if numbers is None:
+    """All elements of a row depend on its index."""
+    indices = reach.of(operation.args[1])
+    if indices is None:
         raise Unknown("an embedding whose table depends on the input")
-    return [numbers[..., None].expand(operation.output.shape)]
+    return [indices[..., None].expand(operation.output.shape)]
 
 
 def _total(parts: list[Tensor]) -> Tensor:
@@ -241,7 +242,7 @@ def _or_zero(own: Tensor | None, tensor: Tensor) -> Tensor:
     return torch.zeros(tensor.shape, dtype=torch.float64, device=tensor.device) if own is None else own
 
 
-def _over(own: Tensor, dims: list[int]) -> Tensor:
+def _sum_over(own: Tensor, dims: list[int]) -> Tensor:
     return own.sum(dims, keepdim=True) if own.ndim else own
 
 
@@ -257,17 +258,17 @@ def _kept_dims(operation: Operation, source: Tensor) -> list[int]:
     return [1 if dim in reduced else size for dim, size in enumerate(source.shape)]
 
 
-def _each(operation: Operation, name: str, dims: int) -> list[int]:
+def _per_dim(operation: Operation, name: str, dims: int) -> list[int]:
     values = operation.argument(name)
     values = [values] if isinstance(values, int) else list(values or [])
     return values * dims if len(values) == 1 else values
 
 
 def _tensors(values: Any) -> list[Tensor]:
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
     for value in values:
-        found += [value] if isinstance(value, Tensor) else _tensors(value) if isinstance(value, (list, tuple)) else []
-    return found
+        tensors += [value] if isinstance(value, Tensor) else _tensors(value) if isinstance(value, (list, tuple)) else []
+    return tensors
 
 
 _LAYOUTS = """

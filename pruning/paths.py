@@ -1,16 +1,16 @@
-"""Which kept weights lie on a path from input to output, whatever the network does between its layers.
+"""Which kept weights lie on a path from input to output, for any operations between the layers.
 
-A weight is *effective* if it is kept, the network's input reaches what it is multiplied with, and the product reaches
-the network's output, both through kept weights. Paths are those of the operations that one evaluation consists of (see
-:mod:`pruning.path_rules`): a path is open by the form of an operation, not by its values. So biases, scales, gates and
-whatever else has no mask closes no path at zero, as it may change in training; zeros in what is no parameter, such as
-a constant mask or a padding, do. Contributions that cancel, as in x − x or in attention over values that are all alike,
-are paths too. So no weight through which the output depends on the input is taken for cut off.
+A weight is *effective* if it is kept, the network's input reaches the value it is multiplied with, and the product
+reaches the network's output, both through kept weights. Paths follow the operations of one evaluation (see
+:mod:`pruning.path_rules`). Whether a path passes an operation depends on its form, not on its values. So a bias, scale,
+gate or other parameter without a mask blocks no path when it is zero, as it may change in training; a zero that is not
+a parameter, such as one of a constant mask or of padding, does. Contributions that cancel, as in x − x or in attention
+over identical values, count as paths too. So a weight through which the output depends on the input is always counted.
 
-One input runs through the network and all operations are noted; then reach, 0 or 1 an element, follows them from the
-input on, and by autograd back from the output. Sums of zeros and ones are exact at any depth. What is not understood
-makes the answer None: an operation without a rule, a step that Python takes by the values of an activation, a kernel
-that writes where the dispatcher does not see it.
+One input runs through the network, and every operation is recorded. Then reach, 0 or 1 for each element, is propagated
+along the operations from the input, and by autograd backward from the output. Sums of zeros and ones are exact at any
+depth. The result is None if the network contains an operation without a rule, Python code that branches on the values
+of an activation, or a kernel whose writes the dispatcher does not see.
 """
 
 import logging
@@ -33,7 +33,7 @@ _PRODUCTS = {"mm", "bmm", "mv", "dot", "addmm", "baddbmm", "addmv", "mul", "conv
 _RANDOM = {"rand", "randn", "rand_like", "randn_like", "bernoulli", "normal", "uniform", "exponential", "random"}
 _NEW = {"zeros_like", "ones_like", "full_like", "rand_like", "randn_like", "new_zeros", "new_ones", "new_full"}
 _EMPTY = {"empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided"}
-_OF_WEIGHTS = {  # what may change a masked weight before it meets an activation
+_OF_WEIGHTS = {  # operations that may be applied to a masked weight before it is multiplied with an activation
     *("view", "_unsafe_view", "reshape", "_reshape_alias", "expand", "permute", "transpose", "t", "squeeze"),
     *("unsqueeze", "select", "slice", "split", "split_with_sizes", "unbind", "clone", "alias", "detach", "_to_copy"),
     "mul",
@@ -41,10 +41,11 @@ _OF_WEIGHTS = {  # what may change a masked weight before it meets an activation
 
 
 def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Masks | None:
-    """The kept weights on a path from input to output, in evaluation; None: it cannot be told for this network.
+    """The kept weights on a path from input to output, in evaluation mode; None if that is unknown (see above).
 
     Args:
-        masks: by parameter name; what they do not name is kept. The model is not changed.
+        model: is not changed.
+        masks: by parameter name; weights without a mask count as kept.
         input_shape: of one input, without the batch.
 
     Raises:
@@ -56,7 +57,7 @@ def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Mas
         try:
             with exports, tape:
                 output = logits_of(model(inputs))
-        except NotImplementedError:  # of an operator that no mode may look at
+        except NotImplementedError:  # raised by operators that do not support dispatch modes
             return None
         parameters = dict(model.named_parameters())
         check(parameters, masks)
@@ -64,14 +65,14 @@ def effective(model: nn.Module, masks: Masks, input_shape: Sequence[int]) -> Mas
         try:
             alive = walk.live(tape.operations, exports.tensors, inputs, output)
         except Unknown as reason:
-            logger.debug("which weights lie on a path cannot be told: %s", reason)
+            logger.debug("which weights lie on a path is unknown: %s", reason)
             return None
     return dict(zip(masks, alive, strict=True))
 
 
 @contextmanager
 def _plain_recurrence(model: nn.Module) -> Iterator[None]:
-    """Have recurrent layers run by plain operations, not by one kernel of a library."""
+    """Run recurrent layers as separate operations instead of one library kernel."""
     if not any(isinstance(module, nn.RNNBase) for module in model.modules()):
         yield
         return
@@ -84,7 +85,7 @@ def _plain_recurrence(model: nn.Module) -> Iterator[None]:
 
 
 class _Reached(torch.autograd.Function):
-    """1 for what is above zero, on the way forward and on the way back."""
+    """1 where the value is above zero, else 0, in the forward and in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, total: Tensor) -> Tensor:
@@ -96,10 +97,10 @@ class _Reached(torch.autograd.Function):
 
 
 class _Walk:
-    """Follows operations, and holds what is known of the tensors between them.
+    """Propagates reach along operations, and classifies the tensors between them.
 
-    A tensor is an activation (it depends on the input), a masked weight or a view of one, free (made of parameters
-    without a mask, or drawn at random: any value may come), or else constant.
+    A tensor is an activation (it depends on the input), a masked weight or a view of one, free (computed from
+    parameters without a mask, or drawn at random, so that it may take any value), or else constant.
     """
 
     def __init__(self, masks: Mapping[Tensor, Tensor], parameters: Iterable[Tensor]):
@@ -107,9 +108,9 @@ class _Walk:
         self.weights = {id(tensor): mask for tensor, mask in zip(masks, self.masks, strict=True)}
         self.activations: dict[int, Tensor] = {}
         self.free = {_storage(parameter) for parameter in parameters}
-        self._shared = set[int]()  # storages that several tensors see
-        self._apart = set[int]()  # of these, those whose tensors' reach does not share memory
-        self._unset = set[int]()  # storages that nothing has been seen to be written into
+        self._shared = set[int]()  # storages that several tensors share
+        self._apart = set[int]()  # of these, those whose tensors have reach in separate memory
+        self._unset = set[int]()  # storages without a recorded write
 
     def live(
         self, operations: Sequence[Operation], exported: Sequence[Tensor], inputs: Tensor, output: Tensor
@@ -117,59 +118,59 @@ class _Walk:
         """Which elements of each weight are effective, in the order of the masks.
 
         Args:
-            operations: of one pass.
-            exported: tensors whose values left the view of operations.
-            inputs: that the network was given.
+            operations: of one forward pass.
+            exported: tensors whose values were read by code other than operations.
+            inputs: the network's input.
             output: its logits.
 
         Raises:
-            Unknown: an operation is not understood.
+            Unknown: an operation has no rule, or cannot be followed.
         """
         self.activations[id(inputs)] = torch.ones(inputs.shape, dtype=torch.float64, device=inputs.device)
         for operation in operations:
             self._follow(operation)
         if any(id(tensor) in self.activations for tensor in exported):
-            raise Unknown("the values of an activation are used by code that is no operation")
+            raise Unknown("code outside of tensor operations reads the values of an activation")
         end = self.activations.get(id(output))
         if end is None:
-            raise Unknown("the output is not known to depend on the input")
+            raise Unknown("no recorded path leads from the input to the output")
         total = end.sum()
         if not total.requires_grad:
             return [torch.zeros_like(mask, dtype=torch.bool) for mask in self.masks]
         reverse = torch.autograd.grad(total, self.masks, allow_unused=True, materialize_grads=True)
-        return [(mask > 0) & (found > 0.5) for mask, found in zip(self.masks, reverse, strict=True)]
+        return [(mask > 0) & (gradient > 0.5) for mask, gradient in zip(self.masks, reverse, strict=True)]
 
     def _follow(self, operation: Operation) -> None:
         read, name, rule = operation.tensors, operation.name, RULES.get(operation.name)
         self._shared |= {_storage(tensor) for tensor in operation.viewed}
-        self._check_set(operation)
+        self._check_initialized(operation)
         active = sum(id(tensor) in self.activations for tensor in read)
         weighted = any(id(tensor) in self.weights for tensor in read)
         if name in _NEW | _EMPTY or not (active or weighted):
-            self._note_constants(operation)
+            self._record_free(operation)
         elif rule is None or operation.func.namespace != "aten":
             raise Unknown(f"the operation {operation.func}")
         elif active and (name in _PRODUCTS or not weighted):
             alone = active == 1 and all(id(tensor) in self.activations for tensor in operation.written)
-            if not (rule is elementwise and operation.written and alone):  # else its reach stays
-                self._assign(operation, _applied(rule, operation, _Reach(self, self.activations)), self.activations)
+            if not (rule is elementwise and operation.written and alone):  # otherwise the reach does not change
+                self._assign(operation, _apply_rule(rule, operation, _Reach(self, self.activations)), self.activations)
         elif not active and name in _OF_WEIGHTS:
-            self._assign(operation, _applied(rule, operation, _Reach(self, self.weights)), self.weights)
-        elif not active and name in _PRODUCTS:  # of a weight with what depends on no input, such as a class token
+            self._assign(operation, _apply_rule(rule, operation, _Reach(self, self.weights)), self.weights)
+        elif not active and name in _PRODUCTS:  # times a tensor that no input changes, such as a class token
             self.free |= {_storage(tensor) for tensor in operation.outputs}
         else:
             raise Unknown(f"{name} of a weight")
 
     def _assign(self, operation: Operation, reach: Sequence[Tensor | None], known: dict[int, Tensor]) -> None:
-        sources = {_storage(known[id(each)]) for each in operation.viewed if id(each) in known}
-        for tensor, found in zip(operation.outputs, reach, strict=True):
-            if found is None:
+        sources = {_storage(known[id(base)]) for base in operation.viewed if id(base) in known}
+        for tensor, own in zip(operation.outputs, reach, strict=True):
+            if own is None:
                 self._unset.add(_storage(tensor))
             elif operation.written:
-                self._write(operation, tensor, _Reached.apply(found), known)
+                self._write(operation, tensor, _Reached.apply(own), known)
             else:
-                known[id(tensor)] = found if operation.viewed else _Reached.apply(found)
-                if operation.viewed and _storage(found) not in sources:
+                known[id(tensor)] = own if operation.viewed else _Reached.apply(own)
+                if operation.viewed and _storage(own) not in sources:
                     self._apart.add(_storage(tensor))
 
     def _write(self, operation: Operation, tensor: Tensor, reach: Tensor, known: dict[int, Tensor]) -> None:
@@ -180,54 +181,54 @@ class _Walk:
         else:
             raise Unknown(f"{operation.name} into a part of a tensor")
 
-    def _note_constants(self, operation: Operation) -> None:
+    def _record_free(self, operation: Operation) -> None:
         tensors = (*operation.outputs, *operation.written)
         if operation.name in _RANDOM or (
             operation.name not in _NEW | _EMPTY and any(_storage(tensor) in self.free for tensor in operation.tensors)
         ):
             self.free |= {_storage(tensor) for tensor in tensors}
 
-    def _check_set(self, operation: Operation) -> None:
+    def _check_initialized(self, operation: Operation) -> None:
         written = {_storage(tensor) for tensor in operation.written}
         read = {_storage(tensor) for tensor in operation.tensors} - written
         if read & self._unset and not operation.viewed and operation.name not in _NEW | _EMPTY:
-            raise Unknown(f"{operation.name} of memory that an unseen kernel wrote into")
+            raise Unknown(f"{operation.name} of memory without a recorded write")
         self._unset -= written
         if operation.name in _EMPTY:
             self._unset |= {_storage(tensor) for tensor in operation.outputs}
 
 
 class _Reach(NamedTuple):
-    """See :class:`pruning.path_rules.Reach`: of activations, or of weights."""
+    """The reach of activations, or of weights; see :class:`pruning.path_rules.Reach`."""
 
     walk: _Walk
     known: dict[int, Tensor]
 
     def of(self, tensor: Tensor) -> Tensor | None:
-        """0 or 1 for each element."""
+        """Reach of each element, 0 or 1; None: the tensor is not in ``known``."""
         return self.known.get(id(tensor))
 
     def factor(self, tensor: Tensor, operation: Operation) -> Tensor:
-        """0 or 1 for each element."""
+        """1 where a factor of a product may be nonzero, else 0."""
         if id(tensor) in self.walk.weights:
             return self.walk.weights[id(tensor)]
         if id(tensor) in self.walk.activations or _storage(tensor) in self.walk.free:
             return torch.ones(tensor.shape, dtype=torch.float64, device=tensor.device)
         if tensor._version != operation.version(tensor):
-            raise Unknown("a constant that is written into after it was used")
+            raise Unknown("a constant that is overwritten after its use")
         return (tensor.detach() != 0).double()
 
 
-def _applied(rule: Rule, operation: Operation, reach: _Reach) -> Sequence[Tensor | None]:
+def _apply_rule(rule: Rule, operation: Operation, reach: _Reach) -> Sequence[Tensor | None]:
     try:
-        found = rule(operation, reach)
+        outputs = rule(operation, reach)
     except Unknown:
         raise
-    except Exception as error:  # a call that the rule was not made for
+    except Exception as error:  # the rule does not cover this call
         raise Unknown(f"{operation.name}: {error}") from error
-    if any(each is not None and each.shape != out.shape for each, out in zip(found, operation.outputs, strict=True)):
-        raise Unknown(f"{operation.name}, called in a way that its rule is not made for")
-    return found
+    if any(own is not None and own.shape != out.shape for own, out in zip(outputs, operation.outputs, strict=True)):
+        raise Unknown(f"{operation.name}, in a call that its rule does not cover")
+    return outputs
 
 
 def _storage(tensor: Tensor) -> int:

@@ -1,23 +1,23 @@
-"""Remarks: what a reader of a mask must know before believing what it says about the method."""
+"""Remarks: caveats on masks that say less about the method than their sparsity suggests."""
 
 from collections.abc import Iterator
 
-SHARE = 0.001  # of the kept weights: float32 scores of millions of weights tie here and there by chance
+SHARE = 0.001  # of the kept weights: below it, ties of float32 scores are chance
 
 
 class PruningWarning(UserWarning):
-    """The masks keep as many weights as asked for, but of less of the network, or less by scores, than it seems."""
+    """The masks keep the requested number of weights, but cover only part of the network or are partly arbitrary."""
 
 
 def remarks(
     kept: int | None, tied_kept: int | None, tied_candidates: int | None, unconserved_layers: int | None
 ) -> Iterator[str]:
-    """Sentences about one trial's masks, by the numbers in its record; none where there is nothing to say.
+    """Sentences on the masks of one trial, from the numbers in its record; none if there is no caveat.
 
     Args:
-        kept: weights kept in all.
+        kept: weights kept in total.
         tied_kept: of them, those chosen by index.
-        tied_candidates: out of how many of the same score.
+        tied_candidates: number of weights with the same score that they were chosen from.
         unconserved_layers: layers in which SynFlow's scores are not conserved.
     """
     if kept and tied_kept and tied_candidates and tied_kept > 1 and tied_kept >= SHARE * kept:

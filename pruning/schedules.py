@@ -1,4 +1,4 @@
-"""Schedules: the density after round t of T, falling from 1 to the target."""
+"""Schedules: the density after round t of T, decreasing from 1 to the target."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ Schedule = Callable[[float, int, int], float]
 
 
 def exponential(density: float, step: int, rounds: int) -> float:
-    """density^(t/T): each round removes the same fraction of what is left (de Jorge et al. 2021; SynFlow)."""
+    """density^(t/T): each round removes the same fraction of the remaining weights (de Jorge et al. 2021; SynFlow)."""
     return density ** (step / rounds)
 
 
@@ -20,11 +20,11 @@ SCHEDULES: dict[str, Schedule] = {"exponential": exponential, "linear": linear}
 
 
 def kept_counts(total: int, kept: int, rounds: int, schedule: str) -> list[int]:
-    """Weights kept after each of ``rounds`` rounds: never rising, the last one exactly ``kept``.
+    """Weights kept after each of ``rounds`` rounds: nonincreasing, the last count exactly ``kept``.
 
     Args:
         total: number of prunable weights.
-        kept: number to keep in the end, 0 to ``total``.
+        kept: number to keep after the last round, 0 to ``total``.
         rounds: T, at least 1.
         schedule: a name of :data:`SCHEDULES`.
     """
@@ -34,12 +34,12 @@ def kept_counts(total: int, kept: int, rounds: int, schedule: str) -> list[int]:
 
 
 def truncated_counts(total: int, kept: int, rounds: int, schedule: str, sparsity: float) -> list[int]:
-    """The same as in the FORCE authors' code: rounded down, and from the density asked for, not from ``kept``.
+    """As :func:`kept_counts`, but computed as in the FORCE authors' code: rounded down, from the requested sparsity.
 
-    The last count is ``kept`` here too.
+    The last count is exactly ``kept`` here too.
 
     Args:
-        sparsity: as asked for, in [0, 1).
+        sparsity: as requested, in [0, 1).
     """
     density = round(1 - sparsity, 15)  # 0.1 where 1 − 0.9 is 0.09999999999999998
     shares = [

@@ -1,4 +1,4 @@
-"""How much of a network pruning can reach at all."""
+"""Which share of a network's weights is prunable."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from pruning.masks import prunable
 
-ALMOST_ALL = 0.99  # of the weights; below it, users are warned
+ALMOST_ALL = 0.99  # share of the weights below which users are warned
 _NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 _NAMED = 3
 
 
 def not_prunable(model: nn.Module) -> dict[str, int]:
-    """How many weights each parameter has that is never pruned, by its name.
+    """Number of weights of each parameter that is never pruned, by name.
 
     Weights are the elements of parameters that span two dimensions or more: those of recurrent layers, embeddings (of
-    positions, too), ``nn.Bilinear``, and any that a network makes itself. Biases, normalisation layers, and vectors
-    such as a class token are none.
+    positions too), ``nn.Bilinear``, and parameters that a network defines itself. Biases, parameters of normalisation
+    layers, and vectors such as a class token are not counted as weights.
     """
     weights = {id(parameter) for parameter in prunable(model).values()}
     norms = {id(p) for module in model.modules() if isinstance(module, _NORMS) for p in module.parameters()}
@@ -31,20 +31,17 @@ def not_prunable(model: nn.Module) -> dict[str, int]:
 
 
 def prunable_share(model: nn.Module, exclude: Sequence[str] = ()) -> float:
-    """Prunable weights over all weights (see :func:`not_prunable`), in [0, 1]. Sparsity is a fraction of the former.
+    """Prunable weights over all weights, in [0, 1]; see :func:`not_prunable`. Sparsity is a fraction of the former.
 
     Args:
-        exclude: layers that are left dense on request, as in :func:`pruning.masks.prunable`.
+        exclude: layers that stay dense on request, as in :func:`pruning.masks.prunable`.
     """
     weights, left = (sum(p.numel() for p in prunable(model, names).values()) for names in ((), exclude))
     return left / max(1, weights + sum(not_prunable(model).values()))
 
 
 def share_remark(model: nn.Module) -> str | None:
-    """What to tell a user of a network of whose weights less than :data:`ALMOST_ALL` can be pruned; None: of no other.
-
-    It names the largest parameters that stay dense.
-    """
+    """A warning that names the largest parameters that stay dense; None if the share is :data:`ALMOST_ALL` or more."""
     share = prunable_share(model)
     if share >= ALMOST_ALL:
         return None
@@ -52,6 +49,6 @@ def share_remark(model: nn.Module) -> str | None:
     names = ", ".join(f"{name} ({number:,})" for name, number in dense[:_NAMED])
     more = f" and {len(dense) - _NAMED} more" if len(dense) > _NAMED else ""
     return (
-        f"only {100 * share:.3g} % of this network's weights can be pruned, and its sparsity is of these; always dense"
-        f" are {names}{more}"
+        f"only {100 * share:.3g} % of this network's weights can be pruned, and its sparsity is a fraction of these;"
+        f" always dense: {names}{more}"
     )

@@ -1,9 +1,9 @@
-"""Layers that convolve or multiply with something else than their weight: zeros in the weight may be none there.
+"""Detecting layers that multiply with a tensor computed from their weight that is not zero where the weight is.
 
 Weight standardisation (Qiao et al. 2019) subtracts the mean of each filter in the forward pass: a removed weight then
-counts as −mean/deviation, and nothing is removed at all. A layer is probed for it, or a network: zeros are put into its
-weights, and the tensors that it multiplies with are looked at. To scale a weight, to mask it or to take its sign keeps
-zeros zero.
+counts as −mean/deviation, and nothing is removed at all. The probe sets some weights of a
+layer or a network to zero, runs it, and counts zeros in the tensors that it multiplies with. Scaling a weight, masking
+it or taking its sign keeps zeros zero.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,15 +19,15 @@ from pruning.draws import seeded_draws
 from pruning.functional import call, unchanged
 from pruning.modes import scoring_mode
 
-_PRODUCTS = ("conv", "linear", "mm", "matmul", "einsum", "tensordot")  # in the names of functions
+_PRODUCTS = ("conv", "linear", "mm", "matmul", "einsum", "tensordot")  # substrings of function names
 _seen: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # a layer is probed once
 
 
 def fills_zeros(layer: nn.Module) -> bool:
-    """Whether a layer computes with a tensor of its weight's size that is not zero where the weight is.
+    """Whether a layer multiplies with a tensor of its weight's size that is not zero where the weight is.
 
-    Without a look at layers that are exactly torch's. False, too, for a layer that takes other arguments than one
-    input, or that multiplies in a way that is not seen. The layer is not changed.
+    False without a probe for layers of torch's own classes. Also False for a layer that takes other arguments than one
+    input, or whose products are not detected. The layer is not changed.
     """
     if type(layer).__module__.startswith("torch.nn.") and "forward" not in vars(layer):
         return False
@@ -38,13 +38,14 @@ def fills_zeros(layer: nn.Module) -> bool:
 
 @torch.no_grad()
 def filled(model: nn.Module, weights: Mapping[str, Tensor], input_shape: Sequence[int]) -> list[str]:
-    """The names of weights that a network uses only by something made of them that is not zero where they are.
+    """Names of weights that a network uses only through derived tensors that are not zero where the weight is.
 
-    :func:`fills_zeros` for a network that does so around its layers: ``F.conv2d(x, standardised(self.layer.weight))``.
+    :func:`fills_zeros` for a network that derives them outside its layers, as in
+    ``F.conv2d(x, standardised(self.layer.weight))``.
 
     Args:
         model: is run twice, in evaluation mode, and not changed.
-        weights: its prunable ones, by first name.
+        weights: its prunable weights, by first name.
         input_shape: of one input, without the batch.
     """
     return sorted(set.intersection(*(_filled(model, weights, (inputs, *input_shape)) for inputs in (2, 3))))
@@ -73,10 +74,10 @@ class _Forward(nn.Module):
 
 
 class _Operands(TorchFunctionMode):
-    """Looks at the operands of all products.
+    """Records the operands of all products.
 
     Attributes:
-        used: names of the weights that enter one themselves, or a view of them.
+        used: names of the weights that are operands themselves or through a view.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], others: Iterable[Tensor] = ()):
@@ -84,19 +85,19 @@ class _Operands(TorchFunctionMode):
         self.used = set[str]()
         self._names = {_storage(weight): name for name, weight in weights.items()}
         self._others = {_storage(tensor) for tensor in others}
-        self._zeros: dict[int, int] = {}  # the least in an operand of so many elements that is made of others
+        self._zeros: dict[int, int] = {}  # by number of elements: the fewest zeros in a derived operand of that size
 
     def fills(self, weight: Tensor) -> bool:
-        """Whether an operand as large as the weight has fewer zeros."""
+        """Whether a derived operand of the weight's size has fewer zeros than it."""
         return self._zeros.get(weight.numel(), weight.numel()) < int((weight == 0).sum())
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if any(name in getattr(func, "__name__", "") for name in _PRODUCTS):
             for operand in _tensors((*args, *(kwargs or {}).values())):
-                self._look(operand)
+                self._record(operand)
         return func(*args, **(kwargs or {}))
 
-    def _look(self, operand: Tensor) -> None:
+    def _record(self, operand: Tensor) -> None:
         name = self._names.get(_storage(operand))
         if name is not None:
             self.used.add(name)
@@ -115,7 +116,7 @@ def _tensors(values: Any) -> list[Tensor]:
 
 
 def _probe(layer: nn.Module) -> bool:
-    # an operand that is made of the inputs grows with their number, and is not as large as the weight both times
+    # an operand computed from the inputs grows with the batch, so it has the weight's size for one batch size at most
     return all(_fills(layer, inputs) for inputs in (2, 3))
 
 
@@ -130,20 +131,20 @@ def _fills(layer: nn.Module, inputs: int) -> bool:
         try:
             with operands:
                 functional_call(_Forward(layer), tensors, (_input(layer, inputs, weight.dtype),))
-        except Exception:  # it takes other arguments, or asks for more than it can be given here
+        except Exception:  # the layer takes other arguments, or rejects these
             return False
         return operands.fills(weight)
 
 
 def _drawn(tensor: Tensor) -> Tensor:
-    """Positive values in a tensor of this shape on the CPU, whatever device it is on."""
+    """Random positive values in a CPU tensor of this shape."""
     if not tensor.is_floating_point():
         return torch.zeros(tensor.shape, dtype=tensor.dtype)
     return torch.rand(tensor.shape).to(tensor.dtype) + 0.5
 
 
 def _input(layer: Any, inputs: int, dtype: torch.dtype) -> Tensor:
-    """As small as the layer takes it."""
+    """The smallest input that the layer accepts."""
     if isinstance(layer, nn.Linear):
         shape = [inputs, layer.in_features]
     else:

@@ -1,4 +1,4 @@
-"""The operations that a network's forward pass is made of, as PyTorch's dispatcher sees them."""
+"""Recording the operations of a forward pass at PyTorch's dispatcher."""
 
 import math
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 @dataclass(frozen=True)
 class Operation:
-    """One call of an operator, with the very tensors that it read and returned.
+    """One call of an operator, with its input and output tensor objects.
 
     Attributes:
-        versions: of the tensors read, at the time: a later write raises a tensor's version.
-        masks: whether it is a softmax over inputs of which some are −∞.
+        versions: of the input tensors, at the time of the call: a later in-place write raises a tensor's version.
+        masks: whether it is a softmax with −∞ among its inputs.
     """
 
     func: Any
@@ -28,31 +28,31 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """Without overload, and without the mark of the in-place variant."""
+        """The operator's name without overload and without the underscore of the in-place variant."""
         return str(self.func._schema.name).removeprefix("aten::").removesuffix("_")
 
     @property
     def tensors(self) -> list[Tensor]:
-        """All that it read, those of lists too."""
+        """All input tensors, those in lists included."""
         return list(tensors_in((self.args, self.kwargs)))
 
     @property
     def outputs(self) -> list[Tensor]:
-        """All that it returned."""
+        """All output tensors."""
         return list(tensors_in(self.output))
 
     @property
     def written(self) -> list[Tensor]:
-        """Of those it read, the ones that it wrote into."""
+        """The input tensors that the operator writes to."""
         return list(tensors_in([value for value, alias in self._aliases if alias and alias.is_write]))
 
     @property
     def viewed(self) -> list[Tensor]:
-        """Of those it read, the ones that its result shares memory with without having been written into."""
+        """The input tensors that the result is a view of and that are not written to."""
         return list(tensors_in([value for value, alias in self._aliases if alias and not alias.is_write]))
 
     def argument(self, name: str, default: Any = None) -> Any:
-        """What was passed under a name of the operator's schema."""
+        """The value of the argument with this name in the operator's schema, or its default."""
         for position, declared in enumerate(self.func._schema.arguments):
             if declared.name == name:
                 if position < len(self.args):
@@ -61,8 +61,8 @@ class Operation:
         return default
 
     def version(self, tensor: Tensor) -> int:
-        """That of one of the tensors read, at the time."""
-        return next(v for each, v in zip(self.tensors, self.versions, strict=True) if each is tensor)
+        """The version of an input tensor at the time of the call."""
+        return next(v for read, v in zip(self.tensors, self.versions, strict=True) if read is tensor)
 
     @property
     def _aliases(self) -> list[tuple[Any, Any]]:
@@ -78,7 +78,7 @@ class Tape(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # or the first call would import torch's compiler
+        return False  # otherwise the first call would import torch's compiler
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -90,10 +90,10 @@ class Tape(TorchDispatchMode):
 
 
 class Exports(TorchFunctionMode):
-    """Notes the tensors whose values are handed to Python or to another library, where no operation is seen.
+    """Records the tensors whose values are passed to Python or another library, where the dispatcher sees nothing.
 
     Attributes:
-        tensors: of which numbers, an array or memory was asked for.
+        tensors: that were converted to numbers or an array, or whose memory was accessed.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """The folder that a sweep is launched in, as a package: its ``nets.py`` can be imported as pruning.working_folder.nets.
 
-Code of one's own whose name is taken by an installed package, or by one of ours, is imported from here. The names
-are the same in every process that works in the folder, so that what is defined there can be pickled.
+User code whose module name is also that of an installed package is imported through this one. Its module names are the
+same in every process with this working folder, so that its classes and functions can be pickled.
 """
 
 import os
@@ -11,12 +11,12 @@ from typing import Any
 
 
 def path() -> Path:
-    """The folder: the current one, links resolved."""
+    """The current folder, with symbolic links resolved."""
     return Path(os.path.realpath(os.getcwd()))
 
 
 class _SearchPath:
-    """Where Python looks for modules of this package: whatever the folder is at that moment."""
+    """The package's ``__path__``: the current folder at the time of each import."""
 
     def __iter__(self) -> Iterator[str]:
         return iter([str(path())])

@@ -12,7 +12,7 @@ import pruning
 from pruning.ablations import INVERT, REINITIALIZE, SHUFFLE, shuffle_layerwise
 from pruning.compaction.compaction import MAX_MACS_SHARE, Compaction, NotCompacted, try_compact
 from pruning.compaction.narrowing import WIDTH
-from pruning.diagnostics import Diagnostics, Layer, diagnose
+from pruning.diagnostics import Diagnostics, MaskCounts, diagnose
 from pruning.macs import macs, positions
 from pruning.masks import count, kept_count
 from pruning.problem import Batch
@@ -348,7 +348,9 @@ class Science:
         settings = self.trial.pruning
         return diagnose(model, masks, self.first, settings.loss, settings.mode == "train", exclude=settings.exclude)
 
-    def note(self, masks: pruning.Masks, layers: Mapping[str, Layer], start: Mapping[str, Layer | MaskRecord]) -> None:
+    def note(
+        self, masks: pruning.Masks, layers: Mapping[str, MaskCounts], start: Mapping[str, MaskCounts | MaskRecord]
+    ) -> None:
         """Put masks into the records: a trial that fails in training has those that it started with."""
         self.masks = list(recording.mask_records(self.id, masks, layers, start))
         self.facts |= recording.of_masks(self.masks, masks)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import pruning
 from pruning.compaction.compaction import Compaction
-from pruning.diagnostics import Diagnostics, Layer
+from pruning.diagnostics import Diagnostics, MaskCounts
 from pruning.masks import count, digest
 from pruning.packing import entropy_bytes, pack
 from sweep.config.grid import trial_id
@@ -140,7 +140,7 @@ def of_masks(records: Sequence[MaskRecord], masks: pruning.Masks) -> Facts:
 
 
 def mask_records(
-    trial: str, masks: pruning.Masks, layers: Mapping[str, Layer], start: Mapping[str, Layer | MaskRecord]
+    trial: str, masks: pruning.Masks, layers: Mapping[str, MaskCounts], start: Mapping[str, MaskCounts | MaskRecord]
 ) -> Iterable[MaskRecord]:
     """One record a masked tensor, in order of the network.
 

@@ -66,14 +66,17 @@ NETWORKS = {
         r"^0 is wrapped in nn.DataParallel, which copies its weights: unwrap it, \.module",
     ),
     "DistributedDataParallel": (distributed, "is wrapped in nn.DistributedDataParallel"),
-    "script": (lambda: compiled("script"), r"compiled torch.jit module .*: prune the nn.Module that it was made of"),
+    "script": (
+        lambda: compiled("script"),
+        r"compiled torch.jit module .*: prune the nn.Module that it was compiled from",
+    ),
     "trace": (lambda: compiled("trace"), r"compiled torch.jit module"),
     "lazy": (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(4)), r"^weight of 1 has no shape yet .*one batch first"),
     "frozen": (lambda: convolutional().requires_grad_(False), r"every parameter .* is frozen .*requires_grad_\(True\)"),
     "inference tensors": (under_inference_mode, r"^0.weight was made under torch.inference_mode\(\).* build the model"),
     "meta": (lambda: convolutional().to("meta"), r"^0.weight is on the meta device and has no values"),
-    "a function": (lambda: torch.relu, r"^model: a torch.nn.Module, not a builtin"),
-    "a state dict": (lambda: convolutional().state_dict(), r"^model: a torch.nn.Module, not a OrderedDict"),
+    "a function": (lambda: torch.relu, r"^model: expected a torch.nn.Module, not a builtin"),
+    "a state dict": (lambda: convolutional().state_dict(), r"^model: expected a torch.nn.Module, not a OrderedDict"),
 }
 
 
@@ -98,9 +101,9 @@ def test_under_inference_mode_pruning_is_refused_and_no_grad_is_fine():
     model = convolutional()
     with torch.inference_mode():
         refused(
-            lambda: prune(model), r"torch.inference_mode\(\) rules out: call it outside \(torch.no_grad\(\) is fine\)"
+            lambda: prune(model), r"torch.inference_mode\(\) disables: call it outside \(torch.no_grad\(\) is fine\)"
         )
-        refused(lambda: diagnose(model, {}, [batch()]), "rules out: call it outside")
+        refused(lambda: diagnose(model, {}, [batch()]), "disables: call it outside")
     with torch.no_grad():
         assert prune(model).masks
 
@@ -145,12 +148,12 @@ ARGUMENTS = {
     "batches are none": ({"batches": None}, r"^batches: a list of \(inputs, labels\) pairs, .* not a NoneType"),
     "batches are images": ({"batches": IMAGES}, r"^batches: a list of .*\[\(images, labels\)\].* not a Tensor"),
     "batches by name": ({"batches": {"images": IMAGES, "labels": LABELS}}, "^batches: a list of .* not a dict"),
-    "one batch": ({"batches": batch()}, r"^batches: number 0 is a Tensor; give a list of \(inputs, labels\) pairs"),
-    "triples": ({"batches": [(IMAGES, LABELS, LABELS)]}, "^batches: number 0 is a tuple of 3; give a list"),
-    "single images": ({"batches": [(IMAGES[0], 1)]}, "^batches: number 0 has labels that are no tensor but a int"),
+    "one batch": ({"batches": batch()}, r"^batches: number 0 is a Tensor; pass a list of \(inputs, labels\) pairs"),
+    "triples": ({"batches": [(IMAGES, LABELS, LABELS)]}, "^batches: number 0 is a tuple of 3; pass a list"),
+    "single images": ({"batches": [(IMAGES[0], 1)]}, "^batches: number 0 has labels that are not a tensor but a int"),
     "arrays": (
         {"batches": [(IMAGES.numpy(), LABELS)]},
-        "^batches: number 0 has inputs that are no tensor but a ndarray",
+        "^batches: number 0 has inputs that are not a tensor but a ndarray",
     ),
     "labels elsewhere": (
         {"batches": [batch(), (IMAGES, LABELS.to("meta"))]},
@@ -257,4 +260,4 @@ def test_masks_of_another_network_are_refused_before_anything_is_written(change,
 def test_diagnosing_wants_a_mask_of_every_prunable_weight():
     masks = prune().masks
     del masks["4.weight"]
-    refused(lambda: diagnose(convolutional(), masks, [batch()]), "there is no mask of 4.weight: .*another network")
+    refused(lambda: diagnose(convolutional(), masks, [batch()]), "no mask for 4.weight: .*another network")

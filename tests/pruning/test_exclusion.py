@@ -76,10 +76,10 @@ def test_attention_is_excluded_with_all_its_projections():
 @pytest.mark.parametrize(
     ("exclude", "message"),
     [
-        (["classifer"], "exclude: 'classifer' names no layer that could be pruned; did you mean 'classifier'"),
-        (["stem", "Stem"], "exclude: 'Stem' names no layer"),
-        (["norm"], "exclude: 'norm' names no layer"),  # never pruned
-        (["zzz.*"], "names no layer that could be pruned; there are stem, down, shortcut, …"),
+        (["classifer"], "exclude: 'classifer' matches no prunable layer; did you mean 'classifier'"),
+        (["stem", "Stem"], "exclude: 'Stem' matches no prunable layer"),
+        (["norm"], "exclude: 'norm' matches no prunable layer"),  # never pruned
+        (["zzz.*"], "matches no prunable layer; there are stem, down, shortcut, …"),
         (["*"], "exclude: nothing is left to prune"),
     ],
 )

@@ -175,11 +175,11 @@ def test_what_is_written_is_never_a_thirtieth_larger_than_an_older_encoding_as_t
         ("rice", bits_of("0 00000000010 00000001 01 01 00 00 00 1 0001 1"), (1024,), "goes on after its end"),
         ("rice", bits_of("0 00000000010 00000001 01 01 00 00 00 1 0001") + b"\0", (1024,), "goes on after its end"),
         ("rice", bits_of("0 11111111111"), (1024,), "2047 of 1024 set"),
-        ("rice", bits_of("0 00000000001 1 1111111111 01"), (1024,), "gap is longer than all"),
+        ("rice", bits_of("0 00000000001 1 1111111111 01"), (1024,), "gap is longer than the vector"),
         ("rice", bits_of("0 00000000010 1 00 00 00 11 11 00 11 00 00 01 01"), (1024,), "beyond the last one"),
         ("rice", bits_of("0 00000000010 00000000000000000001 1 1"), (1024,), "shift is out of range"),
         ("rice", bits_of("0 00000000010 0000000000000000000000001 1 1"), (1024,), "ends too early"),
-        ("rice", bytes(128), (1024,), "128 bytes, and a bit a weight takes 128"),
+        ("rice", bytes(128), (1024,), "128 bytes, but one bit per weight takes 128"),
     ],
 )
 def test_bytes_that_are_no_mask_of_this_shape_are_refused(encoding, blob, shape, why):

@@ -146,9 +146,9 @@ def test_a_module_that_was_imported_before_keeps_its_names(lab):
          "a method named 'snip' is registered already, in pruning.methods.snip"),
         ("gradient = 3", "'ours:gradient' is a int, not a function that gives scores"),
         ("class gradient: ...", "'ours:gradient' is a type, not a function"),
-        ("def gradient(): ...", "method ours:gradient: its function takes the problem, then options by keyword alone"),
-        ("def gradient(problem, power=1.0): ...", "options by keyword alone"),
-        ("def gradient(problem, *, power): ...", "that of 'power' is none at all"),
+        ("def gradient(): ...", "method ours:gradient: its function must take the problem, then keyword-only options"),
+        ("def gradient(problem, power=1.0): ...", "keyword-only options"),
+        ("def gradient(problem, *, power): ...", "that of 'power' is missing"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_method_says_why(lab, code, message):

@@ -186,10 +186,10 @@ def test_a_function_whose_options_no_config_could_set_is_refused_at_once():
     def taken(problem, *, loss="logit"): ...
 
     refused: dict[Any, str] = {
-        by_position: r"method m: its function takes the problem, then options by keyword alone",
-        without_default: "that of 'power' is none at all",
+        by_position: r"method m: its function must take the problem, then keyword-only options",
+        without_default: "that of 'power' is missing",
         without_value: "that of 'layers' is None",
-        taken: "an option called 'loss', which means something else: rename it",
+        taken: "an option named 'loss', which is reserved: rename it",
     }
     for score, message in refused.items():
         with pytest.raises(ValueError, match=message):

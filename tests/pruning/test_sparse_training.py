@@ -200,5 +200,5 @@ def test_an_option_out_of_range_is_refused(method, options, message):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_random_start_cannot_be_inverted(method):
     its = pruning.Course(0.5, 1, 8, torch.Generator(), invert=True)
-    with pytest.raises(ValueError, match="ablation: 'invert' keeps the lowest scores, and this method starts from"):
+    with pytest.raises(ValueError, match="ablation: 'invert' keeps the lowest scores, but this method starts from"):
         pruning.find(method).masking(bits(1, 0), its)

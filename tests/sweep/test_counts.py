@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import pruning
-from pruning.diagnostics import Layer
+from pruning.diagnostics import MaskCounts
 from pruning.masks import full
 from pruning.packing import unpack
 from pruning.problem import Batch
@@ -56,7 +56,7 @@ def test_kept_count_is_total_minus_rounded_removed_count(architecture, method, t
     options = {name: number for name, number in few.items() if name in preset.options}
     sparsity = sparsity_of(architecture, method)
     masks = pruning.prune(model, method, sparsity, batches, **options).masks
-    layers = {n: Layer(m.numel(), int(m.count_nonzero()), 0, 0, 0) for n, m in masks.items()}
+    layers = {n: MaskCounts(m.numel(), int(m.count_nonzero()), 0, 0, 0) for n, m in masks.items()}
     store.write(Outcome(outcome().trial, masks=tuple(mask_records("a" * 16, masks, layers, layers))))
     rows = store.masks().to_pylist()
     kept = sum(int(np.count_nonzero(unpack(r["encoding"], r["packed"], r["shape"]).numpy())) for r in rows)

@@ -56,7 +56,7 @@ def test_a_layer_that_a_network_does_not_have_is_refused_before_anything_runs(co
     settings = [f"--set={setting}" for setting in [*SETTINGS, "pruning.exclude=clasifier", f"store={tmp_path / 'new'}"]]
     done = CliRunner().invoke(main, [command, str(CONFIG), *settings])
     assert done.exit_code == 2
-    assert "pruning.exclude: 'clasifier' names no layer that could be pruned; did you mean 'classifier'?" in done.output
+    assert "pruning.exclude: 'clasifier' matches no prunable layer; did you mean 'classifier'?" in done.output
     assert not (tmp_path / "new").exists()
 
 
