@@ -30,7 +30,7 @@ fast: setup
 test: check
 	$(BIN)/pytest -n 4 --dist worksteal
 
-# docs/methods.md, docs/cli.md and docs/config.md, from the code.
+# The pages that are generated from the code: docs/methods.md, cli.md, config.md, report-columns.md.
 docs: setup
 	$(BIN)/python -m docs.generate
 

@@ -15,7 +15,7 @@ import click
 
 from pruning.config import PruneConfig
 from sweep.cli import main
-from sweep.cli.print import methods_page
+from sweep.cli.print import columns_page, methods_page
 from sweep.cli.print.markdown import attributes, block, first_line, prose, sentence, table
 from sweep.config.axes import Choice, Grid
 from sweep.config.compute import Compute
@@ -157,7 +157,12 @@ def _id(field: dataclasses.Field[Any], section: str) -> str:
     return {True: "yes", False: "no", "unless default": "if changed"}[field.metadata.get("identity", True)]
 
 
-PAGES: dict[str, Callable[[], str]] = {"methods.md": methods_page.page, "cli.md": cli_page, "config.md": config_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "methods.md": methods_page.page,
+    "cli.md": cli_page,
+    "config.md": config_page,
+    "report-columns.md": columns_page.page,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

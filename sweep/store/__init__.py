@@ -34,6 +34,8 @@ layout.py     what files are called, and what each may hold
 reading.py    their rows, while others write, replace and fold them
 store.py      Store: outcomes of trials, sweeps, checkpoints
 folding.py    many small files made one, with readers and writers running
+claims.py     the trials that a launch takes, and what it writes
+status.py     the state of each sweep
 sweeps.py     which trials a sweep has
 identity.py   which store this is
 leases.py     who runs what
