@@ -1,12 +1,17 @@
 """Whether a CUDA graph of a function would do what the function does when Python runs it again."""
 
+import itertools
+import pickle
 import random
 import sys
 import traceback
 import warnings
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
@@ -16,6 +21,8 @@ from pruning.graphs import Run, generators_kept
 
 _REFUSED = "synchronizing CUDA operation"  # in the message of PyTorch's synchronization debug mode
 _OWN = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+_TORCH = ("torch.", "torchvision.")
+_CONTAINERS = (Mapping, list, tuple, set, deque)
 _ATOMS = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -81,6 +88,7 @@ class HostState:
         self._seen: dict[int, Any] = {}
         for name, module in model.named_modules() if model is not None else ():
             self._note(name, vars(module))
+            self._note(f"{name}.forward", type(module).forward)
 
     def difference(self, later: "HostState") -> str | None:
         """What is another one later."""
@@ -99,19 +107,50 @@ class HostState:
             # a GPU's own tensors are written to by replays, too
             version = value._version if value.device.type != self._kind and not value.is_inference() else 0
             self._attributes[path] = (value, version)
-        elif isinstance(value, Mapping) or (isinstance(value, (list, tuple, set)) and id(value) not in self._seen):
-            self._enter(path, value)
-        else:
-            self._attributes[path] = (value, 0)
+        elif id(value) not in self._seen:
+            self._seen[id(value)] = value
+            if not isinstance(value, _CONTAINERS):
+                self._attributes[path] = (value, _state(value))
+            for key, part in _parts(value):
+                if not isinstance(part, nn.Module):  # those come by their own names
+                    self._note(f"{path}.{key}".removeprefix("."), part)
 
-    def _enter(self, path: str, container: Any) -> None:
-        if id(container) in self._seen:
-            return
-        self._seen[id(container)] = container
-        parts = container.items() if isinstance(container, Mapping) else enumerate(container)
-        for key, part in parts:
-            if not isinstance(part, nn.Module):  # those come by their own names
-                self._note(f"{path}.{key}".removeprefix("."), part)
+
+def _state(value: Any) -> Any:
+    """What an object of C code has inside, where that changes by use."""
+    if isinstance(value, random.Random):
+        return value.getstate()
+    if isinstance(value, torch.Generator):
+        return value.get_state().numpy().tobytes() if value.device.type == "cpu" else 0
+    if isinstance(value, itertools.count):
+        return repr(value)
+    if type(value).__module__.startswith("numpy"):
+        if hasattr(value, "bit_generator"):
+            return repr(value.bit_generator.state)
+        return _comparable(value.get_state()) if hasattr(value, "get_state") else pickle.dumps(value)
+    return 0
+
+
+def _parts(value: Any) -> list[tuple[Any, Any]]:
+    """What an object holds, by its name there, and what a function holds on to: variables around it and of its file."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, _CONTAINERS):
+        return list(enumerate(value))
+    if isinstance(value, MethodType):
+        return [("__self__", value.__self__), ("__func__", value.__func__)]
+    if isinstance(value, partial):
+        return [("func", value.func), ("args", value.args), ("keywords", value.keywords)]
+    if isinstance(value, FunctionType):
+        if (value.__module__ or "").startswith(_TORCH):
+            return []
+        around = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        held = [(name, cell.cell_contents) for name, cell in around if cell != CellType()]
+        names = {name: value.__globals__[name] for name in value.__code__.co_names if name in value.__globals__}
+        return held + [(name, part) for name, part in names.items() if not isinstance(part, (type, ModuleType))]
+    if isinstance(value, (type, ModuleType)) or type(value).__module__.startswith(_TORCH):
+        return []
+    return list(getattr(value, "__dict__", {}).items())
 
 
 def _same(one: Any, other: Any) -> bool:

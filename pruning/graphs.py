@@ -107,6 +107,14 @@ class _Graph:
         return self.outputs
 
 
+_renewals = 0
+
+
+def renewals() -> int:
+    """How many failed captures of this process have replaced the generator: older graphs draw from an older one."""
+    return _renewals
+
+
 def record(function: Callable[[], object], device: torch.device, pool: Any = None) -> torch.cuda.CUDAGraph:
     """Capture a function on the current stream, which must not be the default one, without running anything before.
 
@@ -185,6 +193,8 @@ def _release(graph: torch.cuda.CUDAGraph, pool: Any) -> None:
     torch.cuda.synchronize()
     generator = torch.cuda.default_generators[device]
     generator.graphsafe_set_state(generator.clone_state())
+    global _renewals
+    _renewals += 1
 
 
 def _first_line(error: BaseException) -> str:

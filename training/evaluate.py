@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pruning.functional import unchanged
-from pruning.graphs import NotCapturable
+from pruning.graphs import NotCapturable, renewals
 from pruning.outputs import logits_of
 from training import graphs
 from training.plan import Plan
@@ -74,6 +74,7 @@ class Evaluation:
         self._count = 0
         self._rows = torch.zeros(0)
         self._replay: Callable[[], None] | None = None
+        self._renewals = renewals()
 
     def __call__(self) -> tuple[float, float]:
         """See `evaluate`."""
@@ -87,6 +88,11 @@ class Evaluation:
                 self._model.eval()
                 self._eagerly()
         return self._correct.item() / len(self._split), self._loss.item() / len(self._split)
+
+    def release(self) -> None:
+        """Give up the graph and its memory; a further evaluation would capture a new one."""
+        self._replay = None
+        self._renewals = renewals()
 
     def _eagerly(self) -> None:
         batches = self._split.batches(self._batch_size)
@@ -105,6 +111,8 @@ class Evaluation:
 
     def _is_captured(self) -> bool:
         """Whether there is a graph; it is captured now if it is time."""
+        if self._renewals != renewals():
+            self.release()
         if self.reason is None and self._replay is None and self._count > 2:
             self._rows = torch.zeros(self._batch_size, dtype=torch.int64, device=self._device)
             try:

@@ -214,13 +214,18 @@ class Training:
         if self._resting is not None:
             resuming.load_optimizer(self._optimizer, self._model, self._resting["optimizer"])
             self._epoch = self._resting["epoch"]
-        while self._epoch <= self._config.epochs:
-            self._between_steps, self._began = False, time.perf_counter()
-            with on_side_stream(self._device):
-                result = self._run_epoch()
-            self._new_epoch(self._epoch + 1)
-            self._between_steps = True
-            yield result
+        try:
+            while self._epoch <= self._config.epochs:
+                self._between_steps, self._began = False, time.perf_counter()
+                with on_side_stream(self._device):
+                    result = self._run_epoch()
+                self._new_epoch(self._epoch + 1)
+                self._between_steps = True
+                yield result
+        finally:
+            self._graphs.release()  # memory that a later training needs
+            if self._evaluate:
+                self._evaluate.release()
 
     def _run_epoch(self) -> EpochResult:
         """An epoch, or what is left of it."""

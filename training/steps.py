@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-from pruning.graphs import NotCapturable
+from pruning.graphs import NotCapturable, renewals
 from training import graphs
 from training.optimizer import reads_rate_from_device
 from training.plan import Plan, StepInputs, pack
@@ -130,6 +130,7 @@ class StepGraphs:
         self._split = split
         self._eager = Counter[int]()  # steps by size, but for those that needed the host
         self._replays: dict[int, Callable[[torch.Tensor], None]] = {}
+        self._renewals = renewals()
         self._pace = graphs.Pace(step.device)
 
     def eagerly(self, step: Callable[[], None], size: int, needs_host: bool) -> None:
@@ -145,6 +146,8 @@ class StepGraphs:
 
     def replay(self, size: int) -> Callable[[torch.Tensor], None] | None:
         """What makes a step of this size from its packed inputs; None: it is to be made eagerly."""
+        if self._renewals != renewals():
+            self.release()
         if self.reason is None and size not in self._replays and self._eager[size] >= graphs.WARM_UPS:
             try:
                 self._replays[size] = self._capture(size)
@@ -152,10 +155,15 @@ class StepGraphs:
                 self.give_up(f"the network cannot be captured: {error}")
         return self._replays.get(size)
 
+    def release(self) -> None:
+        """Give up the graphs and their memory; further steps would capture new ones."""
+        self._replays.clear()
+        self._renewals = renewals()
+
     def give_up(self, reason: str) -> None:
         """Make all later steps eagerly, and warn of it."""
         self.reason = reason
-        self._replays.clear()
+        self.release()
         warnings.warn(f"training steps run eagerly, not as a CUDA graph: {reason}", RuntimeWarning, stacklevel=2)
 
     def _capture(self, size: int) -> Callable[[torch.Tensor], None]:

@@ -1,5 +1,6 @@
 """Captured functions: what a replay is, and which functions a replay would not do justice to."""
 
+import itertools
 import random
 
 import numpy as np
@@ -92,7 +93,42 @@ class Counting(nn.Module):
         return self.inner(x)
 
 
+class Schedule:
+    """An object of one's own that counts."""
+
+    def __init__(self):
+        self.calls, self.bits = 0, np.zeros(1)
+
+
+calls_of_the_file = [0]
+schedule, counts, own_random, own_numpy, own_torch = (
+    Schedule(), itertools.count(), random.Random(0), np.random.default_rng(0), torch.Generator(),
+)  # fmt: skip
+
+
+def count_in_the_file(module):
+    calls_of_the_file[0] += 1
+
+
+def counting_around():
+    calls = 0
+
+    def count(module):
+        nonlocal calls
+        calls += 1
+
+    return count
+
+
 CHANGES = {
+    "calls_of_the_file": count_in_the_file,
+    "effect.calls": counting_around(),
+    "schedule.calls": lambda m: setattr(schedule, "calls", schedule.calls + 1),
+    "schedule.bits": lambda m: schedule.bits.__iadd__(1),
+    "effect.counts": lambda m: next(counts),
+    "effect.own_random": lambda m: own_random.random(),
+    "effect.own_numpy": lambda m: own_numpy.random(),
+    "effect.own_torch": lambda m: torch.rand(1, generator=own_torch),
     "calls": lambda m: setattr(m, "calls", m.calls + 1),
     "history.": lambda m: m.history.append(0),
     "by_name.calls": lambda m: m.by_name.update(calls=m.by_name["calls"] + 1),

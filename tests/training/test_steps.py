@@ -13,8 +13,10 @@ from torch import nn
 
 import pruning
 from pruning.graphs import NotCapturable
+from training import evaluate as evaluation_module
 from training import graphs, loop, models, seeding, steps
 from training.evaluate import Evaluation, evaluate
+from training.loop import Training
 from training.optimizer import make_optimizer
 from training.plan import StepInputs, pack
 
@@ -285,3 +287,41 @@ def test_a_network_that_keeps_tensors_in_evaluation_is_evaluated_eagerly(make_sp
         evaluation()
     assert evaluation.reason == "it changes 0.kept with every pass"
     assert evaluation() == evaluate(model, split, device="cpu", batch_size=16)
+
+
+# --- graphs that are given up
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_graphs_from_before_the_generator_was_replaced_are_captured_again(make_splits, monkeypatch):
+    captured = []
+
+    def capture(function, device, pool=None):
+        captured.append(function)
+        return function
+
+    monkeypatch.setattr(graphs, "capture", capture)
+    splits = make_splits(72, validation=24)
+    expected = trained(splits).outcome
+    before = len(captured)
+    for module in (steps, evaluation_module):
+        monkeypatch.setattr(module, "renewals", iter(range(1000)).__next__)  # before every replay
+    assert trained(splits).outcome == expected
+    assert len(captured) > 2 * before + 1
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_training_that_ends_or_is_left_gives_up_its_graphs(make_splits, whole):
+    training = Training(network(), make_splits(72, validation=24), QUICK, 0, device="cpu")
+    results = training.run()
+    for _ in range(3):
+        next(results)
+    assert training._graphs._replays
+    if whole:
+        list(results)
+    else:
+        results.close()
+    assert not training._graphs._replays
+    assert training._evaluate._replay is None
+    assert training.step == "graph"
