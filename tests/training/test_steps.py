@@ -321,7 +321,7 @@ def test_a_training_that_ends_or_is_left_gives_up_its_graphs(make_splits, whole)
     if whole:
         list(results)
     else:
-        results.close()
+        results.close()  # type: ignore[attr-defined]
     assert not training._graphs._replays
     assert training._evaluate._replay is None
     assert training.step == "graph"
