@@ -164,6 +164,7 @@ class TrialRecord:
     trained_macs: int | None = None  # and `macs_dense` where channels that carry nothing were left out (compaction)
     trained_whole: str | None = None  # why all channels were trained; None where some were left out
     step: str | None = None  # of (the last) training: "graph", captured and replayed on the GPU, or "eager"
+    data_wait: float | None = None  # share of (the last) training spent waiting for images that are read from disk
     train_seconds: float | None = None
     images_per_second: float | None = None  # median over epochs
     seconds: float | None = None  # the whole trial

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from statistics import median
 
 import torch
 from torch import nn
@@ -136,6 +137,7 @@ class Training:
         self._evaluate = self._evaluation(graphs)
         self._resting: State | None = None  # the state that the training goes on from, or was stopped in
         self._between_steps = True
+        self._data_waits: list[float] = []  # by epoch
         self._new_epoch(first_epoch)
 
     @property
@@ -147,6 +149,11 @@ class Training:
     def eager_reason(self) -> str | None:
         """Why steps ran eagerly, as a clause; None: they did not, or there have been too few to capture one."""
         return self._graphs.reason
+
+    @property
+    def data_wait(self) -> float | None:
+        """Median share of an epoch's training spent waiting for images from disk; None where they are in memory."""
+        return median(self._data_waits) if self._data_waits else None
 
     def _evaluation(self, graphs: str) -> Evaluation | None:
         split = self._splits.validation
@@ -257,6 +264,7 @@ class Training:
         draws = seeding.generator(self._seed, "training", self._epoch)
         rates = [self._rate(step) for step in range(self._steps)]
         self._model.train()
+        began = time.perf_counter()
         with seeding.seeded(self._seed, "dropout", self._epoch, self._device):
             self._go_on()
             size = self._config.batch_size
@@ -272,6 +280,8 @@ class Training:
                     raise
                 self._between_steps = False
         loss, correct = self._one_step.loss.item(), self._one_step.correct.item()
+        if steps.seconds_waiting is not None:
+            self._data_waits.append(steps.seconds_waiting / (time.perf_counter() - began))
         return loss / self._images_seen, correct / self._images_seen
 
     def _needs_host(self) -> bool:

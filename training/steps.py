@@ -1,5 +1,6 @@
 """The steps of an epoch, one after another: eager ones, and replays of captured ones."""
 
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +42,13 @@ def why_eager_steps(
 
 
 class EpochSteps(Protocol):
-    """The steps of one epoch, to be made in turn."""
+    """The steps of one epoch, to be made in turn.
+
+    Attributes:
+        seconds_waiting: for images that are read from disk, so far; None: they are in memory.
+    """
+
+    seconds_waiting: float | None
 
     def make(self, number: int, needs_host: bool) -> int:
         """Make the step of this number, from 0 on; how many images it had.
@@ -71,9 +78,12 @@ class _Streamed:
 
     def __init__(self, step: Step, batches: Iterator[Batch], rates: Sequence[float]) -> None:
         self._step, self._batches, self._rates = step, batches, rates
+        self.seconds_waiting: float | None = 0.0
 
     def make(self, number: int, needs_host: bool) -> int:
+        began = time.perf_counter()
         images, labels = next(self._batches)
+        self.seconds_waiting = (self.seconds_waiting or 0.0) + time.perf_counter() - began
         self._step.set_rate(self._rates[number])
         self._step(images, labels)
         return len(labels)
@@ -81,6 +91,8 @@ class _Streamed:
 
 class _FromMemory:
     """Steps on images that lie on the device."""
+
+    seconds_waiting: float | None = None
 
     def __init__(
         self, step_graphs: "StepGraphs", split: MemorySplit, batch_size: int, plan: Plan, rates: Sequence[float]

@@ -80,7 +80,7 @@ _CIRCUMSTANCES = {
     "sweep", "outcome", "written", "config", "started", "seconds", "prune_seconds", "train_seconds", "epoch_seconds",
     "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "attempts", "host", "device",
     "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback", "encoding",
-    "packed", "trained_whole", "step",
+    "packed", "trained_whole", "step", "data_wait",
 }  # fmt: skip
 # Fields that have come since records say when they were written
 _LATER = {"data_content", "prunable_share", "tied_candidates", "tied_kept", "trained_whole", "unconserved_layers"}

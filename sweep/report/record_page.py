@@ -26,7 +26,7 @@ SECTIONS = {  # heading -> fields of the record, in order
     ),
     "cost": (
         *("prune_seconds", "prune_passes", "prune_flops", "passes", "training_flops", "training_flops_share"),
-        *("trained_weights", "trained_macs", "trained_whole", "step"),
+        *("trained_weights", "trained_macs", "trained_whole", "step", "data_wait"),
         *("train_seconds", "images_per_second", "seconds"),
         *("peak_memory_bytes", "device_memory_bytes"),
     ),

@@ -248,7 +248,7 @@ class Science:
             keep()  # so that pruning need not be done again
         for result in training.run():
             self.count_epoch(masking, counted)
-            self.facts["step"] = training.step
+            self.facts |= {"step": training.step, "data_wait": training.data_wait}
             counted = masking.dense_gradients
             epoch = before + 1 + result.epoch - first
             self.epochs.append(EpochRecord(**asdict(result) | {"trial_id": self.id, "epoch": epoch}))

@@ -1,5 +1,6 @@
 """Sets too big for memory: the same interface, read from disk."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 from training import data, seeding, streaming
 from training.config import TrainConfig
 from training.data import DataConfig, DataError
-from training.loop import evaluate, train
+from training.loop import Training, evaluate, train
 from training.vision import torchvision
 
 
@@ -182,3 +183,27 @@ def test_what_is_decoded_smaller_looks_the_same(tmp_path):
 def test_jpeg_is_decoded_at_the_least_size_that_is_large_enough(name, scale, size, tmp_path):
     with Image.open(photograph(tmp_path / name, 160, 120)) as file:
         assert streaming._decoded(file, scale).size == size
+
+
+def test_a_training_tells_the_share_of_it_that_waited_for_images_from_disk(config, monkeypatch):
+    parts = splits(config)
+    slow = parts.train._read
+
+    def read(*arguments):
+        for batch in slow(*arguments):
+            time.sleep(0.2)
+            yield batch
+
+    monkeypatch.setattr(parts.train, "_read", read)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 2))
+    training = Training(model, parts, TrainConfig(epochs=2, batch_size=4), 0, device="cpu")
+    assert training.data_wait is None
+    list(training.run())
+    assert 0.5 < training.data_wait < 1
+
+
+def test_a_training_on_images_in_memory_waits_for_none(make_splits):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    training = Training(model, make_splits(), TrainConfig(epochs=1), 0, device="cpu")
+    list(training.run())
+    assert training.data_wait is None
