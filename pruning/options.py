@@ -26,7 +26,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {  # an option means the same in 
 # Names that a config or pruning.prune uses for something else.
 TAKEN = (
     "name", "model", "method", "sparsity", "batches", "loss", "train_mode", "invert", "generator", "input_shape",
-    "precision", "exclude", "on_round", "on_remark",
+    "precision", "exclude", "graphs", "on_round", "on_remark",
 )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ ProsPr) run eagerly; FORCE, Iter-SNIP, Iter-GraSP and SynFlow are captured. So a
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,29 +30,47 @@ WORTH = 10  # passes still to come, for which capturing pays
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-class Scored(Protocol):
-    """What passes are made over: see :class:`pruning.problem.Problem`."""
+@dataclass
+class Cost:
+    """Passes so far, each over one batch, and the same in forward passes of one input."""
+
+    passes: int = 0
+    work: int = 0
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a pass runs on.
+
+    Attributes:
+        buffers: those that it reads and writes, by name.
+        cost: that it adds itself to.
+        static: makes the tensors that it reads as parameters stay the same, with the values of the moment.
+    """
 
     model: nn.Module
+    device: torch.device
     buffers: dict[str, Tensor]
-    cost: tuple[int, int]
-
-    @property
-    def device(self) -> torch.device: ...  # noqa: D102
-
-    def keep_parameters(self) -> None: ...  # noqa: D102
+    cost: Cost
+    static: Callable[[], None]
 
 
 class Passes:
     """The passes of one problem, by kind.
 
+    Args:
+        how: "auto", or "off": never captured.
+
     Attributes:
         reason: why the last pass that was worth capturing was not; None: none was refused.
     """
 
-    def __init__(self, problem: Scored):
+    def __init__(self, network: Network, how: str = "auto"):
+        if how not in ("auto", "off"):
+            raise ValueError(f"graphs: must be auto or off, not {how!r}")
+        self._off = how == "off"
         self.reason: str | None = None
-        self._problem = problem
+        self._network = network
         self._known: dict[Any, CapturedPass | str | None] = {}  # None: seen once
         self._pool: Any = None
 
@@ -67,7 +86,7 @@ class Passes:
             if isinstance(known, CapturedPass):
                 known.close()
         self._known.clear()
-        if captured and self._problem.device.type == "cuda":
+        if captured and self._network.device.type == "cuda":
             torch.cuda.empty_cache()  # a graph's memory is of use to nothing else before that
 
     def run(self, name: str, function: Function, inputs: Sequence[Tensor], left: int) -> Sequence[Tensor]:
@@ -81,16 +100,16 @@ class Passes:
         Returns:
             Tensors of its own.
         """
-        if not graphs.possible(self._problem.device):
+        if self._off or not graphs.possible(self._network.device):
             return function(*inputs)
-        key = (name, *map(_kind, inputs), tuple(module.training for module in self._problem.model.modules()))
+        key = (name, *map(_kind, inputs), tuple(module.training for module in self._network.model.modules()))
         if key not in self._known:
             first = not self._known
             if left > WORTH:
                 self._known[key] = None
             if left <= WORTH or not first:
                 return function(*inputs)
-        if _watched(self._problem.model):
+        if _watched(self._network.model):
             self.reason = "its modules have hooks, or a mode watches its operations"
             return function(*inputs)
         if self._known[key] is None:
@@ -103,10 +122,10 @@ class Passes:
 
     def _captured(self, function: Function, inputs: Sequence[Tensor]) -> "CapturedPass | str":
         """The pass as a replay, or why it is none."""
-        if self._pool is None and self._problem.device.type == "cuda":
+        if self._pool is None and self._network.device.type == "cuda":
             self._pool = torch.cuda.graph_pool_handle()
         try:
-            return CapturedPass(self._problem, function, inputs, self._pool)
+            return CapturedPass(self._network, function, inputs, self._pool)
         except graphs.NotCapturable as error:
             return str(error)
 
@@ -118,30 +137,30 @@ class CapturedPass:
         NotCapturable: it cannot be captured.
     """
 
-    def __init__(self, problem: Scored, function: Function, inputs: Sequence[Tensor], pool: Any):
-        self._problem = problem
+    def __init__(self, network: Network, function: Function, inputs: Sequence[Tensor], pool: Any):
+        self._network, cost = network, network.cost
         self._inputs = [tensor.detach().clone() for tensor in inputs]
         if any(own.stride() != given.stride() for own, given in zip(self._inputs, inputs, strict=True)):
             raise graphs.NotCapturable("its inputs overlap in memory")
-        problem.keep_parameters()
-        before, self._cost = problem.cost, (0, 0)
+        network.static()
+        before, self._cost = replace(cost), Cost()
 
         def run() -> Sequence[Tensor]:
-            passes, work = problem.cost
+            passes, work = cost.passes, cost.work
             found = function(*self._inputs)
-            self._cost = problem.cost[0] - passes, problem.cost[1] - work
+            self._cost = Cost(cost.passes - passes, cost.work - work)
             return found
 
-        buffers = {name: buffer.clone() for name, buffer in problem.buffers.items()}
+        buffers = {name: buffer.clone() for name, buffer in network.buffers.items()}
         try:
-            reason = why_not_capturable(run, problem.device)
+            reason = why_not_capturable(run, network.device)
             if reason is not None:
                 raise graphs.NotCapturable(reason)
-            self._replay = graphs.capture(run, problem.device, pool, warm_ups=0)
+            self._replay = graphs.capture(run, network.device, pool, warm_ups=0)
         finally:
-            problem.cost = before
+            cost.passes, cost.work = before.passes, before.work
             for name, buffer in buffers.items():
-                problem.buffers[name].copy_(buffer)
+                network.buffers[name].copy_(buffer)
 
     def close(self) -> None:
         """Let go of the graph, which holds this pass by the function that was captured."""
@@ -149,12 +168,13 @@ class CapturedPass:
 
     def replay(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
         """The pass for other inputs of the same kind, at the problem's parameters as they are now."""
-        passes, work = self._problem.cost
-        self._problem.keep_parameters()
+        self._network.static()
         for own, given in zip(self._inputs, inputs, strict=True):
             own.copy_(given)
+        cost = self._network.cost
+        passes, work = cost.passes + self._cost.passes, cost.work + self._cost.work
         found = [output.clone() for output in self._replay.replay()]
-        self._problem.cost = passes + self._cost[0], work + self._cost[1]
+        cost.passes, cost.work = passes, work
         return found
 
 

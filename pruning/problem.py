@@ -1,5 +1,6 @@
 """Problem: what a method sees of the network it scores."""
 
+import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from pruning.draws import gpus_of, seed_draws
 from pruning.functional import call
 from pruning.masks import Masks, full, prunable
 from pruning.outputs import logits_of
-from pruning.passes import Passes
+from pruning.passes import Cost, Network, Passes
 
 
 def logit_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -47,8 +48,7 @@ class Problem:
             score: looking for it took a ResNet-50 on an H100 from 50 to 200 ms a round.
         passes: forward and backward passes so far, each over one batch.
         work: the same in forward passes of one input: a backward pass counts as two (Evci et al. 2020, appendix H).
-        buffers: those that passes read and write, by name: copies of the model's.
-        repeated: passes that are replayed, see :mod:`pruning.passes`.
+        replays: runs passes that come in every round, on a GPU by replays: see :mod:`pruning.passes`.
         objective: the FORCE objective Σ c_i |θ_i g_i(θ⊙c)| at the last call of :meth:`gradients`, or None. On a GPU a
             tensor, so that nobody waits for it.
         unconserved: layers whose scores break the conservation law that the method rests on; None: not measured.
@@ -62,6 +62,7 @@ class Problem:
         input_shape: Sequence[int] | None,
         precision: str = "fp32",
         names: Collection[str] | None = None,
+        graphs: str = "auto",
     ):
         if precision not in PRECISIONS:
             raise ValueError(f"precision: must be {' or '.join(PRECISIONS)}, not {precision!r}")
@@ -79,16 +80,21 @@ class Problem:
         self.batches: Sequence[Batch] = ()
         self.round, self.rounds = 0, 1
         self.kept = sum(weight.numel() for weight in self.dense.values())
-        self.passes = 0
-        self.work = 0
         self.objective: float | Tensor | None = None
         self.unconserved: tuple[str, ...] | None = None
         self._inputs = 0
         self._gpus = gpus_of(model)
         self._input_shape = input_shape
         self._live = LiveParts(model) if precision == "bf16" and self.device.type == "cpu" else None
-        self.buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
-        self.repeated = Passes(self)
+        self._buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+        self._cost = Cost()
+        weak = weakref.ref(self)  # a cycle would keep all tensors until the next collection
+
+        def make_static() -> None:
+            if (problem := weak()) is not None:
+                problem._make_static()
+
+        self.replays = Passes(Network(model, self.device, self._buffers, self._cost, make_static), graphs)
         self._static: dict[str, Tensor] = {}  # what parameters are written into, once a pass is captured
         self._places: dict[str, Tensor] = {}
         self.mask(full(self.dense))
@@ -115,7 +121,7 @@ class Problem:
     def parameters(self, values: dict[str, Tensor]) -> None:
         self._parameters, self._given = values, True
 
-    def keep_parameters(self) -> None:
+    def _make_static(self) -> None:
         """Let :attr:`parameters` be the same tensors in every round from now on, with the values of the round."""
         parameters = self.parameters
         if not self._static:
@@ -149,7 +155,7 @@ class Problem:
         self.count(forward=1)
         weights = self.parameters if parameters is None else parameters
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            output = logits_of(self._answer(inputs, {**weights, **self.buffers}))
+            output = logits_of(self._answer(inputs, {**weights, **self._buffers}))
         return output.float() if output.dtype == torch.bfloat16 else output
 
     def _answer(self, inputs: Tensor, tensors: Mapping[str, Tensor]) -> Any:
@@ -164,18 +170,19 @@ class Problem:
             ) from error
 
     @property
-    def cost(self) -> tuple[int, int]:
-        """:attr:`passes` and :attr:`work`."""
-        return self.passes, self.work
+    def passes(self) -> int:
+        """See the class."""
+        return self._cost.passes
 
-    @cost.setter
-    def cost(self, values: tuple[int, int]) -> None:
-        self.passes, self.work = values
+    @property
+    def work(self) -> int:
+        """See the class."""
+        return self._cost.work
 
     def count(self, forward: int = 0, backward: int = 0, inputs: int | None = None) -> None:
         """Note passes over a batch of ``inputs`` (default: as many as the last forward pass had)."""
-        self.passes += forward + backward
-        self.work += (forward + 2 * backward) * (self._inputs if inputs is None else inputs)
+        self._cost.passes += forward + backward
+        self._cost.work += (forward + 2 * backward) * (self._inputs if inputs is None else inputs)
 
     def losses(self, temperature: float = 1.0) -> Iterator[Tensor]:
         """The mean loss of each batch at θ⊙c, of the logits divided by ``temperature``.
@@ -225,7 +232,7 @@ class Problem:
             found: Sequence[Tensor] = gradients(*batch)
         else:
             left = (self.rounds - max(1, self.round) + 1) * len(self.batches) - number
-            found = self.repeated.run(f"gradients at temperature {temperature}", gradients, batch, left)
+            found = self.replays.run(f"gradients at temperature {temperature}", gradients, batch, left)
         return dict(zip(self.parameters, found, strict=True))
 
     def _gradients_of(self, part: LivePart, temperature: float) -> dict[str, Tensor]:
@@ -234,7 +241,8 @@ class Problem:
         inner._live, inner.round, inner.batches = None, self.round, self.batches
         inner.mask(part.masks)
         found = part.widened(inner.gradients(temperature), self.dense)
-        self.passes, self.work = self.passes + inner.passes, self.work + inner.work
+        self._cost.passes += inner.passes
+        self._cost.work += inner.work
         self.objective = inner.objective if temperature == 1.0 else self.objective
         return found
 

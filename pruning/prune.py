@@ -70,6 +70,7 @@ def prune(
     input_shape: Sequence[int] | None = None,
     precision: str = "fp32",
     exclude: Sequence[str] = (),
+    graphs: str = "auto",
     on_round: Callable[[int], None] = lambda step: None,
     on_remark: Callable[[str], None] | None = None,
     **options: Any,
@@ -91,6 +92,7 @@ def prune(
             rounded to 8 bits; weights, gradients and scores stay as they are. SynFlow's are in float64 either way.
         exclude: names of layers that stay dense, or patterns of them such as ``layer4.*``: see
             :func:`pruning.exclusion.without`. They have no mask, and sparsity is a fraction of the weights that have.
+        graphs: on a GPU "auto" captures the passes of many rounds as CUDA graphs (:mod:`pruning.passes`); "off" none.
         on_round: told before each round which one it is, from 1 on; what it raises ends the pruning.
         on_remark: told each of :attr:`Pruned.remarks`, instead of a :class:`PruningWarning` of them.
         options: the method's own, such as ``rounds=60`` or ``floor=0.1``.
@@ -110,7 +112,7 @@ def prune(
     scope, floor = settings.get("scope", preset.scope), settings.get("floor", 0.0)
     own = {name: settings.get(name, default) for name, default in preset.score_options.items()}
     generator = torch.Generator().manual_seed(SEED) if generator is None else generator
-    problem = Problem(model, loss, generator, input_shape, precision, prunable(model, exclude))
+    problem = Problem(model, loss, generator, input_shape, precision, prunable(model, exclude), graphs)
     check_trainable(model)
     total = sum(weight.numel() for weight in problem.dense.values())
     times = settings["rounds"] if preset.rounds else 1  # a masking has rounds of its own, after trainings
@@ -120,7 +122,7 @@ def prune(
     start, problem.rounds = time.perf_counter(), len(counts)
     select = selector.selector(problem, selector.Plan(preset.name, preset.recover, scope, floor))
     with (
-        closing(problem.repeated),
+        closing(problem.replays),
         refused(model, preset.name),
         scoring_mode(model, train_mode, generator.initial_seed()),
         torch.enable_grad(),
@@ -148,7 +150,7 @@ def prune(
         problem.work,
         problem.unconserved,
         prunable_share(model, exclude),
-        problem.repeated.reason,
+        problem.replays.reason,
         share_remark(model),
     )
     for sentence in pruned.remarks:

@@ -54,7 +54,7 @@ def synflow(problem: Problem) -> Scores:
         return [flow.detach(), *((w * g).detach() for w, g in zip(weights, gradients, strict=True))]
 
     with scoring_mode(problem.model, train=False):
-        flow, *values = problem.repeated.run("synflow", passed, [], problem.rounds - problem.round + 1)
+        flow, *values = problem.replays.run("synflow", passed, [], problem.rounds - problem.round + 1)
     terms = dict(zip(names, values, strict=True))
     if problem.round == 1:
         problem.unconserved = unconserved(terms, float(flow))

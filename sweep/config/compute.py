@@ -14,8 +14,8 @@ class Compute:
         gpus_per_trial: share of a GPU for one trial: 0.25 runs four trials on one card, 0 trains on the CPU.
         compact: remove the channels that a mask disconnects before training, where that is faster
             (``pruning.compaction``). Results agree up to rounding: sums are taken in another order.
-        graphs: "auto" captures training steps and validation as CUDA graphs where that gives the same training
-            (``training.steps``); "off" launches every operation from Python.
+        graphs: "auto" captures training steps, validation and the rounds of pruning as CUDA graphs where that gives the
+            same results (``training.steps``, ``pruning.passes``); "off" launches every operation from Python.
         max_failures: how often a trial is tried again after it failed or ended its process. Trials that were lost with
             their machine are always run again and are not counted.
         checkpoint_minutes: time between two checkpoints within an epoch. There is also one after every epoch.

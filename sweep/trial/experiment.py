@@ -152,6 +152,7 @@ class Science:
             input_shape=self.input_shape,
             precision=settings.precision,
             exclude=settings.exclude,
+            graphs=self.graphs,
             on_round=on_round,
             on_remark=lambda sentence: None,  # its numbers are in the record
             **dict(trial.method.options),

@@ -78,7 +78,7 @@ def test_captured_gradients_of_every_shipped_network_are_the_eager_ones(name, pr
     model = on_gpu(models.build(name, classes=10, size=side))
     made = problem_of(model, precision)
     captured = gradients(made, 4, side, 10)
-    assert made.repeated.reason is None and made.repeated.captured == 1
+    assert made.replays.reason is None and made.replays.captured == 1
     eager, again = (gradients(problem_of(model, precision, rounds=1), 4, side, 10) for _ in range(2))
     assert distance(captured, eager) <= max(BOUND[precision], 2 * distance(again, eager))
 
@@ -92,7 +92,7 @@ def test_captured_passes_with_dropout_draw_what_eager_ones_draw(make):
             module.p = 0.5
     made = problem_of(model)
     captured = gradients(made, 5)
-    assert made.repeated.captured == 1
+    assert made.replays.captured == 1
     assert distance(captured, gradients(problem_of(model, rounds=1), 5)) <= 1e-3
 
 
@@ -133,8 +133,8 @@ def test_a_network_that_waits_for_the_gpu_is_scored_eagerly_with_the_same_result
     model = on_gpu(Waiting())
     made = problem_of(model)
     found = gradients(made, 4)
-    assert made.repeated.captured == 0
-    assert "it waits for the GPU (test_cuda_scoring.py, line" in made.repeated.reason
+    assert made.replays.captured == 0
+    assert "it waits for the GPU (test_cuda_scoring.py, line" in made.replays.reason
     assert distance(found, gradients(problem_of(model, rounds=1), 4)) <= 1e-3
 
 
@@ -147,7 +147,7 @@ def test_a_loss_that_waits_for_the_gpu_is_taken_eagerly():
     made = Problem(model, loss, torch.Generator().manual_seed(0), None)
     made.rounds = 100
     gradients(made, 3)
-    assert "waits for the GPU" in made.repeated.reason
+    assert "waits for the GPU" in made.replays.reason
 
 
 @pytest.mark.parametrize("values", [0, 1, 3])

@@ -14,7 +14,7 @@ from torch import nn
 import pruning
 from pruning import graphs, passes
 
-from .networks import Caching, batch, convolutional, residual, sharing
+from .networks import Caching, batch, convolutional, problem, residual, sharing
 
 ROUNDS = 14
 ITERATED = ["force", "iter_snip", "iter_grasp", "synflow"]
@@ -115,6 +115,14 @@ def test_few_rounds_are_not_worth_a_capture(replayed):
     assert not made
 
 
+def test_graphs_can_be_turned_off(replayed):
+    made = replayed()
+    assert force(convolutional(), graphs="off").not_captured is None
+    assert not made
+    with pytest.raises(ValueError, match="graphs: must be auto or off, not 'on'"):
+        force(convolutional(), graphs="on")
+
+
 def test_low_precision_is_replayed_too(replayed, monkeypatch):
     model = residual()
     monkeypatch.setattr("pruning.problem.LiveParts", lambda model: None)
@@ -150,6 +158,19 @@ def test_hooks_are_called_in_every_pass(replayed):
     replayed()
     assert force(model).not_captured == "its modules have hooks, or a mode watches its operations"
     assert len(calls) == ROUNDS
+
+
+def test_a_problem_goes_without_a_collection():
+    gc.collect()
+    gc.disable()
+    try:
+        made = problem(convolutional(), [batch()], torch.nn.functional.cross_entropy)
+        made.gradients()
+        gone = weakref.ref(made)
+        del made
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_after_pruning_nothing_holds_the_captured_pass_or_its_problem(replayed, monkeypatch):
