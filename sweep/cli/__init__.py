@@ -1,17 +1,15 @@
-"""The command line. Each body parses, calls one function and prints; heavy imports wait until they are needed.
+"""The command line. Each command parses, calls one function and prints; heavy imports wait until they are needed.
 
-root.py         the command itself, and the order of its commands
-common.py       what commands share: options, errors, examples
-launching.py    launch, plan, retry, reproduce
-looking.py      status, failures, report, methods, architectures, ui
+root.py         the command `sweep` itself
+run.py          launch, plan, retry, reproduce
+view.py         status, failures, report, methods, architectures, ui, completion
 trials.py       trial show, trial run, trial rerun
-keeping.py      verify, compact, sync
+maintain.py     verify, compact, sync
+common.py       what commands share: options, errors, examples
+print/          what commands print
 """
 
-from sweep.cli import maintain as keeping
-from sweep.cli import run as launching
-from sweep.cli import trials
-from sweep.cli import view as looking
+from sweep.cli import maintain, run, trials, view
 from sweep.cli.root import main
 
-__all__ = ["keeping", "launching", "looking", "main", "trials"]
+__all__ = ["main", "maintain", "run", "trials", "view"]

@@ -87,7 +87,7 @@ def with_store(settings: tuple[str, ...], store: str | None) -> tuple[str, ...]:
     return settings if store is None else (*settings, f"store={json.dumps(store)}")
 
 
-def named(store: str | None) -> "Store":
+def open_store(store: str | None) -> "Store":
     """The store that ``--store`` names, or ``results``."""
     from sweep.store import Store
 
@@ -100,35 +100,7 @@ def existing(store: str | None) -> "Store":
     Raises:
         InputError: there is none.
     """
-    opened = named(store)
-    if opened.local is not None and not opened.local.exists():
-        raise InputError(f"store: {opened.name} does not exist; name another with --store, or launch a sweep")
-    return opened
-
-
-def engine(local: bool, address: str | None, jobs: int | None = None) -> Any:
-    """What runs the trials, as the options --local, --jobs and --address have it.
-
-    Raises:
-        InputError: they do not go together.
-    """
-    if local and address:
-        raise InputError("--local runs without Ray and --address joins a cluster: give one of the two")
-    if jobs and not local:
-        raise InputError(
-            f"--jobs {jobs} is for --local: Ray decides how many trials run at once, by compute.cpus_per_trial and"
-            " compute.gpus_per_trial"
-        )
-    if local and (jobs or 1) == 1:
-        from sweep.engines import inline as here
-
-        return here.run
-    from functools import partial
-
-    if local:
-        from sweep.engines import processes as pool
-
-        return partial(pool.run, jobs=jobs or 1)
-    from sweep.engines import on_ray
-
-    return partial(on_ray.run, address=address)
+    found = open_store(store)
+    if found.local is not None and not found.local.exists():
+        raise InputError(f"store: {found.name} does not exist; name another with --store, or launch a sweep")
+    return found

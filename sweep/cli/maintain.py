@@ -17,17 +17,18 @@ def verify(stores: tuple[str, ...], as_json: bool) -> None:
 
     Changes nothing. Exit code 0: all is as it should be; 1: something is not, and is named.
     """
-    from sweep.cli.print import screen, states
+    from sweep.cli.print import status as print_status
+    from sweep.cli.print.console import counting, make_console
     from sweep.store.verify import verify as check
 
-    console, problems = screen.console(), []
+    console, problems = make_console(), []
     for uri in stores or ("results",):
         opened = existing(uri)
-        with screen.counting(screen.console(to_stderr=True), f"verifying {opened.name}") as tell:
+        with counting(make_console(to_stderr=True), f"verifying {opened.name}") as tell:
             found, checked = check(opened, tell)
         problems += [vars(problem) | {"store": opened.name} for problem in found]
         if not as_json:
-            states.problems(console, found, checked)
+            print_status.problems(console, found, checked)
     if as_json:
         click.echo(json.dumps(problems, indent=1))
     sys.exit(1 if problems else 0)
@@ -41,13 +42,13 @@ def compact(stores: tuple[str, ...], as_json: bool) -> None:
 
     Sweeps may run and reports may be made meanwhile.
     """
-    from sweep.cli.print import screen
+    from sweep.cli.print.console import counting, make_console
     from sweep.store.folding import fold
 
     found = {}
     for uri in stores or ("results",):
         opened = existing(uri)
-        with screen.counting(screen.console(to_stderr=True), f"folding {opened.name}") as tell:
+        with counting(make_console(to_stderr=True), f"folding {opened.name}") as tell:
             folded = fold(opened, tell)
         found[opened.name] = vars(folded)
         for path, reason in opened.damaged.items():
@@ -75,13 +76,13 @@ def sync(stores: tuple[str, ...], uri: str | None, name: str | None, as_json: bo
     """
     from functools import partial
 
-    from sweep.cli.print import screen
+    from sweep.cli.print.console import counting, make_console
     from sweep.tracking.sync import jobs
     from sweep.tracking.sync import sync as make_level
 
     opened, found = [existing(each) for each in stores or ("results",)], []
     asked = jobs(opened, uri, name)
-    for synced in make_level(asked, partial(screen.counting, screen.console(to_stderr=True))):
+    for synced in make_level(asked, partial(counting, make_console(to_stderr=True))):
         found.append(synced)
         if not as_json:
             click.echo(str(synced))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from sweep.cli.common import ADDRESS, AS_JSON, CONFIG, JOBS, LOCAL, SETTINGS, STORE, engine, examples, existing
+from sweep.cli.common import ADDRESS, AS_JSON, CONFIG, JOBS, LOCAL, SETTINGS, STORE, examples, existing
 from sweep.cli.root import main
+from sweep.engines import choose as choose_engine
 from sweep.errors import InputError
 
 
@@ -38,14 +39,15 @@ def launch(
     if dry_run:
         context.invoke(plan, config=config, settings=settings, as_json=as_json)
         return
-    run_on = engine(local, address, jobs)
-    from sweep.cli.print import launches, screen
+    engine = choose_engine(local, jobs, address)
+    from sweep.cli.print import launches
+    from sweep.cli.print.console import make_console
     from sweep.config.config import read_sweep
     from sweep.launch.run import run_sweep
 
     sweep = read_sweep(config, settings)
-    console = screen.console(to_stderr=as_json)
-    summary = run_sweep(sweep, run_on, console)
+    console = make_console(to_stderr=as_json)
+    summary = run_sweep(sweep, engine, console)
     launches.summary(console, sweep, summary)
     if as_json:
         click.echo(json.dumps(launches.summary_json(sweep, summary)))
@@ -61,9 +63,10 @@ def launch(
 @AS_JSON
 def plan(config: str, settings: tuple[str, ...], as_json: bool) -> None:
     """List the trials of CONFIG with their ids, their weights and whether the store has them. Runs nothing."""
-    from sweep.cli.print import launches, screen
+    from sweep.cli.print import launches
+    from sweep.cli.print.console import make_console
     from sweep.config.config import read_sweep
-    from sweep.launch.run import plan as make_plan
+    from sweep.launch.plan import plan as make_plan
     from sweep.store import Store
 
     sweep = read_sweep(config, settings)
@@ -71,7 +74,7 @@ def plan(config: str, settings: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(launches.plan_json(planned), indent=1))
     else:
-        launches.plan(screen.console(), planned)
+        launches.plan(make_console(), planned)
 
 
 @main.command(epilog=examples(
@@ -102,8 +105,9 @@ def retry(
 
     They go on from their checkpoints where they have one. IDs may be beginnings. Exit codes are those of launch.
     """
-    run_on = engine(local, address, jobs)
-    from sweep.cli.print import launches, screen
+    engine = choose_engine(local, jobs, address)
+    from sweep.cli.print import launches
+    from sweep.cli.print.console import make_console
     from sweep.failures import KINDS
     from sweep.launch.relaunch import as_before, choose, plans
     from sweep.launch.run import run_plan
@@ -114,7 +118,7 @@ def retry(
     for name in kinds:
         if name not in {kind.name for kind in KINDS}:
             raise InputError(f"--kind {name}: one of {', '.join(kind.name for kind in KINDS)}")
-    opened, console = existing(store), screen.console(to_stderr=as_json)
+    opened, console = existing(store), make_console(to_stderr=as_json)
     chosen = choose(opened, trial_ids, [status for status, given in flags.items() if given], kinds, force)
     found = plans(opened, chosen, settings, force)
     if dry_run:
@@ -122,7 +126,7 @@ def retry(
         return
     summaries = []
     for planned in found:
-        summaries.append(run_plan(planned, opened, run_on, console))
+        summaries.append(run_plan(planned, opened, engine, console))
         if summaries[-1].signal is not None:
             break
     unchanged = as_before(opened, found[: len(summaries)])
@@ -162,21 +166,22 @@ def reproduce(
     undecided or missing; 2: bad input, nothing was started; 130, 143: stopped by
     Ctrl-C, SIGTERM.
     """
-    from sweep.cli.print import catalogue, launches, reports, screen
+    from sweep.cli.print import catalogue, launches, reports
+    from sweep.cli.print.console import make_console
 
     if name is None or listed:
         rows = catalogue.reproduction_rows()
-        click.echo(json.dumps(rows, indent=1)) if as_json else catalogue.reproductions(screen.console(), rows)
+        click.echo(json.dumps(rows, indent=1)) if as_json else catalogue.reproductions(make_console(), rows)
         return
-    run_on = engine(local, address, jobs)
+    engine = choose_engine(local, jobs, address)
     from sweep.launch.run import run_sweep
     from sweep.report import report_folder
     from sweep.reproduce import find, judge, read, write
     from sweep.store import Store
 
-    asked, console = read(find(name), settings), screen.console(to_stderr=as_json)
+    asked, console = read(find(name), settings), make_console(to_stderr=as_json)
     if not no_run:
-        summary = run_sweep(asked.sweep, run_on, console)
+        summary = run_sweep(asked.sweep, engine, console)
         launches.summary(console, asked.sweep, summary)
         if summary.signal is not None:
             sys.exit(summary.exit_code)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from sweep.cli.common import AS_JSON, SETTINGS, STORE, examples, named, with_store
+from sweep.cli.common import AS_JSON, SETTINGS, STORE, examples, open_store, with_store
 from sweep.cli.root import main
 from sweep.errors import InputError
 
@@ -25,14 +25,15 @@ def trial() -> None:
 @AS_JSON
 def trial_show(trial_id: str, store: str | None, as_json: bool) -> None:
     """Everything stored of one trial: config, outcome, mask by layer, epochs, where it ran. ID may be a beginning."""
-    from sweep.cli.print import screen, trials
+    from sweep.cli.print import trials
+    from sweep.cli.print.console import make_console
 
-    opened = named(store)
+    opened = open_store(store)
     record = trials.find(opened, trial_id)
     if as_json:
         click.echo(json.dumps(trials.trial_json(opened, record), indent=1, default=str))
     else:
-        trials.trial(screen.console(), opened, record)
+        trials.trial(make_console(), opened, record)
 
 
 @trial.command("run", epilog=examples(
@@ -49,16 +50,16 @@ def trial_run(
     trial_id: str, config: str | None, settings: tuple[str, ...], store: str | None, device: str, keep: bool
 ) -> None:
     """Run one trial here and print what came out, epoch by epoch. Stores nothing unless told to."""
-    from sweep.cli.print import screen
+    from sweep.cli.print.console import make_console
     from sweep.launch.rerun import run_one
 
     if config:
         from sweep.config.config import read_sweep
 
-        sys.exit(run_one(read_sweep(config, with_store(settings, store)), trial_id, device, keep, screen.console()))
+        sys.exit(run_one(read_sweep(config, with_store(settings, store)), trial_id, device, keep, make_console()))
     if keep or settings:
         raise InputError("--keep and --set need the trial's sweep: name it with --config")
-    opened = named(store)
+    opened = open_store(store)
     _rerun(opened, trial_id, device, as_json=False)
 
 
@@ -75,18 +76,19 @@ def trial_rerun(trial_id: str, store: str | None, device: str, as_json: bool) ->
     differs, or the trial did not complete.
     """
 
-    _rerun(named(store), trial_id, device, as_json)
+    _rerun(open_store(store), trial_id, device, as_json)
 
 
 def _rerun(store: "Store", trial_id: str, device: str, as_json: bool) -> NoReturn:
-    from sweep.cli.print import screen, trials
+    from sweep.cli.print import trials
+    from sweep.cli.print.console import make_console
     from sweep.launch.rerun import rerun
     from sweep.records import COMPLETED
 
-    found = rerun(store, trials.find(store, trial_id), device, screen.console(to_stderr=as_json))
+    found = rerun(store, trials.find(store, trial_id), device, make_console(to_stderr=as_json))
     if as_json:
         click.echo(json.dumps(trials.comparisons_json(found), indent=1, default=str))
     else:
-        trials.comparisons(screen.console(), found)
+        trials.comparisons(make_console(), found)
     has_completed = any(each.field == "status" and each.again == COMPLETED for each in found)
     sys.exit(0 if has_completed and all(each.agrees for each in found) else 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sweep.cli.common import AS_JSON, SETTINGS, STORE, STORES, examples, existing, named, with_store
+from sweep.cli.common import AS_JSON, SETTINGS, STORE, STORES, examples, existing, open_store, with_store
 from sweep.cli.root import main
 from sweep.errors import InputError
 
@@ -23,12 +23,13 @@ from sweep.errors import InputError
 @AS_JSON
 def status(config: str | None, settings: tuple[str, ...], store: str | None, as_json: bool) -> None:
     """How many trials are completed, failed or missing: of CONFIG's grid, or of all sweeps in a store."""
-    from sweep.cli.print import screen, states
-    from sweep.store.status import overview, overviews
+    from sweep.cli.print import status as print_status
+    from sweep.cli.print.console import make_console
+    from sweep.store.status import all_statuses, status_of
 
     if config:
         from sweep.config.config import read_sweep
-        from sweep.launch.run import ids_of
+        from sweep.launch.plan import ids_of
         from sweep.store import Store
 
         sweep = read_sweep(config, with_store(settings, store))
@@ -36,16 +37,16 @@ def status(config: str | None, settings: tuple[str, ...], store: str | None, as_
         names, note = ids_of(sweep, opened)
         if note:
             click.echo(note, err=True)
-        found = [overview(opened, sweep.name, names)]
+        found = [status_of(opened, sweep.name, names)]
     elif settings:
         raise InputError("--set needs the config that it changes: sweep status CONFIG --set …")
     else:
         opened = existing(store)
-        found = overviews(opened)
+        found = all_statuses(opened)
     if as_json:
-        click.echo(json.dumps(states.status_json(found)))
+        click.echo(json.dumps(print_status.status_json(found)))
     else:
-        states.status(screen.console(), found, opened)
+        print_status.status(make_console(), found, opened)
 
 
 @main.command(epilog=examples(
@@ -56,16 +57,17 @@ def status(config: str | None, settings: tuple[str, ...], store: str | None, as_
 @AS_JSON
 def failures(store: str | None, as_json: bool) -> None:
     """What failed, by kind: how many, an example with its machine and memory, and the command that tries them again."""
-    from sweep.cli.print import screen, states
+    from sweep.cli.print import status as print_status
+    from sweep.cli.print.console import make_console
     from sweep.failures import group
     from sweep.records import trial_record
 
     opened = existing(store)
     groups = group(trial_record(row) for row in opened.trials().to_pylist())
     if as_json:
-        click.echo(json.dumps(states.failures_json(groups), indent=1))
+        click.echo(json.dumps(print_status.failures_json(groups), indent=1))
     else:
-        states.failures(screen.console(), groups, opened)
+        print_status.failures(make_console(), groups, opened)
 
 
 @main.command(epilog=examples(
@@ -79,7 +81,8 @@ def failures(store: str | None, as_json: bool) -> None:
 @AS_JSON
 def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: bool) -> None:
     """Tables and figures of one or several stores: accuracy against sparsity, density by layer."""
-    from sweep.cli.print import reports, screen
+    from sweep.cli.print import reports
+    from sweep.cli.print.console import make_console
     from sweep.report import report_folder, write_report
     from sweep.store import Store
 
@@ -91,7 +94,7 @@ def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: 
     if as_json:
         click.echo(json.dumps([str(path) for path in files.all]))
     else:
-        reports.report(screen.console(), files)
+        reports.report(make_console(), files)
 
 
 @main.command(epilog=examples("sweep methods", "sweep methods --json", "sweep methods --markdown > docs/methods.md"))
@@ -99,8 +102,9 @@ def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: 
 @click.option("--markdown", is_flag=True, help="Print the page on the shipped ones: equations, papers, authors' code.")
 def methods(as_json: bool, markdown: bool) -> None:
     """The pruning methods, their papers and options."""
-    from sweep.cli.print import catalogue, screen
+    from sweep.cli.print import catalogue
     from sweep.cli.print import methods_page as handbook
+    from sweep.cli.print.console import make_console
 
     if as_json and markdown:
         raise InputError("--json and --markdown are two ways to print: give one of the two")
@@ -113,20 +117,21 @@ def methods(as_json: bool, markdown: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
-        catalogue.methods(screen.console(), rows)
+        catalogue.methods(make_console(), rows)
 
 
 @main.command(epilog=examples("sweep architectures", "sweep architectures --json"))
 @AS_JSON
 def architectures(as_json: bool) -> None:
     """The shipped networks and how many prunable weights each has."""
-    from sweep.cli.print import catalogue, screen
+    from sweep.cli.print import catalogue
+    from sweep.cli.print.console import make_console
 
     rows = catalogue.architecture_rows()
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
-        catalogue.architectures(screen.console(), rows)
+        catalogue.architectures(make_console(), rows)
 
 
 @main.command(epilog=examples("sweep ui", "sweep ui --store results --port 5001"))
@@ -138,7 +143,7 @@ def ui(store: str | None, port: int) -> None:
     """Open the MLflow interface on the runs of a store, on this machine only."""
     from sweep.tracking import damage, default_uri, set_all_places, sqlite_file, ui_command
 
-    opened = named(store)
+    opened = open_store(store)
     uri = default_uri(opened)
     database = sqlite_file(uri)
     if database is None or not database.exists():

@@ -1,10 +1,12 @@
 """A sweep, from its plan to the finished store.
 
-run.py             plan a sweep and run what the store lacks
-relaunch.py        run failed and interrupted trials again
+plan.py            the trials that a sweep asks for, and which of them are left to run
+preflight.py       what is checked before a trial starts
+run.py             run a plan: the order of everything
+dispatch.py        hand trials to the engine until all have ended, here or in other launches
+relaunch.py        plans of stored trials that run again
 rerun.py           run one trial, new or stored, in this process
-progress.py        what a terminal or a log shows meanwhile
-images.py          the images are there, and those of earlier trials
-duplicates.py      sparsities that come to the same masks
-failure_streak.py  stop where the first trials all fail for one reason
+failure_streak.py  stop when the first trials all fail for the same reason
+finish.py          after the trials: compact the store, draw the report
+progress/          what a terminal or a log shows meanwhile
 """

@@ -1,4 +1,4 @@
-"""Failures in a row for one reason: what all trials of a launch share is told once, and not by every trial."""
+"""The failure streak: stop a launch when its first trials all fail for the same reason."""
 
 import re
 
@@ -11,11 +11,11 @@ _NUMBER = re.compile(r"0x[0-9a-f]+|\d+")  # addresses, sizes and indices differ 
 
 
 class FailureStreak:
-    """A watcher that stops a launch whose first trials all fail for one reason.
+    """A watcher that stops a launch whose first trials all fail for the same reason: all trials share its cause.
 
     Args:
         stop: of the launch.
-        most: failures in a row, with nothing completed, that stop it. 0: none do.
+        most: so many failures in a row, with nothing completed, stop it. 0: it never stops.
     """
 
     def __init__(self, stop: Stop, most: int):

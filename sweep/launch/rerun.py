@@ -1,4 +1,4 @@
-"""One trial, run here and now: one of a sweep, or a stored one again."""
+"""Rerun: run one trial in this process, a new one of a sweep or a stored one."""
 
 import json
 import math
@@ -17,33 +17,30 @@ from sweep.config.config import SweepConfig
 from sweep.config.grid import title, trial_id
 from sweep.config.trial_config import TrialConfig, trial_from
 from sweep.errors import InputError
-from sweep.launch.images import data_errors
-from sweep.launch.run import plan
+from sweep.launch.plan import plan
+from sweep.launch.preflight import data_errors
 from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
 from sweep.store.claims import Claims
 from sweep.store.leases import Leases
+from sweep.store.lookup import full_id
 from sweep.text import store_option
 from sweep.trial.run import load_data, run_trial
 from sweep.trial.settings import RunSettings
 from training import allocator
 
-Facts = Mapping[str, Any]
+Fields = Mapping[str, Any]
 
 
 def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console: Console) -> int:
-    """Run one trial of the sweep here, printing its epochs; store it only if ``keep``. Returns the exit code.
+    """Run one trial of the sweep here and print its epochs; store it only if ``keep``. Returns the exit code.
 
     Raises:
-        InputError: no such trial, or it would overwrite a completed one, or another launch runs it.
+        InputError: no such trial, or ``keep`` and it is completed or runs in another launch.
     """
     store = Store(sweep.store)
     planned = plan(sweep, store)
-    matching = [name for name in planned.trials if name.startswith(beginning)]
-    if len(matching) != 1:
-        many = f"is the beginning of {len(matching)} trials; give more of it"
-        raise InputError(f"trial {beginning!r} {many if matching else 'is not in this sweep; see sweep plan'}")
-    [name] = matching
+    name = full_id(beginning, planned.trials, "is not in this sweep; see sweep plan")
     if keep and name not in planned.todo:
         raise InputError(f"trial {name} is completed in {store.name}: run it without --keep, or name another store")
     trial, settings = planned.trials[name], RunSettings.of(sweep, device)
@@ -53,7 +50,7 @@ def run_one(sweep: SweepConfig, beginning: str, device: str, keep: bool, console
         claims = Claims(store, leases, planned.outcomes)
         if not claims.take(name):
             see = f"sweep status{store_option(store.name)}"
-            raise InputError(f"trial {name} is run by another launch: see {see}, or run it without --keep")
+            raise InputError(f"trial {name} is running in another launch: see {see}, or run it without --keep")
         outcome = _run_here(trial, settings, console, checkpoints=claims)
         claims.write(outcome)
     return _exit_code(outcome.trial)
@@ -69,27 +66,27 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether it is the same, to the last bit."""
+        """Whether both are the same, to the last bit."""
         if isinstance(self.stored, float) and isinstance(self.again, float):
             return self.stored == self.again or (math.isnan(self.stored) and math.isnan(self.again))
         return bool(self.stored == self.again)
 
 
-# Fields of a record that say when, where and how a trial was run and stored, and not what came out
+# Fields of a record that say when, where and how a trial was run and stored, and not its result
 _CIRCUMSTANCES = {
     "sweep", "outcome", "written", "config", "started", "seconds", "prune_seconds", "train_seconds", "epoch_seconds",
     "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "attempts", "host", "device",
     "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback", "encoding",
     "packed", "trained_whole", "step", "data_wait",
 }  # fmt: skip
-# Fields that have come since records say when they were written
+# Fields that came later than `written`: null in older records
 _LATER = {"data_content", "prunable_share", "tied_candidates", "tied_kept", "trained_whole", "unconserved_layers"}
 
 
 def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> list[Comparison]:
-    """Run a stored trial again from its stored config alone, storing nothing, and compare all that came out.
+    """Run a stored trial again from its stored config, store nothing, and compare all fields, epochs and masks.
 
-    It runs what the config names: methods and networks of your own are imported.
+    It imports the methods and networks of your own that the config names.
     """
     trial = trial_from(json.loads(record.config))
     compacted = record.trained_weights is not None and record.trained_weights < (record.prunable or 0)
@@ -97,37 +94,37 @@ def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> l
     again = _run_here(trial, settings, console, accumulate=record.accumulate)
     if again.trial.status == INTERRUPTED:
         raise KeyboardInterrupt
-    for what in ("device", "versions"):
-        if getattr(record, what) != getattr(again.trial, what):
-            console.print(f"its {what} was another: {getattr(record, what)}; the last bits may differ", markup=False)
+    for name in ("device", "versions"):
+        if getattr(record, name) != getattr(again.trial, name):
+            console.print(f"its {name} was {getattr(record, name)}: the last bits may differ", markup=False)
     epochs, masks = store.epochs([record.trial_id]).to_pylist(), store.masks([record.trial_id]).to_pylist()
     pairs = [
         ("", vars(record), vars(again.trial)),
         *_pairs("epoch {}: ", {row["epoch"]: row for row in epochs}, {each.epoch: vars(each) for each in again.epochs}),
         *_pairs("mask of {}: ", _masks(masks), _masks(vars(mask) for mask in again.masks)),
     ]
-    found = [each for prefix, stored, new in pairs for each in _compare(prefix, stored, new)]
-    is_older = record.written is None  # then nothing is stored of the fields that have come since
-    return [each for each in found if each.stored is not None or not (is_older or each.field in _LATER)]
+    comparisons = [field for prefix, stored, new in pairs for field in _compare(prefix, stored, new)]
+    is_older = record.written is None  # such records lack all fields that came later
+    return [field for field in comparisons if field.stored is not None or not (is_older or field.field in _LATER)]
 
 
-def _pairs(prefix: str, stored: dict[Any, Facts], again: dict[Any, Facts]) -> Iterator[tuple[str, Facts, Facts]]:
+def _pairs(prefix: str, stored: dict[Any, Fields], again: dict[Any, Fields]) -> Iterator[tuple[str, Fields, Fields]]:
     for key in {**stored, **again}:
         yield prefix.format(key), stored.get(key, {}), again.get(key, {})
 
 
-def _compare(prefix: str, stored: Facts, again: Facts) -> Iterator[Comparison]:
+def _compare(prefix: str, stored: Fields, again: Fields) -> Iterator[Comparison]:
     for name in {**stored, **again}:
         if name not in _CIRCUMSTANCES:
             yield Comparison(prefix + name, stored.get(name), again.get(name))
 
 
-def _masks(rows: Iterable[Facts]) -> dict[Any, Facts]:
-    """Masks by tensor, told by their bits and not by how these are packed."""
+def _masks(rows: Iterable[Fields]) -> dict[Any, Fields]:
+    """Masks by tensor, with a hash of their bits: two encodings of the same bits compare equal."""
     return {row["tensor"]: {**row, "shape": tuple(row["shape"]), "bits": _bits(row)} for row in rows}
 
 
-def _bits(row: Facts) -> str:
+def _bits(row: Fields) -> str:
     try:
         return digest(unpack(row["encoding"], row["packed"], row["shape"]))
     except ValueError as error:

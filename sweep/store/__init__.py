@@ -37,6 +37,9 @@ folding.py    many small files made one, with readers and writers running
 claims.py     the trials that a launch takes, and what it writes
 status.py     the state of each sweep
 sweeps.py     which trials a sweep has
+status.py     how many of them are completed, running, failed and missing
+claims.py     the trials that a launch has taken
+lookup.py     a trial by the beginning of its id
 identity.py   which store this is
 leases.py     who runs what
 verify.py     everything checked against everything

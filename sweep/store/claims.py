@@ -1,4 +1,4 @@
-"""The claims: what a launch does with the store while it runs, one trial at a time."""
+"""Claims: the trials that a launch has taken, and what it does with the store while they run."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,61 +8,63 @@ from sweep.store.leases import Leases
 
 
 class Claims:
-    """Take a trial, keep how far it is, write down how it ended, and so give it back. May be pickled.
+    """Take a trial, save its checkpoints, write its outcome and release it. Can be pickled.
 
     Attributes:
-        store: where all of it lies.
+        store: where all of it is.
+
+    Args:
+        store: as above.
+        leases: of this launch.
+        planned: the outcomes of the trials when the plan was made, as :meth:`Store.outcomes` returns them.
+        from_scratch: ids of trials whose earlier checkpoints are dropped.
     """
 
-    def __init__(self, store: Store, leases: Leases, planned: Mapping[str, str], anew: Iterable[str] = ()):
-        """``planned``: :meth:`Store.outcomes` of the trials as they were when it was decided to run them.
-
-        Of ``anew`` no checkpoint from before counts.
-        """
+    def __init__(self, store: Store, leases: Leases, planned: Mapping[str, str], from_scratch: Iterable[str] = ()):
         self.store = store
-        self._leases, self._planned, self._anew = leases, dict(planned), set(anew)
+        self._leases, self._planned, self._from_scratch = leases, dict(planned), set(from_scratch)
 
     @classmethod
     def alone(cls, store: Store) -> "Claims":
-        """For who runs trials by hand, and is sure that nobody else does."""
+        """For scripts and tests: the leases are not renewed, so no other launch may run at the same time."""
         return cls(store, Leases(store.files), store.outcomes())
 
     def take(self, trial_id: str) -> bool:
-        """Whether the trial is ours to run: no other launch has it, or has ended it since it was planned.
+        """Whether this launch may run the trial: no other launch runs it or has ended it since the plan was made.
 
         Raises:
-            StoreError: the store is full or gone.
+            StoreError: the store is full or unreachable.
         """
-        # for the second time, where its worker was lost: then its checkpoint is of this launch
-        is_ours = trial_id in self._anew and self._leases.holds(trial_id)
+        # taken before, and its worker was lost: then its checkpoint is this launch's own
+        is_ours = trial_id in self._from_scratch and self._leases.holds(trial_id)
         if self._leases.claim(trial_id) is not None:
             return False
         if has_ended(self.store.outcomes([trial_id]).get(trial_id), self._planned.get(trial_id)):
             self._leases.release(trial_id)
             return False
-        if trial_id in self._anew:
-            self._anew.remove(trial_id)  # what comes from now on is of this launch
+        if trial_id in self._from_scratch:
+            self._from_scratch.remove(trial_id)  # checkpoints from now on are this launch's own
             if not is_ours:
                 self.store.drop_checkpoint(trial_id)
         return True
 
     def load(self, trial_id: str) -> bytes | None:
-        """Its checkpoint, if there is one."""
+        """The trial's last checkpoint, if there is one."""
         return self.store.load_checkpoint(trial_id)
 
     def save(self, trial_id: str, checkpoint: bytes) -> None:
-        """Keep a checkpoint.
+        """Save a checkpoint in place of the last one.
 
         Raises:
-            StoreError: the store is full or gone.
+            StoreError: the store is full or unreachable.
         """
         self.store.save_checkpoint(trial_id, checkpoint)
 
     def write(self, outcome: Outcome) -> TrialRecord:
-        """Store an outcome, and give the trial back. Returns its record as it was stored.
+        """Store an outcome and release the trial. Returns the record as it was stored.
 
         Raises:
-            StoreError: the store is full or gone.
+            StoreError: the store is full or unreachable.
         """
         record = self.store.write(outcome)
         self._leases.release(record.trial_id)
@@ -70,8 +72,8 @@ class Claims:
 
 
 def has_ended(outcome: str | None, planned: str | None) -> bool:
-    """Whether a trial has ended since it was planned: another outcome of it counts, and it was not merely stopped.
+    """Whether a trial has ended since the plan was made: its outcome is another one, and not an interruption.
 
-    Both as :meth:`Store.outcomes` has them.
+    Both as :meth:`Store.outcomes` returns them; None where there is none.
     """
     return outcome != planned and outcome is not None and not outcome.startswith(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""What a store says about its sweeps: done, running, failed, interrupted and missing, with one running or not."""
+"""The status of sweeps: how many trials are completed, running, failed, interrupted and missing."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,15 +14,15 @@ ORDER = (COMPLETED, RUNNING, *(status for status in STATUSES if status != COMPLE
 
 
 @dataclass(frozen=True)
-class Overview:
-    """One sweep.
+class SweepStatus:
+    """The status of one sweep.
 
     Attributes:
-        counts: trials by status, those of :data:`ORDER` that there are; a running one counts as that alone.
-        resumable: how many that neither completed nor run have a checkpoint to go on from.
-        launches: who runs it, for people.
+        counts: number of trials by status, in :data:`ORDER`, without zeros; a running trial counts only as running.
+        resumable: how many trials that are neither completed nor running have a checkpoint.
+        launches: descriptions of the launches that run its trials.
         trials: their ids.
-        ended_early: ids of those that ended without completing, and do not run now.
+        ended_early: ids of trials that ended without completing and are not running.
     """
 
     name: str
@@ -33,37 +33,32 @@ class Overview:
     ended_early: tuple[str, ...] = ()
 
 
-def overviews(store: Store) -> list[Overview]:
-    """All sweeps of a store, each with its trials as :mod:`sweep.store.sweeps` defines them."""
+def all_statuses(store: Store) -> list[SweepStatus]:
+    """The status of every sweep of a store, each with the trials that :mod:`sweep.store.sweeps` defines."""
     rows = store.trials(columns=[*COLUMNS, "status"])
     statuses = dict(zip(rows["trial_id"].to_pylist(), rows["status"].to_pylist(), strict=True))
     running = Leases(store.files).running()
-    return _overviews(store, trials_by_sweep(store.sweeps(), rows, running), statuses, running)
-
-
-def overview(store: Store, name: str, trials: Iterable[str]) -> Overview:
-    """Of some trials, by what the store has of them and who runs them now."""
-    names = tuple(trials)
-    return _overviews(store, {name: names}, store.statuses(names), Leases(store.files).running())[0]
-
-
-def _overviews(
-    store: Store, trials: Mapping[str, Sequence[str]], statuses: Mapping[str, str], running: Mapping[str, Launch]
-) -> list[Overview]:
+    trials = trials_by_sweep(store.sweeps(), rows, running)
     saved = store.checkpoints()
-    return [_overview(name, names, statuses, running, saved) for name, names in trials.items()]
+    return [_status(name, ids, statuses, running, saved) for name, ids in trials.items()]
 
 
-def _overview(
-    name: str, names: Sequence[str], statuses: Mapping[str, str], running: Mapping[str, Launch], saved: Collection[str]
-) -> Overview:
-    found = {each: RUNNING if each in running else statuses.get(each, MISSING) for each in names}
-    counted = Counter(found.values())
-    return Overview(
+def status_of(store: Store, name: str, trials: Iterable[str]) -> SweepStatus:
+    """The status of a sweep of this name with these trials."""
+    ids = tuple(trials)
+    return _status(name, ids, store.statuses(ids), Leases(store.files).running(), store.checkpoints())
+
+
+def _status(
+    name: str, ids: Sequence[str], statuses: Mapping[str, str], running: Mapping[str, Launch], saved: Collection[str]
+) -> SweepStatus:
+    now = {trial: RUNNING if trial in running else statuses.get(trial, MISSING) for trial in ids}
+    counted = Counter(now.values())
+    return SweepStatus(
         name,
         {status: counted[status] for status in ORDER if counted[status]},
-        sum(1 for each, status in found.items() if status not in (COMPLETED, RUNNING) and each in saved),
-        tuple(sorted({str(running[each]) for each in names if each in running})),
-        tuple(names),
-        tuple(each for each, status in found.items() if status not in (COMPLETED, RUNNING, MISSING)),
+        sum(1 for trial, status in now.items() if status not in (COMPLETED, RUNNING) and trial in saved),
+        tuple(sorted({str(running[trial]) for trial in ids if trial in running})),
+        tuple(ids),
+        tuple(trial for trial, status in now.items() if status not in (COMPLETED, RUNNING, MISSING)),
     )

@@ -25,13 +25,34 @@ experiment.py a sweep's experiment, and which runs in it are of the store
 mirror.py     both made the same
 own_run.py    the run of the sweep itself
 stored.py     what sweeps a store has
+tracker.py    what a launch needs of any tracker
 exporter.py   in a thread of the driver, while a sweep runs
 sync.py       on demand, for whole stores
 """
 
+from collections.abc import Mapping
+
+from sweep.config.config import SweepConfig
+from sweep.config.trial_config import TrialConfig
+from sweep.store import Store
 from sweep.tracking.artifacts import set_all_places
 from sweep.tracking.damage import damage
 from sweep.tracking.exporter import Exporter
 from sweep.tracking.places import default_uri, sqlite_file, ui_command
+from sweep.tracking.tracker import NoTracker, Tracker
 
-__all__ = ["Exporter", "damage", "default_uri", "set_all_places", "sqlite_file", "ui_command"]
+__all__ = [
+    "Exporter", "Tracker", "damage", "default_uri", "open_tracker", "set_all_places", "sqlite_file", "ui_command",
+]  # fmt: skip
+
+
+def open_tracker(sweep: SweepConfig, trials: Mapping[str, TrialConfig], store: Store, *, is_whole: bool) -> Tracker:
+    """The tracker that a sweep's config asks for. Another tracker is chosen here.
+
+    Args:
+        sweep, trials, store: what is launched.
+        is_whole: whether ``trials`` are all that the sweep asks for.
+    """
+    if not sweep.tracking.enabled or not trials:
+        return NoTracker()
+    return Exporter(sweep, trials, store, is_whole=is_whole)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 STARTER = """
 import json, os, select, sys
-import sweep.engines.inline, sweep.engines.processes, sweep.launch.run, sweep.cli.print.launches, sweep.cli.print.states, sweep.store.verify
+import sweep.engines.inline, sweep.engines.processes, sweep.launch.run, sweep.cli.print.launches, sweep.cli.print.status, sweep.store.verify
 from sweep.cli import main
 
 def run(asked):

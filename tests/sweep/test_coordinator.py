@@ -81,7 +81,7 @@ def test_a_desk_that_is_started_again_keeps_the_checkpoint_of_a_forced_retry(nod
     store = Store(tmp_path / "results")
     store.save_checkpoint(TRIAL, b"of before")
     with Leases(store.files).held() as leases:
-        claims = pickle.dumps(Claims(store, leases, {}, anew=[TRIAL]))
+        claims = pickle.dumps(Claims(store, leases, {}, from_scratch=[TRIAL]))
         assert Coordinator(pickle.loads(claims), 3).take(TRIAL, "one", "first") == TAKE
         assert store.load_checkpoint(TRIAL) is None
         store.save_checkpoint(TRIAL, b"of this launch")

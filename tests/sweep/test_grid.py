@@ -8,7 +8,7 @@ import pytest
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand, title, trial_id
 from sweep.errors import InputError
-from sweep.launch.duplicates import check_sparsities
+from sweep.launch.preflight import check_sparsities
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -11,7 +11,7 @@ from sweep.config.config import SweepConfig, read_sweep
 from sweep.config.grid import expand, trial_id
 from sweep.engines import Stop, Watchers
 from sweep.engines import inline as local
-from sweep.launch import run
+from sweep.launch import dispatch, run
 from sweep.records import Outcome, TrialRecord
 from sweep.store import Store
 from sweep.store.claims import Claims
@@ -29,7 +29,7 @@ def sweep(tmp_path: Path) -> SweepConfig:
 
 
 def test_no_engine_starts_for_what_another_launch_runs(sweep: SweepConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(dispatch, "LOOK_SECONDS", 0.05)
     store, [trial] = Store(sweep.store), expand(sweep)
     started = list[object]()
     with Leases(store.files).held() as others:

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from sweep.cli.print import launches, states
+from sweep.cli.print import launches
+from sweep.cli.print import status as print_status
 from sweep.launch.run import Summary
 from sweep.records import SweepRecord
 from sweep.store import Store
 from sweep.store.leases import Leases
-from sweep.store.status import overview, overviews
+from sweep.store.status import all_statuses, status_of
 
 from ..conftest import make_outcome
 from .small import own_networks, sweep
@@ -67,17 +68,17 @@ def test_what_runs_now_is_told_with_who_runs_it(store):
     with Leases(store.files).held() as leases:
         leases.claim(IDS[2])
         leases.claim(IDS[6])
-        [found] = overviews(store)
+        [found] = all_statuses(store)
     assert found.counts == {"completed": 2, "running": 2, "diverged": 1, "interrupted": 1, "missing": 2}
     assert found.launches == (str(leases.launch),)
-    [after] = overviews(store)
+    [after] = all_statuses(store)
     assert (after.counts["missing"], after.launches) == (3, ())
 
 
 def test_trials_that_have_a_checkpoint_go_on_from_there(store):
     for name in (IDS[0], IDS[2], IDS[7]):  # completed, failed, never ended
         store.save_checkpoint(name, b"x")
-    [found] = overviews(store)
+    [found] = all_statuses(store)
     assert found.resumable == 2
     assert "2 go on from a checkpoint" in sweep("status").out
 
@@ -85,17 +86,17 @@ def test_trials_that_have_a_checkpoint_go_on_from_there(store):
 def test_sweeps_share_trials_and_older_stores_tell_of_the_trials_that_they_have(store):
     store.write_sweep(asked("other", IDS[1:4]))
     store.write(make_outcome("f" * 16, sweep="old"))
-    assert {each.name: each.counts for each in overviews(store)} == {
+    assert {each.name: each.counts for each in all_statuses(store)} == {
         "mine": {"completed": 2, "failed": 1, "diverged": 1, "interrupted": 1, "missing": 3},
         "other": {"completed": 1, "failed": 1, "diverged": 1},
         "old": {"completed": 1},
     }
-    assert overview(store, "some", [IDS[0], "e" * 16]).counts == {"completed": 1, "missing": 1}
+    assert status_of(store, "some", [IDS[0], "e" * 16]).counts == {"completed": 1, "missing": 1}
 
 
 def test_what_did_not_complete_is_told_of_the_sweeps_that_are_asked_for_alone(store):
     out = Console(file=io.StringIO(), width=200)
-    states.status(out, [overview(store, "some", [IDS[0], IDS[3]])], store)
+    print_status.status(out, [status_of(store, "some", [IDS[0], IDS[3]])], store)
     lines = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines[0] == "some: 1 completed, 1 diverged"
     assert [line.split()[0] for line in lines[1:]] == [IDS[3]]

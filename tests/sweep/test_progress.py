@@ -8,7 +8,7 @@ from rich.console import Console
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
 from sweep.engines import Stop
-from sweep.launch.progress import Progress
+from sweep.launch.progress import open_progress
 from sweep.launch.run import run_sweep
 from sweep.store import Store
 
@@ -28,16 +28,16 @@ def test_no_time_left_is_told_once_a_launch_is_to_stop(terminal, sweep):
     trials = {trial_id(trial): trial for trial in expand(sweep)}
     first, second = trials
     stop, console = Stop(), Console(file=io.StringIO(), force_terminal=terminal, width=100)
-    progress = Progress(trials, 0, Store(sweep.store), console, stop)
+    progress = open_progress(trials, 0, Store(sweep.store), console, stop)
     for trial in trials.values():
         progress.started(trial)
     progress.finished(make_outcome(first, seconds=1.0).trial)
-    assert " left" in progress._head().plain
+    assert " left" in progress.tally.headline().plain
     stop.signal = 2  # Ctrl-C
-    assert progress._head().plain == "1/2 done · 1 running · stopping"
+    assert progress.tally.headline().plain == "1/2 done · 1 running · stopping"
     before = console.file.getvalue()  # type: ignore[attr-defined]
     progress.finished(make_outcome(second, "interrupted", seconds=1.0).trial)
-    assert progress._head().plain == "1/2 done · 0 running · 1 interrupted · stopped"
+    assert progress.tally.headline().plain == "1/2 done · 0 running · 1 interrupted · stopped"
     assert " left" not in console.file.getvalue()[len(before) :]  # type: ignore[attr-defined]
 
 

@@ -27,4 +27,4 @@ def test_a_finished_sweep_on_a_read_only_store_has_nothing_to_run(
         monkeypatch.setattr(files, "_write_atomically", refuse)
         again = sweep(*arguments, "--set", "compute.max_failures=1")  # which a launch would otherwise note
     assert again.code == 0 and "digits: nothing to run, all 1 trials are completed." in again.out
-    assert "this launch is not noted: store: cannot write sweeps/digits.parquet" in again.out
+    assert "this launch is not recorded: store: cannot write sweeps/digits.parquet" in again.out

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from sweep.cli.print import launches
 from sweep.config.config import read_sweep
-from sweep.launch.run import plan
+from sweep.launch.plan import plan
 from sweep.report import write_report
 from sweep.store import Store
 from sweep.store.verify import verify

@@ -10,21 +10,19 @@ from rich.text import Text
 
 from pruning.masks import kept_count
 from pruning.plugins import origin
-from sweep.cli.print.screen import Row, named
+from sweep.cli.print.console import Row, trial_line
 from sweep.config.config import SweepConfig
-from sweep.config.remarks import config_warnings
-from sweep.launch.duplicates import check_sparsities
-from sweep.launch.images import files_read
-from sweep.launch.run import Plan, Summary
+from sweep.launch.plan import Plan
+from sweep.launch.preflight import check_grid, files_read
+from sweep.launch.run import Summary
 from sweep.records import TrialRecord
 from sweep.text import percent, redacted
-from sweep.trial.networks import NetworkSummary, network_warnings, summaries
+from sweep.trial.networks import NetworkSummary
 
 
 def plan_json(planned: Plan) -> Row:
     """The plan: one entry a trial."""
-    networks = summaries(planned.sweep)
-    check_sparsities(planned.sweep, {label: network.prunable for label, network in networks.items()})
+    networks, warnings = check_grid(planned.sweep)
     trials = [
         {
             "trial_id": name,
@@ -52,7 +50,7 @@ def plan_json(planned: Plan) -> Row:
             for label, name in {method.label: method.name for method in sweep.grid.method}.items()
             if ":" in name
         ],
-        "warnings": [*config_warnings(sweep), *network_warnings(networks)],
+        "warnings": warnings,
     }
 
 
@@ -126,7 +124,7 @@ def summary_json(sweep: SweepConfig, found: Summary) -> Row:
 def chosen(out: Console, records: Sequence[TrialRecord]) -> None:
     """What would be tried again."""
     for record in records:
-        out.print(f"{record.trial_id} {named(vars(record))}: {record.status}", markup=False)
+        out.print(f"{record.trial_id} {trial_line(vars(record))}: {record.status}", markup=False)
     out.print(f"{len(records)} trials")
 
 

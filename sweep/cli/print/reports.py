@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from sweep.cli.print.screen import Row
+from sweep.cli.print.console import Row
 from sweep.report import ReportFiles
 from sweep.report.terminal import render
 from sweep.reproduce import Reproduction, Verdict, VerdictFiles, flat, tables, tally

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweep.cli.print.screen import Row, named
-from sweep.errors import InputError
+from sweep.cli.print.console import Row, trial_line
 from sweep.launch.rerun import Comparison
 from sweep.records import MaskRecord, TrialRecord
 from sweep.report import terminal
 from sweep.report.record_page import START_AND_END_HEADING, record_fields, some_rounds
 from sweep.store import Store
+from sweep.store.lookup import full_id
 
 _NOT_SHOWN = ("hash", "encoding", "effective_density", "start_effective_kept", "macs_dense")  # but in the JSON
 
@@ -26,14 +26,9 @@ def find(store: Store, beginning: str) -> TrialRecord:
     Raises:
         InputError: none, or several.
     """
-    matching = [
-        name for name in store.trials(columns=["trial_id"])["trial_id"].to_pylist() if name.startswith(beginning)
-    ]
-    if len(matching) != 1:
-        many = f"is the beginning of {len(matching)} trials: {', '.join(sorted(matching)[:5])}; give more of it"
-        none = f"is not in {store.name}; 'sweep plan CONFIG' lists the ids of a sweep"
-        raise InputError(f"trial {beginning!r} {many if matching else none}")
-    record = store.trial(matching[0])
+    ids = store.trials(columns=["trial_id"])["trial_id"].to_pylist()
+    name = full_id(beginning, ids, f"is not in {store.name}; 'sweep plan CONFIG' lists the ids of a sweep")
+    record = store.trial(name)
     assert record is not None  # its row was just read
     return record
 
@@ -49,7 +44,7 @@ def trial_json(store: Store, record: TrialRecord) -> Row:
 def trial(out: Console, store: Store, record: TrialRecord) -> None:
     """One trial on a screen or two: its facts under headings, its rounds, its layers, its epochs."""
     values = trial_json(store, record)
-    out.print(named(values), style="bold")
+    out.print(trial_line(values), style="bold")
     for title, rows in record_fields(record).items():
         columns = START_AND_END_HEADING if len(rows[0]) == len(START_AND_END_HEADING) else ("", "")
         table = Table(*columns, box=None, show_header=any(columns), pad_edge=False)

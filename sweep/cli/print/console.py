@@ -1,4 +1,4 @@
-"""Where commands print, and how a trial is named there."""
+"""The console that commands print to, a progress bar, and a trial on one line."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,25 +13,25 @@ from sweep.text import percent
 Row = dict[str, Any]
 
 
-def console(to_stderr: bool = False) -> Console:
-    """Where commands print. Piped output is never wrapped."""
-    found = Console(stderr=to_stderr, highlight=False)
-    return found if found.is_terminal else Console(stderr=to_stderr, highlight=False, width=200)
+def make_console(to_stderr: bool = False) -> Console:
+    """The console of a command. Output that goes to no terminal is never wrapped."""
+    console = Console(stderr=to_stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=to_stderr, highlight=False, width=200)
 
 
 @contextmanager
-def counting(out: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Progress of something long, on a terminal: tell what it yields how much is done, of how much."""
+def counting(out: Console, title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, nothing elsewhere. Call what it yields with the number done and the total."""
     if not out.is_terminal:
         yield lambda done, total: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=out, transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def named(values: Mapping[str, Any]) -> str:
-    """What a trial is, on one line."""
+def trial_line(values: Mapping[str, Any]) -> str:
+    """Architecture, method, sparsity and seed of a trial, from fields of its record."""
     parts = (values["architecture_label"], values["method_label"], percent(values["sparsity"]), f"s{values['seed']}")
     return " ".join(parts)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from sweep.cli.print.screen import Row, named
+from sweep.cli.print.console import Row, trial_line
 from sweep.failures import Group
 from sweep.store import Store
 from sweep.store.folding import is_slow
-from sweep.store.status import Overview
+from sweep.store.status import SweepStatus
 
 if TYPE_CHECKING:
     from sweep.store.verify import Problem  # which takes torch
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _WHY = ["trial_id", "status", "error_type", "error_message", "architecture_label", "method_label", "sparsity", "seed"]
 
 
-def status(out: Console, found: Sequence[Overview], store: Store) -> None:
+def status(out: Console, found: Sequence[SweepStatus], store: Store) -> None:
     """Counts by sweep, what did not complete and why, and files that cannot be read."""
     if not found:
         out.print(f"{store.name} holds no trials. Fill it: sweep launch digits", markup=False)
@@ -41,13 +41,13 @@ def status(out: Console, found: Sequence[Overview], store: Store) -> None:
 def _ended_early(out: Console, rows: Sequence[Row], store: Store) -> None:
     """The first of a sweep's trials that did not complete, and why."""
     for row in rows[:20]:
-        out.print(f"  {row['trial_id']} {named(row)} {row['status']}{_why(row)}"[:600], markup=False)
+        out.print(f"  {row['trial_id']} {trial_line(row)} {row['status']}{_why(row)}"[:600], markup=False)
     if len(rows) > 20:
         more = f"  … and {len(rows) - 20} more: sweep failures --store {shlex.quote(store.name)}"
         out.print(more, markup=False, soft_wrap=True)
 
 
-def status_json(found: Sequence[Overview]) -> dict[str, dict[str, int]]:
+def status_json(found: Sequence[SweepStatus]) -> dict[str, dict[str, int]]:
     """Counts by sweep."""
     return {each.name: each.counts for each in found}
 
@@ -80,7 +80,7 @@ def failures(out: Console, groups: Sequence[Group], store: Store) -> None:
     for group in groups:
         example = group.example
         out.print(f"{group.kind.name}: {len(group.trials)} trials", style="bold")
-        said = f"{named(vars(example))}{_why(vars(example))}"
+        said = f"{trial_line(vars(example))}{_why(vars(example))}"
         out.print(f"  for example {example.trial_id} {said}"[:600], markup=False)
         if example.host:
             memory = f", {_gib(example.peak_memory_bytes)} used" if example.peak_memory_bytes else ""

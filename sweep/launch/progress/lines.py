@@ -1,0 +1,49 @@
+"""Lines: progress where the output is no terminal. One line per trial that ended."""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+
+from sweep.config.trial_config import TrialConfig
+from sweep.launch.progress.tally import Tally
+from sweep.records import EpochRecord, TrialRecord
+
+QUIET_SECONDS = 300.0  # after so long without a line, long trials print one
+
+
+class Lines:
+    """Prints a line for each trial that ended, and the headline when nothing was printed for a while."""
+
+    def __init__(self, tally: Tally, console: Console):
+        self.tally, self._console = tally, console
+        self._printed = time.monotonic()
+
+    def __enter__(self) -> "Lines":
+        self.tally.begin()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+    def started(self, trial: TrialConfig) -> None:
+        """Count it."""
+        self.tally.started(trial)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Print the headline if nothing was printed for :data:`QUIET_SECONDS`."""
+        self.tally.epoch(record)
+        if time.monotonic() - self._printed > QUIET_SECONDS:
+            self.say(self.tally.headline().plain + "\n" + self.tally.running_lines().plain)
+
+    def finished(self, record: TrialRecord) -> None:
+        """Print how it ended."""
+        self.tally.finished(record)
+        self.say(self.tally.result_line(record))
+        if remark := self.tally.remark_line(record):
+            self.say(remark)
+
+    def say(self, text: str) -> None:
+        """Print a line, without wrapping it."""
+        self._printed = time.monotonic()
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
