@@ -21,8 +21,9 @@ class Engine(Protocol):
     * **Records.** Every trial that ran is written with ``claims.write(outcome)``, which releases it, and is then
       reported with ``watcher.finished(record)``. A trial that fails is a record like any other; the rest still runs.
       With :func:`sweep.trial.attempts.run_attempts` failures become records, and trials start from their checkpoints.
-    * **Watcher.** ``started`` comes before a trial's epochs and may come again after a lost worker. ``epoch`` may be
-      left out now and then. All calls come from the thread that called the engine.
+    * **Watcher.** ``started`` comes before a trial's epochs. It may come again after a lost worker, and for a trial
+      that is then skipped, where a worker takes the trial. ``epoch`` may be left out now and then. All calls come from
+      the thread that called the engine.
     * **Stop.** Once ``stop.requested`` is true no trial starts. Running trials save a checkpoint, end at the next step
       and are recorded as interrupted. Then the engine returns.
     * **Lost workers.** A trial whose process dies runs again in another, at most ``compute.max_failures`` times, and is

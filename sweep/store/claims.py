@@ -26,7 +26,7 @@ class Claims:
 
     @classmethod
     def alone(cls, store: Store) -> "Claims":
-        """For scripts and tests: the leases are not renewed, so no other launch may run at the same time."""
+        """For scripts and tests. These claims have no heartbeat, so other launches do not respect them."""
         return cls(store, Leases(store.files), store.outcomes())
 
     def take(self, trial_id: str) -> bool:
