@@ -3,7 +3,7 @@
 The way from a YAML to a figure, as ``sweep launch mine.yaml`` takes it:
 
     config.config.read_sweep     the YAML becomes a SweepConfig; an error names the line and the fix
-    launch.run.plan              expands the grid (config.grid), asks the store what is completed, keeps the rest
+    launch.plan.plan             expands the grid (config.grid), asks the store what is completed, keeps the rest
     engines.choose               one process, several processes, or Ray
     trial.attempts.run_attempts  in a worker: runs a trial, again where that may help
     trial.run.run_trial          prunes (pruning.prune), trains (training.loop); a failure becomes a record
