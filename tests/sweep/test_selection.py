@@ -66,7 +66,7 @@ WRONG = {
     "another recipe": (["--failed", "--set", "training.epochs=9"], "only these can be set: compute.…, tracking.…, data.path, "),
     "other images": (["--failed", "--set", "data.validation=9"], "--set data.validation=9: the trials are stored"),
     "no such key": (["--failed", "--set", "data.pathology=x"], "--set data.pathology=x: the trials are stored"),
-    "another store": (["--failed", "--set", "store=other"], "--set store=other: these trials"),
+    "another store": (["--failed", "--set", "store=other"], "--set store=other: the trials are stored"),
     "an absent store": (["--failed", "--store", "absent"], "does not exist"),
     "no config": (["--failed"], "trial aaaa111111111111: stored trial config: data: is missing"),
     "jobs on Ray": (["--failed", "--jobs", "2"], "--jobs 2 is for --local"),
