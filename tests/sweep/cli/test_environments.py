@@ -19,7 +19,7 @@ from sweep.records import TrialRecord, table
 from sweep.store import Store
 from sweep.store.folding import fold
 
-from ..conftest import make_outcome
+from ...conftest import make_outcome
 
 MANY_COMMANDS = """
 import sys
@@ -86,7 +86,7 @@ SMALL = [
     "--set", "training.epochs=1", "--set", "grid.seed=0,1,2", "--set", "grid.sparsity=0.9", "--set", "grid.method=snip",
     "--set", "grid.architecture={name: vgg_digits, width: 8, depth: 4}", "--set", "tracking.enabled=false",
 ]  # fmt: skip
-DIGITS = str(Path(__file__).parents[2] / "configs/digits.yaml")
+DIGITS = str(Path(__file__).parents[3] / "configs/digits.yaml")
 
 
 def test_what_ascii_lacks_is_printed_in_ascii(stored: Store) -> None:
@@ -160,7 +160,7 @@ sys.exit(7)
 )
 def test_work_goes_on_whatever_becomes_of_its_output(redirection: str, errors: str, tmp_path: Path) -> None:
     command = f"""'{sys.executable}' -c "$CODE" {redirection}; exit ${{PIPESTATUS[0]}}"""
-    environment = os.environ | {"CODE": STREAMS, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"CODE": STREAMS, "PYTHONPATH": str(Path(__file__).parents[3])}
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 7, done.stderr
     assert (tmp_path / "errors").read_text() == errors

@@ -23,7 +23,7 @@ from sweep.cli import main
 from sweep.cli.common import ORDER, Group
 from sweep.store import Store
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SWEEP = str(Path(sys.executable).with_name("sweep"))
 DIGITS = str(ROOT / "configs/digits.yaml")
 QUICK = [

@@ -8,7 +8,7 @@ import pytest
 
 from sweep.store import Store
 
-from .small import own_networks, sweep
+from ..small import own_networks, sweep
 
 CONFIG = """
 name: {name}

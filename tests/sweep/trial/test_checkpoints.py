@@ -11,7 +11,7 @@ from sweep.trial.checkpoints import SHARE, Keeper, Nowhere, facts_of, plain
 from sweep.trial.run import load_data, run_trial
 from training import checkpoint
 
-from .small import EPOCHS, STEPS, Memory, Stop, the_trial, with_compute
+from ..small import EPOCHS, STEPS, Memory, Stop, the_trial, with_compute
 
 MINUTE = 60.0
 

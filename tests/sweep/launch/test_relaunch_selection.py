@@ -11,8 +11,8 @@ from sweep.records import Outcome
 from sweep.store import Store
 from sweep.trial.metrics import lost
 
-from ..conftest import make_outcome
-from .small import sweep, the_trial
+from ...conftest import make_outcome
+from ..small import sweep, the_trial
 
 
 def files(folder: Path) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""``sweep retry``: it runs trials from the store alone, and loses nothing. Which: ``test_selection.py``."""
+"""``sweep retry``: it runs trials from the store alone, and loses nothing. Which: ``test_relaunch_selection.py``."""
 
 import io
 import json
@@ -25,7 +25,7 @@ from sweep.trial import checkpoints
 from sweep.trial.metrics import lost
 from training.data import DataConfig
 
-from .small import own_networks, sweep
+from ..small import own_networks, sweep
 
 CONFIG = """
 name: own

@@ -10,7 +10,7 @@ import pytest
 
 from sweep.store import files
 
-from .small import DIGITS, QUICK, sweep
+from ..small import DIGITS, QUICK, sweep
 
 
 def test_a_finished_sweep_on_a_read_only_store_has_nothing_to_run(

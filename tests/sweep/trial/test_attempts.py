@@ -16,7 +16,7 @@ from sweep.trial.attempts import renew, run_attempts
 from sweep.trial.run import load_data, run_trial
 from training.data import DataError
 
-from .small import CIRCUMSTANCES, OWN, Memory, Stop, differences, own_networks, sweep, the_trial, with_compute
+from ..small import CIRCUMSTANCES, OWN, Memory, Stop, differences, own_networks, sweep, the_trial, with_compute
 
 PRUNING = 37  # images a pruning batch: how the network tells it from one to train on
 BATCH = 512

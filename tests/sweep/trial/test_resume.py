@@ -17,7 +17,7 @@ from sweep.trial import experiment as science
 from sweep.trial.run import Interrupted, load_data, run_trial
 from training import checkpoint
 
-from .small import EPOCHS, OWN, STEPS, Memory, Stop, differences, own_networks, the_trial, with_compute
+from ..small import EPOCHS, OWN, STEPS, Memory, Stop, differences, own_networks, the_trial, with_compute
 
 METHODS = {name: name for name in pruning.names()} | {
     "iter_snip": "{name: iter_snip, rounds: 2}",

@@ -9,7 +9,7 @@ from sweep.launch.failure_streak import FailureStreak
 from sweep.records import COMPLETED, FAILED
 from sweep.store import Store
 
-from .small import own_networks, sweep
+from ..small import own_networks, sweep
 
 CONFIG = """
 name: own

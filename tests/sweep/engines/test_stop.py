@@ -13,7 +13,7 @@ from sweep.engines import Stop
 from sweep.engines import inline as local
 from sweep.launch.run import Summary, run_sweep
 
-from .small import DIGITS, QUICK
+from ..small import DIGITS, QUICK
 
 
 def test_a_sweep_runs_in_a_thread(tmp_path: Path) -> None:

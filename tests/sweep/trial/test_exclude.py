@@ -13,7 +13,7 @@ from sweep.errors import InputError
 from sweep.trial.networks import summaries
 from sweep.trial.run import run_trial
 
-CONFIG = Path(__file__).parents[2] / "configs" / "digits.yaml"
+CONFIG = Path(__file__).parents[3] / "configs" / "digits.yaml"
 SETTINGS = [
     "grid.architecture={name: vgg_digits, width: 4, depth: 3}", "training.epochs=1", "grid.seed=0", "grid.sparsity=0.9",
     "grid.method={name: force, rounds: 2}", "tracking.enabled=false",

@@ -15,8 +15,8 @@ from sweep.store import Store
 from sweep.store.leases import Leases
 from sweep.store.status import all_statuses, status_of
 
-from ..conftest import make_outcome
-from .small import own_networks, sweep
+from ...conftest import make_outcome
+from ..small import own_networks, sweep
 
 STATUSES = ("completed", "completed", "failed", "diverged", "interrupted")
 IDS = [f"{number:016x}" for number in range(8)]

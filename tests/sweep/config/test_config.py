@@ -13,7 +13,7 @@ from sweep.config.trial_config import trial_from
 from sweep.config.yaml_tree import plain
 from sweep.errors import InputError
 
-CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
+CONFIGS = sorted(Path(__file__).parents[3].joinpath("configs").glob("*.yaml"))
 MINIMAL = """\
 name: tiny
 data: digits

@@ -15,7 +15,7 @@ from sweep.launch.rerun import Comparison
 from sweep.store import Store
 from sweep.trial.run import run_trial
 
-from .small import own_networks, sweep
+from ..small import own_networks, sweep
 
 CONFIG = """
 name: own

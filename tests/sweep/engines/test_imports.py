@@ -1,4 +1,4 @@
-"""Workers import the project that the driver runs, whatever lies in the working folder. On Ray: test_launch.py."""
+"""Workers import the project that the driver runs, whatever lies in the working folder. On Ray: test_on_ray.py."""
 
 import subprocess
 import sys

@@ -8,7 +8,7 @@ from sweep.errors import StoreError
 from sweep.store import Store, folding
 from sweep.store.leases import Leases
 
-from .small import own_networks, sweep
+from ..small import own_networks, sweep
 
 CONFIG = """
 name: own

@@ -25,7 +25,7 @@ def put(root: Path, files: dict[str, str]) -> None:
 
 def test_cores_are_those_of_the_affinity() -> None:
     [one, *_] = os.sched_getaffinity(0)
-    code = f"import os; os.sched_setaffinity(0, {{{one}}}); from sweep import machine; print(machine.cores())"
+    code = f"import os; os.sched_setaffinity(0, {{{one}}}); from sweep.trial import machine; print(machine.cores())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "1\n"
 
 

@@ -12,8 +12,8 @@ from sweep.launch.progress import open_progress
 from sweep.launch.run import run_sweep
 from sweep.store import Store
 
-from ..conftest import make_outcome
-from .small import DIGITS, QUICK
+from ...conftest import make_outcome
+from ..small import DIGITS, QUICK
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from sweep.store.claims import Claims
 from sweep.store.leases import Leases
 from sweep.trial.metrics import describe
 
-from .small import DIGITS, QUICK
+from ..small import DIGITS, QUICK
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sweep.trial.networks import build_network
 from sweep.trial.run import run_trial
 from training import data
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 QUICK = [
     "training.epochs=3", "grid.seed=0", "grid.sparsity=0.9", "pruning.batch_size=32",
     "grid.architecture={name: vgg_digits, width: 8, depth: 4}",

@@ -27,7 +27,7 @@ from sweep.cli import main
 from sweep.config import yaml_tree as source
 from sweep.text import one_line
 
-CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.yaml"))
+CONFIGS = sorted(Path(__file__).parents[3].joinpath("configs").glob("*.yaml"))
 COMMANDS = (["plan"], ["plan", "--json"], ["launch", "--dry-run"], ["launch", "--dry-run", "--json"])
 LONG = "x" * 3000
 

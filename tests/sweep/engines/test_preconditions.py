@@ -20,7 +20,7 @@ from sweep.errors import InputError
 from sweep.store.leases import Launch
 from sweep.trial import machine
 
-from .small import DIGITS, sweep
+from ..small import DIGITS, sweep
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray and what it imports warn of their own affairs
 NOWHERE = Path("/proc/nowhere")  # root may write anywhere else

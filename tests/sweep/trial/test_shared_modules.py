@@ -12,7 +12,7 @@ from training import data
 from training.config import TrainConfig
 from training.optimizer import OPTIMIZERS, make_optimizer
 
-from .small import Memory, Stop, differences, the_trial, with_compute
+from ..small import Memory, Stop, differences, the_trial, with_compute
 
 NETWORKS = """
 import threading

@@ -17,10 +17,10 @@ from sweep.report import panels
 from sweep.trial.run import run_trial
 from training import data
 
-from .report.conftest import trial as record
-from .small import sweep
+from ..report.conftest import trial as record
+from ..small import sweep
 
-DIGITS = Path(__file__).parents[2] / "configs/digits.yaml"
+DIGITS = Path(__file__).parents[3] / "configs/digits.yaml"
 NETWORKS = """
 import random
 import typing

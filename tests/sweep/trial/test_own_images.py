@@ -23,7 +23,7 @@ from sweep.store import Store
 from training import data
 from training.sources import folder as folders
 
-from .small import sweep
+from ..small import sweep
 
 ONE_TRIAL = """\
 name: own

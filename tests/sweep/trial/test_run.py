@@ -19,9 +19,9 @@ from sweep.trial.run import Interrupted, run_trial
 from sweep.trial.settings import RunSettings
 from training import data
 
-from .small import the_trial, with_compute
+from ..small import the_trial, with_compute
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 QUICK = [
     "training.epochs=2", "grid.seed=0", "grid.sparsity=0.9", "pruning.batch_size=32",
     "grid.architecture={name: vgg_digits, width: 8, depth: 4}",

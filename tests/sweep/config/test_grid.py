@@ -10,7 +10,7 @@ from sweep.config.grid import expand, title, trial_id
 from sweep.errors import InputError
 from sweep.launch.preflight import check_sparsities
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 # A trial is named by its content, and stores written last year must still be found complete. If this test turns
 # red you changed what a trial is: a default, the name of a field, a new field. Give a new field a default that
