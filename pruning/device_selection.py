@@ -1,8 +1,10 @@
 """Selection on a GPU: the masks of :func:`pruning.masks.keep_highest`, to the bit, without waiting for the GPU.
 
-All scores lie side by side in row-major order. ``topk`` of the smaller side has the threshold as its least (or
-greatest) value; a running count of the scores that equal it keeps as many of them as there is room for, by index. A
-CPU takes :mod:`pruning.threshold`, which is faster there and looks at its results on the way.
+All scores lie side by side in one vector, every tensor in the order in which its weight lies in memory, so that no pass
+over them strides. ``topk`` of the smaller side has the threshold as its least (or greatest) value. Scores that equal it
+are kept as long as there is room, in row-major order: their flags are brought into that order and counted by blocks,
+then within the block where the room ends. A CPU takes :mod:`pruning.threshold`, which is faster there and looks at its
+results on the way.
 """
 
 import functools
@@ -17,6 +19,8 @@ from torch import Tensor
 from pruning.masks import Masks, Scores
 from pruning.threshold import Ties
 
+BLOCK = 1024  # flags that are counted together
+
 
 class Cut(NamedTuple):
     """Masks, and what they were cut at, on the device.
@@ -25,7 +29,7 @@ class Cut(NamedTuple):
         above: int64, how many candidates score higher than the threshold.
         at: int64, how many score the same.
         both: int64, how many kept weights were kept before.
-        total: float64, the sum of all scores: finite unless a score is not, or the sum overflows.
+        total: the sum of all scores: finite unless a score is not, or the sum overflows.
     """
 
     masks: Masks
@@ -48,12 +52,18 @@ class DeviceSelection:
     """
 
     def __init__(self, weights: Mapping[str, Tensor]):
-        self._sizes = [weight.numel() for weight in weights.values()]
-        self._shapes = {name: weight.shape for name, weight in weights.items()}
-        self._scores: Tensor | None = None
-        first = next(iter(weights.values()))
-        self._mask = torch.ones(sum(self._sizes), dtype=torch.bool, device=first.device)
-        self.kept = len(self._mask)
+        self._weights = {name: _Place(weight) for name, weight in weights.items()}
+        self.kept = self._count = sum(weight.numel() for weight in weights.values())
+        self._device = next(iter(weights.values())).device
+        self._length = -(-self._count // BLOCK) * BLOCK  # what lies behind the scores is never kept
+        self._scores = torch.empty(0, device=self._device)
+        self._tied = self._flags()
+        self._mask = self._flags()
+        self._mask[: self._count] = True
+        self._row_major = torch.zeros(self._length, dtype=torch.int32, device=self._device)
+        rows = torch.arange(self._length, dtype=torch.int32, device=self._device)
+        for index, row in zip(self._views(self._row_major), self._rows(rows), strict=True):
+            index.copy_(row)
 
     def cut(self, scores: Scores, kept: int, recover: bool) -> Cut:
         """The masks of the ``kept`` highest scores.
@@ -64,37 +74,83 @@ class DeviceSelection:
             recover: whether a weight that is not kept now may be kept.
         """
         values = self._joined(scores)
-        total = values.sum(dtype=torch.float64)
-        if not recover and self.kept < len(values):
+        total = values[: self._count].sum()
+        if not recover and self.kept < self._count:
             values.masked_fill_(~self._mask, -math.inf)
-        mask, above, at = _highest(values, kept)
-        both = (mask & self._mask).count_nonzero()
+        mask, above, at = self._highest(values, kept)
+        both = _count(mask & self._mask)
         self._mask, self.kept = mask, kept
-        parts = (part.view(shape) for part, shape in zip(mask.split(self._sizes), self._shapes.values(), strict=True))
-        return Cut(dict(zip(self._shapes, parts, strict=True)), above, at, both, total)
+        return Cut(dict(zip(self._weights, self._views(mask), strict=True)), above, at, both, total)
+
+    def _highest(self, values: Tensor, kept: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The mask of the ``kept`` highest; how many are above the threshold, and at it."""
+        if kept == 0:
+            nothing = torch.zeros((), dtype=torch.int64, device=self._device)
+            return self._flags(), nothing, nothing
+        real, others = values[: self._count], self._count - kept + 1
+        if kept <= others:
+            threshold = real.topk(kept, sorted=False).values.min()
+        else:
+            threshold = real.topk(others, largest=False, sorted=False).values.max()
+        higher, equal = values > threshold, values == threshold
+        above = _count(higher)
+        last, at = self._last_tied(equal, kept - above)
+        equal &= self._row_major <= last
+        higher |= equal
+        return higher, above, at
+
+    def _last_tied(self, equal: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
+        """The row-major index of the ``room``-th flag, int32, and how many there are; ``room`` is at least 1."""
+        for row, flags in zip(self._rows(self._tied), self._views(equal), strict=True):
+            row.copy_(flags)
+        of_block = _block_counts(self._tied)
+        up_to = of_block.cumsum(0)
+        block = torch.searchsorted(up_to, room.view(1)).clamp_(max=len(of_block) - 1)
+        inside = self._tied.view(-1, BLOCK).index_select(0, block).view(-1).cumsum(0)
+        left = room - up_to.index_select(0, block) + of_block.index_select(0, block)
+        last = block * BLOCK + torch.searchsorted(inside, left)
+        return last.to(torch.int32), up_to[-1]
 
     def _joined(self, scores: Scores) -> Tensor:
-        """All scores in one vector, in row-major order whatever their order in memory."""
+        """All scores in one vector, each tensor's in the order of its weight in memory."""
         widest = functools.reduce(torch.promote_types, (score.dtype for score in scores.values()))
-        if self._scores is None or self._scores.dtype != widest:
-            self._scores = torch.empty(sum(self._sizes), dtype=widest, device=self._mask.device)
-        ends = itertools.accumulate(self._sizes)
-        for score, end in zip(scores.values(), ends, strict=True):
-            self._scores[end - score.numel() : end].view(score.shape).copy_(score)
+        if not len(self._scores) or self._scores.dtype != widest:
+            self._scores = torch.full((self._length,), -math.inf, dtype=widest, device=self._device)
+        torch._foreach_copy_(self._views(self._scores), list(scores.values()))
         return self._scores
 
+    def _flags(self) -> Tensor:
+        return torch.zeros(self._length, dtype=torch.bool, device=self._device)
 
-def _highest(values: Tensor, kept: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The mask of the ``kept`` highest of a vector, ties by index; how many are above the threshold, and at it."""
-    if kept == 0:
-        nothing = torch.zeros((), dtype=torch.int64, device=values.device)
-        return torch.zeros_like(values, dtype=torch.bool), nothing, nothing
-    others = len(values) - kept + 1
-    if kept <= others:
-        threshold = values.topk(kept, sorted=False).values.min()
-    else:
-        threshold = values.topk(others, largest=False, sorted=False).values.max()
-    higher, equal = values > threshold, values == threshold
-    above, at = higher.count_nonzero(), equal.count_nonzero()
-    higher |= equal & (equal.cumsum(0, dtype=torch.int32) <= kept - above)
-    return higher, above, at
+    def _views(self, vector: Tensor) -> list[Tensor]:
+        """The parts of a vector in the shapes of the weights, and in their order in memory."""
+        starts = itertools.accumulate((place.size for place in self._weights.values()), initial=0)
+        return [
+            vector.as_strided(place.shape, place.stride, start)
+            for place, start in zip(self._weights.values(), starts, strict=False)
+        ]
+
+    def _rows(self, vector: Tensor) -> list[Tensor]:
+        """The same in row-major order."""
+        sizes = [place.size for place in self._weights.values()]
+        parts = vector[: self._count].split(sizes)
+        return [part.view(place.shape) for part, place in zip(parts, self._weights.values(), strict=True)]
+
+
+class _Place:
+    """How a weight lies in memory, without gaps."""
+
+    def __init__(self, weight: Tensor):
+        self.shape, self.size = weight.shape, weight.numel()
+        self.stride = torch.empty_like(weight, device="meta").stride()
+
+
+def _block_counts(flags: Tensor) -> Tensor:
+    """How many of each block's flags are set: eight side by side in one sum, each at most BLOCK / 8."""
+    sums = flags.view(torch.int64).view(-1, BLOCK // 8).sum(1)
+    return sums.view(torch.uint8).view(-1, 8).sum(1)
+
+
+def _count(flags: Tensor) -> Tensor:
+    """How many flags are set, int64; a sum of flags would write them all as numbers first."""
+    return _block_counts(flags).sum()
