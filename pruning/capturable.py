@@ -26,7 +26,9 @@ _CONTAINERS = (Mapping, list, tuple, set, deque)
 _ATOMS = (bool, int, float, complex, str, bytes, type(None))
 
 
-def why_not_capturable(run: Run, device: torch.device, model: nn.Module | None = None) -> str | None:
+def why_not_capturable(
+    run: Run, device: torch.device, model: nn.Module | None = None, *, warmed_up: bool = False
+) -> str | None:
     """Why a captured function would not do what it does when it is called; None: nothing speaks against it.
 
     It is called twice. The second time it must not wait for the GPU, nor draw from a generator of the host, nor leave
@@ -35,12 +37,14 @@ def why_not_capturable(run: Run, device: torch.device, model: nn.Module | None =
     Args:
         run: as for :func:`capture`.
         model: whose attributes are compared, where what a call leaves in them stays.
+        warmed_up: whether the function has been called before; then it is called once.
 
     Returns:
         A clause, such as "it waits for the GPU (models.py, line 12)".
     """
     with generators_kept(device):
-        run()  # what it does once alone (a table, a choice of algorithms) is no reason
+        if not warmed_up:
+            run()  # what it does once alone (a table, a choice of algorithms) is no reason
         before = HostState(model, device)
         try:
             with _syncs_refused(device):

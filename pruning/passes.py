@@ -1,10 +1,9 @@
-"""Passes that a method makes again and again: captured once, replayed from then on.
+"""Passes that a method makes again and again: called the first time, captured the second, replayed from then on.
 
 Captured is a pass over batches of one shape, in one mode of the network, where enough like it are still to come
-(:data:`WORTH`): to see whether it can be captured, and to capture it, costs about three eager passes. A second kind of
-pass (a batch of another shape) has to come twice first. So one-shot methods on few batches (SNIP, GraSP,
-ProsPr) run eagerly; FORCE, Iter-SNIP, Iter-GraSP and SynFlow are captured. So are methods of your own that take
-:meth:`pruning.problem.Problem.gradients` in many rounds. Not captured, whatever the device says:
+(:data:`WORTH`): to see whether it can be captured, and to capture it, costs about two eager passes. So one-shot methods
+on few batches (SNIP, GraSP, ProsPr) run eagerly; FORCE, Iter-SNIP, Iter-GraSP and SynFlow are captured. So are methods
+of your own that take :meth:`pruning.problem.Problem.gradients` in many rounds. Not captured, whatever the device says:
 
 - a network with hooks, which a replay would not call, or inside a mode that watches its operations;
 - a pass that waits for the GPU or draws on the host (:mod:`pruning.capturable`);
@@ -80,35 +79,30 @@ class Passes:
         return sum(isinstance(known, CapturedPass) for known in self._known.values())
 
     def close(self) -> None:
-        """Give the memory of all captured passes back."""
-        captured = self.captured
+        """Let go of all captured passes."""
         for known in self._known.values():
             if isinstance(known, CapturedPass):
                 known.close()
         self._known.clear()
-        if captured and self._network.device.type == "cuda":
-            torch.cuda.empty_cache()  # a graph's memory is of use to nothing else before that
 
-    def run(self, name: str, function: Function, inputs: Sequence[Tensor], left: int) -> Sequence[Tensor]:
+    def run(
+        self, name: str, function: Function, inputs: Sequence[Tensor], left: int, lent: bool = False
+    ) -> Sequence[Tensor]:
         """What ``function`` gives for these inputs at the problem's parameters.
 
         Args:
             name: of what the function computes; what it depends on beside its inputs and the parameters.
             inputs: tensors on the problem's device.
             left: how many passes like it are to come, this one included.
-
-        Returns:
-            Tensors of its own.
+            lent: whether it may give tensors that the next pass overwrites.
         """
         if self._off or not graphs.possible(self._network.device):
             return function(*inputs)
         key = (name, *map(_kind, inputs), tuple(module.training for module in self._network.model.modules()))
         if key not in self._known:
-            first = not self._known
             if left > WORTH:
                 self._known[key] = None
-            if left <= WORTH or not first:
-                return function(*inputs)
+            return function(*inputs)
         if _watched(self._network.model):
             self.reason = "its modules have hooks, or a mode watches its operations"
             return function(*inputs)
@@ -116,7 +110,8 @@ class Passes:
             self._known[key] = self._captured(function, inputs)
         known = self._known[key]
         if isinstance(known, CapturedPass):
-            return known.replay(inputs)
+            found = known.replay(inputs)
+            return found if lent else [output.clone() for output in found]
         self.reason = known
         return function(*inputs)
 
@@ -153,7 +148,7 @@ class CapturedPass:
 
         buffers = {name: buffer.clone() for name, buffer in network.buffers.items()}
         try:
-            reason = why_not_capturable(run, network.device)
+            reason = why_not_capturable(run, network.device, warmed_up=True)
             if reason is not None:
                 raise graphs.NotCapturable(reason)
             self._replay = graphs.capture(run, network.device, pool, warm_ups=0)
@@ -167,13 +162,13 @@ class CapturedPass:
         del self._replay
 
     def replay(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        """The pass for other inputs of the same kind, at the problem's parameters as they are now."""
+        """The pass for other inputs of the same kind, at the parameters as they are now; overwritten by the next."""
         self._network.static()
         for own, given in zip(self._inputs, inputs, strict=True):
             own.copy_(given)
         cost = self._network.cost
         passes, work = cost.passes + self._cost.passes, cost.work + self._cost.work
-        found = [output.clone() for output in self._replay.replay()]
+        found = self._replay.replay()
         cost.passes, cost.work = passes, work
         return found
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pruning.arguments import Batch, Loss, check_generator, check_input_shape, check_weights, loss_function
+from pruning.aside import Aside
 from pruning.compaction.live_part import LivePart, LiveParts
 from pruning.draws import gpus_of, seed_draws
 from pruning.functional import call
@@ -80,7 +81,8 @@ class Problem:
         self.batches: Sequence[Batch] = ()
         self.round, self.rounds = 0, 1
         self.kept = sum(weight.numel() for weight in self.dense.values())
-        self.objective: float | Tensor | None = None
+        self._objective: float | Tensor | None = None
+        self._aside = Aside(self.device)
         self.unconserved: tuple[str, ...] | None = None
         self._inputs = 0
         self._gpus = gpus_of(model)
@@ -127,6 +129,16 @@ class Problem:
         if not self._static:
             self._static = parameters
             self._places = {name: parameter.detach() for name, parameter in parameters.items()}
+
+    @property
+    def objective(self) -> float | Tensor | None:
+        """See the class."""
+        self._aside.join()
+        return self._objective
+
+    @objective.setter
+    def objective(self, value: float | Tensor | None) -> None:
+        self._objective = value
 
     @property
     def device(self) -> torch.device:
@@ -206,22 +218,30 @@ class Problem:
         """Seed the global generators, from which dropout draws, by a number and the seed of :attr:`generator`."""
         seed_draws((self.generator.initial_seed() + number) % 2**63, self._gpus)
 
-    def gradients(self, temperature: float = 1.0) -> dict[str, Tensor]:
-        """g(θ⊙c): gradient of the mean loss over ``batches`` for every prunable weight, masked ones included."""
+    def gradients(self, temperature: float = 1.0, *, lent: bool = False) -> dict[str, Tensor]:
+        """g(θ⊙c): gradient of the mean loss over ``batches`` for every prunable weight, masked ones included.
+
+        Args:
+            temperature: divides the logits.
+            lent: whether the next call may overwrite these gradients: one copy less on a GPU.
+        """
         if self._live and self.batches and not self._given and (part := self._live.at(self.masks, self.input_shape)):
             return self._gradients_of(part, temperature)
+        self._aside.join()  # it may read gradients that the next pass overwrites
         found: dict[str, Tensor] = {}
         for number, batch in enumerate(self._data()):
-            gradients = self._gradients_on(batch, number, temperature)
+            gradients = self._gradients_on(batch, number, temperature, lent and len(self.batches) == 1)
             # not in place: autograd may hand out one tensor for two weights
             found = {name: found[name] + g for name, g in gradients.items()} if found else gradients
         if len(self.batches) > 1:
             found = {name: gradient / len(self.batches) for name, gradient in found.items()}
         if temperature == 1.0:
-            self.objective = force_objective(self.parameters, found)
+            masked = {name: weight.detach() for name, weight in self.parameters.items()}
+            reads = (*masked.values(), *found.values())
+            self.objective = self._aside.run(lambda: force_objective(masked, found), reads)
         return found
 
-    def _gradients_on(self, batch: Batch, number: int, temperature: float) -> dict[str, Tensor]:
+    def _gradients_on(self, batch: Batch, number: int, temperature: float, lent: bool) -> dict[str, Tensor]:
         """Those of one batch, of this number in its round."""
 
         def gradients(inputs: Tensor, labels: Tensor) -> list[Tensor]:
@@ -232,7 +252,7 @@ class Problem:
             found: Sequence[Tensor] = gradients(*batch)
         else:
             left = (self.rounds - max(1, self.round) + 1) * len(self.batches) - number
-            found = self.replays.run(f"gradients at temperature {temperature}", gradients, batch, left)
+            found = self.replays.run(f"gradients at temperature {temperature}", gradients, batch, left, lent)
         return dict(zip(self.parameters, found, strict=True))
 
     def _gradients_of(self, part: LivePart, temperature: float) -> dict[str, Tensor]:

@@ -44,4 +44,4 @@ def force(problem: Problem) -> Scores:
 @register("iter_grasp", paper=PAPER, rounds=ROUNDS, truncates=True)
 def iter_grasp(problem: Problem) -> Scores:
     """Squared gradient of the pruned network, in many small steps."""
-    return {name: gradient.square() for name, gradient in problem.gradients().items()}
+    return {name: gradient.square() for name, gradient in problem.gradients(lent=True).items()}

@@ -12,6 +12,8 @@ PyTorch version by others, the one that the authors of SynFlow refer to, scores 
 feeds raw logits to ``nll_loss`` (``pruning.loss: logit``).
 """
 
+import torch
+
 from pruning.masks import Scores
 from pruning.problem import Problem
 from pruning.registry import register
@@ -20,5 +22,7 @@ from pruning.registry import register
 @register("snip", paper="arXiv:1810.02340")
 def snip(problem: Problem) -> Scores:
     """Connection sensitivity of the dense network, in one shot."""
-    gradients = problem.gradients()
-    return {name: (problem.dense[name] * gradient).abs() for name, gradient in gradients.items()}
+    gradients = problem.gradients(lent=True)
+    products = torch._foreach_mul([problem.dense[name] for name in gradients], list(gradients.values()))
+    torch._foreach_abs_(products)
+    return dict(zip(gradients, products, strict=True))
