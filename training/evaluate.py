@@ -90,13 +90,13 @@ class Evaluation:
         return self._correct.item() / len(self._split), self._loss.item() / len(self._split)
 
     def release(self) -> None:
-        """Give up the graph and its memory; a further evaluation would capture a new one."""
+        """Drop the graph and its memory; a further evaluation captures a new one."""
         self._replay = None
         self._renewals = renewals()
 
     def _eagerly(self) -> None:
         batches = self._split.batches(self._batch_size)
-        if self._count == 2 and self.reason is None:  # from here on it does what it does every time
+        if self._count == 2 and self.reason is None:  # the first one may have to set something up
             first = next(batches)
             if reason := graphs.watch(lambda: self._add(*first), self._model, self._device):
                 self._give_up(reason)
@@ -123,7 +123,7 @@ class Evaluation:
         return self._replay is not None
 
     def _from_graph(self) -> None:
-        """Replay the full batches; make the last one eagerly."""
+        """Replay the full batches; run a smaller last one eagerly."""
         assert self._replay is not None
         rows, pace = self._all_rows(), graphs.Pace(self._device)
         full = len(rows) - len(rows) % self._batch_size
@@ -150,9 +150,9 @@ class Evaluation:
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients, on the model's own tensors; modes and the buffers' values come back.
+    """Evaluation mode without gradients; afterwards modules have their modes and buffers their values back.
 
-    A graph reads from these tensors, so that copies as in `unchanged` are none of its business.
+    The buffers stay the same tensors, unlike in `unchanged`: a graph reads from the tensors that it was captured with.
     """
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]

@@ -25,7 +25,10 @@ _TORCH = str(Path(torch.__file__).parent)
 
 @contextmanager
 def on_side_stream(device: torch.device) -> Iterator[None]:
-    """Run in order on the stream that captures need, one for each device; on a CPU, nowhere else."""
+    """Run on the one side stream of a GPU, where captures are possible, in order with the work before and after.
+
+    On a CPU it does nothing.
+    """
     if device.type != "cuda":
         yield
         return
@@ -40,7 +43,7 @@ def on_side_stream(device: torch.device) -> Iterator[None]:
 
 @functools.cache
 def _side_stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)  # one: what is cached for it is there for the next training
+    return torch.cuda.Stream(device)  # PyTorch caches free memory by stream: one stream lets the next training have it
 
 
 def new_pool(device: torch.device) -> Any:
@@ -85,7 +88,7 @@ def _wait_in(function: Callable[[], None]) -> str | None:
             torch.cuda.set_sync_debug_mode(mode)
     syncs = [warning for warning in caught if _SYNC in str(warning.message)]
     for warning in caught:
-        if "ynchroniz" not in str(warning.message):  # the rest is not ours: torch also warns of the mode itself
+        if "ynchroniz" not in str(warning.message):  # torch also warns that this mode is a prototype
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     if not syncs:
         return None

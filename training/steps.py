@@ -42,7 +42,7 @@ def why_eager_steps(
 
 
 class EpochSteps(Protocol):
-    """The steps of one epoch, to be made in turn.
+    """The steps of one epoch, to be run in order.
 
     Attributes:
         seconds_waiting: for images that are read from disk, so far; None: they are in memory.
@@ -51,10 +51,10 @@ class EpochSteps(Protocol):
     seconds_waiting: float | None
 
     def make(self, number: int, needs_host: bool) -> int:
-        """Make the step of this number, from 0 on; how many images it had.
+        """Run the step of this number (from 0 on) and return its number of images.
 
         Args:
-            needs_host: it must not be a replay.
+            needs_host: run it eagerly, whatever could be replayed.
         """
         ...
 
@@ -117,7 +117,7 @@ class _FromMemory:
         return size
 
     def _inputs(self, number: int, size: int) -> torch.Tensor:
-        """What one copy takes to the captured step."""
+        """The packed inputs of a step: a row of what was packed for all steps of its size."""
         is_full = size == self._batch_size
         if size not in self._packed:
             first, stop = (0, self._full) if is_full else (self._full, self._full + 1)
@@ -146,7 +146,7 @@ class StepGraphs:
         self._pace = graphs.Pace(step.device)
 
     def eagerly(self, step: Callable[[], None], size: int, needs_host: bool) -> None:
-        """Make a step of this size; see, at the last one before it would be captured, whether it can be."""
+        """Run a step of this size; during the last one before the capture, check whether it can be captured."""
         if self.reason is not None or needs_host:
             step()
             return
@@ -157,7 +157,7 @@ class StepGraphs:
             self.give_up(f"the network cannot be captured: {reason}")
 
     def replay(self, size: int) -> Callable[[torch.Tensor], None] | None:
-        """What makes a step of this size from its packed inputs; None: it is to be made eagerly."""
+        """A function that replays a step of this size on packed inputs; None: the step has to run eagerly."""
         if self._renewals != renewals():
             self.release()
         if self.reason is None and size not in self._replays and self._eager[size] >= graphs.WARM_UPS:
@@ -168,12 +168,12 @@ class StepGraphs:
         return self._replays.get(size)
 
     def release(self) -> None:
-        """Give up the graphs and their memory; further steps would capture new ones."""
+        """Drop the graphs and their memory; further steps capture new ones."""
         self._replays.clear()
         self._renewals = renewals()
 
     def give_up(self, reason: str) -> None:
-        """Make all later steps eagerly, and warn of it."""
+        """Run all later steps eagerly, and warn of it."""
         self.reason = reason
         self.release()
         warnings.warn(f"training steps run eagerly, not as a CUDA graph: {reason}", RuntimeWarning, stacklevel=2)
