@@ -21,9 +21,11 @@ import torch
 from torch import nn
 
 import pruning
-from benchmarks import gpu, mps, networks
+from benchmarks import gpu, networks
 from benchmarks.bare import BareStep
 from benchmarks.measure import Row, Setup, seconds
+from sweep.engines import mps
+from sweep.errors import InputError
 
 AT_ONCE = 4
 PATIENCE = 60.0  # seconds for the next result of a worker: a service that hangs must not hang us
@@ -103,7 +105,7 @@ def _all_ways(device: str, subjects: tuple[Subject, ...], folder: Path) -> Itera
                     yield "processes under MPS", by_name[name], measured
             finally:
                 click.echo(mps.log_tail(environment))
-    except (mps.Unavailable, WorkerFailed) as error:
+    except (InputError, WorkerFailed) as error:
         click.echo(f"MPS: {error}")
 
 

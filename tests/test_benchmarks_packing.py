@@ -1,7 +1,6 @@
-"""The benchmark of several trainings on one GPU: its workers, its streams and its service, as far as a CPU can tell."""
+"""The benchmark of several trainings on one GPU: its workers and its streams, as far as a CPU can tell."""
 
 import os
-import stat
 import sys
 from pathlib import Path
 
@@ -11,49 +10,24 @@ import torch
 import pruning
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # benchmarks are no part of the package
-from benchmarks import gpu, mps, networks, packing
+from benchmarks import gpu, networks, packing
 from benchmarks.measure import Setup
+from sweep.engines import mps
 
 SMALL = packing.Subject("ResNet-20 compacted", "resnet20", images=16, batch=8, epochs=1, sparsity=0.995, target=1.8)
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in on the PATH that notes how it is called."""
-    program, calls = tmp_path / mps.DAEMON, tmp_path / "calls"
-    program.write_text(
-        f'#!/bin/sh\nif [ "$1" = -d ]; then echo started >> {calls}; echo hello > "$CUDA_MPS_LOG_DIRECTORY/control.log"\n'
-        f"else cat >> {calls}; fi\n"
-    )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in on the PATH that does nothing."""
+    (tmp_path / mps.DAEMON).write_text("#!/bin/sh\n")
+    (tmp_path / mps.DAEMON).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    return calls
 
 
-def test_the_service_is_started_in_a_folder_of_its_own_and_stopped(daemon: Path) -> None:
-    with mps.service() as environment:
-        folder = Path(environment["CUDA_MPS_PIPE_DIRECTORY"])
-        assert folder.is_dir() and daemon.read_text() == "started\n"
-        assert mps.log_tail(environment) == "control.log: hello"
-    assert daemon.read_text().splitlines() == ["started", "quit -t 5"]
-    assert not folder.exists()
-
-
-def test_a_machine_without_the_daemon_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(mps.Unavailable, match="nvidia-cuda-mps-control is not on the PATH"), mps.service():
-        pass
-
-
-def test_a_daemon_that_does_not_start_is_quoted(daemon: Path) -> None:
-    program = daemon.with_name(mps.DAEMON)
-    program.write_text("#!/bin/sh\necho no such device; exit 3\n")
-    with pytest.raises(mps.Unavailable, match="exit status 3: no such device"), mps.service():
-        pass
-
-
+@pytest.mark.usefixtures("daemon")
 @pytest.mark.slow
-def test_trainings_are_packed_in_every_way(daemon: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trainings_are_packed_in_every_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "AT_ONCE", 2)
     masks = pruning.prune(networks.build("resnet20", "cpu"), "random", 0.995).masks
     monkeypatch.setattr(networks, "force_masks", lambda *_: masks)

@@ -16,6 +16,8 @@ class Compute:
             (``pruning.compaction``). Results agree up to rounding: sums are taken in another order.
         graphs: "auto" captures training steps, validation and the rounds of pruning as CUDA graphs where that gives the
             same results (``training.steps``, ``pruning.passes``); "off" launches every operation from Python.
+        mps: let processes that share a GPU use it at the same time, by NVIDIA's Multi-Process Service, instead of in
+            turns. A launch starts the service for the workers on its own machine and stops it again.
         max_failures: how often a trial is tried again after it failed or ended its process. Trials that were lost with
             their machine are always run again and are not counted.
         checkpoint_minutes: time between two checkpoints within an epoch. There is also one after every epoch.
@@ -28,6 +30,7 @@ class Compute:
     gpus_per_trial: float = 0.0
     compact: bool = True
     graphs: Literal["auto", "off"] = "auto"
+    mps: bool = False
     max_failures: int = 3
     checkpoint_minutes: float = 10.0
     cluster: str | None = None

@@ -4,6 +4,7 @@ engine.py      what every engine does: the protocol
 watcher.py     what an engine reports while trials run
 stop.py        the request to stop
 inline.py      in this process, one trial after another
+mps.py         NVIDIA's Multi-Process Service, for the processes of one launch on this machine
 processes/     on this machine, several trials at once
 on_ray/        on a Ray of our own, or on a Ray cluster
 

@@ -23,6 +23,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sweep.errors import InputError
+
 if TYPE_CHECKING:
     from sweep.config.config import SweepConfig
     from sweep.config.trial_config import TrialConfig
@@ -54,7 +56,15 @@ def run(
 
     if address is None:
         preconditions.check()
+    use_mps = sweep.compute.mps and sweep.compute.gpus_per_trial > 0
+    if use_mps and address is not None:
+        raise InputError(
+            "compute.mps: a launch starts the service on its own machine only, not on the nodes of a cluster; start"
+            " nvidia-cuda-mps-control there, and --set compute.mps=off"
+        )
     environment.prepare(address)  # ray reads it while it is imported
+    from sweep.engines import mps
     from sweep.engines.on_ray.starting import run_on_ray
 
-    run_on_ray(sweep, trials, claims, watcher, stop, address)
+    with mps.environment(use_mps):
+        run_on_ray(sweep, trials, claims, watcher, stop, address)

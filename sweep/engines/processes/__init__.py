@@ -17,13 +17,14 @@ Workers save checkpoints themselves: they reach the store as the parent does.
 
 import multiprocessing
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
 
 from sweep import imports
 from sweep.config.config import SweepConfig
 from sweep.config.trial_config import TrialConfig
+from sweep.engines import mps
 from sweep.engines.inline import check_device
 from sweep.engines.processes import worker
 from sweep.engines.processes.pool import Pool
@@ -42,19 +43,23 @@ def run(
     In a script, call it below ``if __name__ == "__main__":``, because workers import the script.
 
     Raises:
-        InputError: the trials need a GPU and there is none, or more cores than there are, or workers cannot start.
+        InputError: the trials need a GPU and there is none, or more cores than there are, or workers cannot start, or
+            ``compute.mps`` is on and the service cannot start.
     """
     if not trials:
         return
     device = check_device(sweep, jobs)
     context = _context()
-    setup = worker.WorkerSetup(
-        environment=imports.variables(),
-        settings=RunSettings.of(sweep, device),
-        claims=claims,
-        dataset=load_data(sweep),
-    )
-    with closing(Pool(context, setup, trials, watcher, stop)) as pool:
+    dataset = load_data(sweep)
+    with ExitStack() as stack:
+        for_mps = stack.enter_context(mps.service()) if sweep.compute.mps and device == "cuda" else {}
+        setup = worker.WorkerSetup(
+            environment={**imports.variables(), **for_mps},
+            settings=RunSettings.of(sweep, device),
+            claims=claims,
+            dataset=dataset,
+        )
+        pool = stack.enter_context(closing(Pool(context, setup, trials, watcher, stop)))
         pool.run(jobs)
 
 
