@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,9 +77,7 @@ def rows(setup: Setup, subjects: tuple[Subject, ...]) -> Iterator[Row]:
     best: dict[str, Row] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for subject in subjects:
-            if subject.sparsity is not None:
-                torch.save(networks.force_masks(subject.network, subject.sparsity, setup), folder / subject.name)
+        _save_masks(setup, subjects, folder)
         for way, subject, measured in _all_ways(setup.device, subjects, folder):
             found = _row(way, subject, measured)
             yield found
@@ -91,22 +90,45 @@ def rows(setup: Setup, subjects: tuple[Subject, ...]) -> Iterator[Row]:
 
 
 def _all_ways(device: str, subjects: tuple[Subject, ...], folder: Path) -> Iterator[tuple[str, Subject, Measured]]:
+    """Processes first: none of this process's is on the GPU yet."""
+    alone = {}
+    for subject, measured in processes(subjects, device, folder, {}):
+        alone[subject] = measured.alone
+        yield "processes", subject, measured
+    try:
+        with mps.service() as environment:
+            for subject, measured in processes(subjects, device, folder, environment):
+                rate = f"{subject.images * subject.epochs / measured.alone:,.0f} images/s alone under it"
+                yield f"processes under MPS, {rate}", subject, measured._replace(alone=alone[subject])
+    except (InputError, WorkerFailed) as error:
+        click.echo(f"MPS: {error}")
     for subject in subjects:
         for way, measured in streams(subject, device, folder).items():
             yield way, subject, measured
-    by_name = {subject.name: subject for subject in subjects}
-    for name, measured in processes(subjects, device, folder, {}):
-        yield "processes", by_name[name], measured
-    try:
-        with mps.service() as environment:
-            click.echo("MPS: the daemon has started")
-            try:
-                for name, measured in processes(subjects, device, folder, environment):
-                    yield "processes under MPS", by_name[name], measured
-            finally:
-                click.echo(mps.log_tail(environment))
-    except (InputError, WorkerFailed) as error:
-        click.echo(f"MPS: {error}")
+
+
+def _save_masks(setup: Setup, subjects: tuple[Subject, ...], folder: Path) -> None:
+    """FORCE's masks, for all processes; on a GPU by a process of their own, which leaves nothing there."""
+    if setup.device == "cpu":
+        _make_masks(setup, subjects, folder)
+        return
+    maker = _context().Process(target=_make_masks, args=(setup, subjects, folder))
+    maker.start()
+    maker.join(PATIENCE)
+    maker.kill()
+
+
+def _make_masks(setup: Setup, subjects: tuple[Subject, ...], folder: Path) -> None:
+    for subject in subjects:
+        if subject.sparsity is not None:
+            torch.save(networks.force_masks(subject.network, subject.sparsity, setup), folder / subject.name)
+
+
+def _context() -> ForkServerContext:
+    """For new processes: one import for all of them; CUDA starts in each."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _row(way: str, subject: Subject, measured: Measured) -> Row:
@@ -165,14 +187,13 @@ def network(subject: Subject, device: str, folder: Path) -> tuple[nn.Module, pru
 
 def processes(
     subjects: tuple[Subject, ...], device: str, folder: Path, environment: dict[str, str]
-) -> Iterator[tuple[str, Measured]]:
+) -> Iterator[tuple[Subject, Measured]]:
     """Our loop in several processes, for all subjects in turn: one process at work, then all of them.
 
     Raises:
         WorkerFailed: one of them did; it says how.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])  # one import for all; CUDA starts in each
+    context = _context()
     results, barrier = context.Queue(), context.Barrier(AT_ONCE)
     arguments = (subjects, device, folder, environment, barrier, results)
     workers = [context.Process(target=_work, args=(number, *arguments), daemon=True) for number in range(AT_ONCE)]
@@ -182,7 +203,7 @@ def processes(
         for subject in subjects:
             spans = [_result(results) for _ in workers]
             alone = max(span.alone for span in spans)  # of those that did not train alone it is zero
-            yield subject.name, Measured(alone, max(span.end for span in spans) - min(span.start for span in spans))
+            yield subject, Measured(alone, max(span.end for span in spans) - min(span.start for span in spans))
     finally:
         for worker in workers:
             worker.join(5)  # a client of MPS should leave by itself

@@ -32,7 +32,7 @@ def test_trainings_are_packed_in_every_way(monkeypatch: pytest.MonkeyPatch) -> N
     masks = pruning.prune(networks.build("resnet20", "cpu"), "random", 0.995).masks
     monkeypatch.setattr(networks, "force_masks", lambda *_: masks)
     rows = list(packing.rows(Setup(), (SMALL,)))
-    ways = ["streams, one thread", "streams, a thread each", "processes,", "processes under MPS"]
+    ways = ["processes,", "processes under MPS", "streams, one thread", "streams, a thread each"]
     assert len(rows) == 5
     assert all(way in row.name and row.value > 0 for way, row in zip(ways, rows, strict=False))
     assert rows[-1].target == "≥ 1.8" and rows[-1].value == max(row.value for row in rows)
