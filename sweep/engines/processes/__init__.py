@@ -50,14 +50,13 @@ def run(
         return
     device = check_device(sweep, jobs)
     context = _context()
-    dataset = load_data(sweep)
     with ExitStack() as stack:
         for_mps = stack.enter_context(mps.service()) if sweep.compute.mps and device == "cuda" else {}
         setup = worker.WorkerSetup(
             environment={**imports.variables(), **for_mps},
             settings=RunSettings.of(sweep, device),
             claims=claims,
-            dataset=dataset,
+            dataset=load_data(sweep),
         )
         pool = stack.enter_context(closing(Pool(context, setup, trials, watcher, stop)))
         pool.run(jobs)
