@@ -90,3 +90,8 @@ def test_the_citation_names_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
     assert (str(citation["version"]), citation["license"]) == (project["version"], project["license"])
+
+
+def test_lines_of_code_in_the_readme_fit_95_columns() -> None:
+    blocks = re.findall(r"```\w+\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert [line for block in blocks for line in block.splitlines() if len(line) > 95] == []
