@@ -41,9 +41,9 @@ def problem_of(model, precision="fp32", rounds=100):
 
 
 def random_masks(model, step, density):
-    generator = torch.Generator().manual_seed(step)
+    generator = torch.Generator(device=DEVICE).manual_seed(step)
     return {
-        name: (torch.rand(weight.shape, generator=generator) < density).to(DEVICE)
+        name: torch.rand(weight.shape, generator=generator, device=DEVICE) < density
         for name, weight in pruning.prunable(model).items()
     }
 
@@ -77,15 +77,17 @@ def test_captured_gradients_of_every_shipped_network_are_the_eager_ones(name, pr
     torch.manual_seed(0)
     model = on_gpu(models.build(name, classes=10, size=side))
     made = problem_of(model, precision)
-    captured = gradients(made, 4, side, 10)
+    captured = gradients(made, 3, side, 10)
     assert made.replays.reason is None and made.replays.captured == 1
-    eager, again = (gradients(problem_of(model, precision, rounds=1), 4, side, 10) for _ in range(2))
-    assert distance(captured, eager) <= max(BOUND[precision], 2 * distance(again, eager))
+    eager = gradients(problem_of(model, precision, rounds=1), 3, side, 10)
+    apart = distance(captured, eager)
+    if apart > BOUND[precision]:  # kernels that add in any order: eager passes differ as much among themselves
+        again = gradients(problem_of(model, precision, rounds=1), 3, side, 10)
+        assert apart <= 3 * distance(again, eager), f"{apart:.2g} of the norm"
 
 
 @pytest.mark.parametrize("make", [convolutional, residual])
 def test_captured_passes_with_dropout_draw_what_eager_ones_draw(make):
-    torch.use_deterministic_algorithms(False)
     model = on_gpu(make())
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -115,6 +117,16 @@ def test_pruning_by_replays_keeps_exact_counts_and_the_masks_of_eager_pruning(me
     assert first.force_objective == pytest.approx(also.force_objective, rel=1e-3)
     same = sum(int((captured.masks[name] & mask).sum()) for name, mask in eager.masks.items())
     assert same >= (0.999 if method == "synflow" else 0.5) * count(eager.masks)
+
+
+def test_the_objective_taken_beside_the_selection_is_that_of_the_gradients():
+    made = problem_of(on_gpu(residual(width=64)))
+    for step in range(1, 8):
+        made.round, made.batches = step, data(step, size=64)
+        made.mask(random_masks(made.model, step, 0.5))
+        lent = made.gradients(lent=True)
+        expected = sum(float((made.parameters[name].detach() * g).abs().sum()) for name, g in lent.items())
+        assert float(made.objective) == pytest.approx(expected, rel=1e-5)
 
 
 class Waiting(nn.Module):
