@@ -24,7 +24,7 @@ from pruning.packing import entropy_bytes, pack, unpack
 from pruning.paths import effective
 from sweep.records import Outcome, TrialRecord
 from sweep.store import Store
-from sweep.trial.metrics import mask_records
+from sweep.trial.mask_records import mask_records
 from training import models
 
 TRIAL = "0123456789abcdef"

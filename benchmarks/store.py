@@ -21,7 +21,7 @@ from sweep.config.yaml_tree import plain
 from sweep.records import COMPLETED, EpochRecord, MaskRecord, Outcome, TrialRecord
 from sweep.store import Store
 from sweep.store.folding import fold
-from sweep.trial.metrics import describe
+from sweep.trial.record_fields import config_fields
 
 TRIALS, EPOCHS, LAYERS = 1000, 30, 20
 MANY = 20 * TRIALS
@@ -96,7 +96,7 @@ def outcome(trial: TrialConfig) -> Outcome:
     name = trial_id(trial)
     accuracy = 0.98 - trial.sparsity**40 * (trial.seed % 10 + 1) / 20
     record = TrialRecord(
-        **describe(trial), sweep="many", status=COMPLETED, test_accuracy=accuracy, classes=10, epochs=EPOCHS
+        **config_fields(trial), sweep="many", status=COMPLETED, test_accuracy=accuracy, classes=10, epochs=EPOCHS
     )
     epochs = tuple(EpochRecord(name, e, 1.0 / e, 0.5, 1.1 / e, 0.5, 0.1, 1e4, 2.0) for e in range(1, EPOCHS + 1))
     encoding, packed, hashed = _bits()

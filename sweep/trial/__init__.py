@@ -1,13 +1,21 @@
-"""One trial: a config in, records out. Knows no ray, mlflow or click.
+"""One trial: a config in, records out. Imports no ray, mlflow or click.
 
-run.py            run one trial; a failure is a record
-settings.py       how a trial is run: device, sweep, `compute`
-attempts.py       run it again where that may help
-experiment.py     from the images to the accuracy
-checkpoints.py    how far a trial is, saved as it goes
-metrics.py        what is recorded of it
-networks.py       the networks of the grid, built for the images
-provenance.py     the code, machine and versions that it ran with
-machine.py        the cores and the memory that this process may use
-checkout.py       the git commit of the code
+run.py             run one trial; a failure is a record
+attempts.py        repeat a failed trial where that may help
+settings.py        how a trial is run: device, sweep, compute
+dataset.py         its images, checked against its settings
+experiment.py      what is done: prune, train, test
+setup.py           what all methods at one seed start from: images, initial weights, first batches
+training_run.py    one training, with its checkpoints
+progress.py        how far the trial is: its record and its checkpoint
+checkpoints.py     when a checkpoint is saved, and which one is loaded
+callbacks.py       what the caller hears of, and how it stops a trial
+record_fields.py   fields of the record, by where they come from
+mask_records.py    records of the masks
+cost.py            passes and floating-point operations
+hashes.py          hashes of weights, batches and masks
+networks.py        the networks of the grid, built for the images
+provenance.py      the code, machine and versions that it ran with
+machine.py         the cores and the memory that this process may use
+checkout.py        the git commit of the code
 """

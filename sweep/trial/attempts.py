@@ -13,7 +13,7 @@ from sweep.config.grid import title
 from sweep.config.trial_config import TrialConfig
 from sweep.failures import HOST_MEMORY, OUT_OF_MEMORY, kind, may_pass
 from sweep.records import FAILED, EpochRecord, Outcome, TrialRecord
-from sweep.trial.checkpoints import Place
+from sweep.trial.checkpoints import CheckpointStore
 from sweep.trial.run import AnyDataset, run_trial
 from sweep.trial.settings import DEFAULTS, RunSettings
 from training import allocator
@@ -49,7 +49,7 @@ def run_attempts(
     *,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     stopping: Callable[[], bool] = lambda: False,
-    checkpoints: Place | None = None,
+    checkpoints: CheckpointStore | None = None,
     ready: Callable[[], bool] = renew,
 ) -> Outcome:
     """:func:`sweep.trial.run.run_trial`, repeated after a failure; each attempt starts from the last checkpoint.

@@ -15,7 +15,7 @@ from sweep.trial import checkout, machine
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def facts(device: str, has_peak: bool) -> dict[str, Any]:
+def machine_fields(device: str, has_peak: bool) -> dict[str, Any]:
     """Fields of a TrialRecord that say where it ran, with the peak memory so far if that ``has_peak``."""
     return {
         **code(),

@@ -13,7 +13,7 @@ import torch
 from sweep.failures import KINDS, NODE_LOST, WORKER_LOST, group, kind, kind_of, may_pass
 from sweep.records import FAILED
 from sweep.store import Store
-from sweep.trial import metrics as recording
+from sweep.trial.record_fields import error_fields, failed_outcome
 from training.data import DataError
 
 from ..conftest import make_outcome
@@ -28,7 +28,7 @@ def failed(number: int = 0, status: str = FAILED, **facts):
 
 def raised(error: Exception):
     """The record of a trial that ended with this error, as a trial makes it."""
-    return failed(**recording.failure(error)).trial
+    return failed(**error_fields(error)).trial
 
 
 def numpys() -> Exception:
@@ -118,7 +118,7 @@ def test_no_secret_of_an_address_is_in_a_record():
     record = raised(OSError(said))
     assert record.error_message == "cannot read s3://***@bucket/x?secret_key=***&region=eu"
     assert not [word for word in ("hunter2", "hunter3", "AKIA1") if word in str(record)]
-    lost = recording.lost(the_trial("grid.method=random"), sweep="", error_message=said, traceback=said).trial
+    lost = failed_outcome(the_trial("grid.method=random"), sweep="", error_message=said, traceback=said).trial
     assert (lost.error_message, lost.traceback) == (record.error_message, record.error_message)
 
 

@@ -24,7 +24,7 @@ from sweep.engines.watcher import Watcher
 from sweep.errors import StoreError
 from sweep.failures import NODE_LOST, WORKER_LOST
 from sweep.records import EpochRecord, TrialRecord
-from sweep.trial.metrics import lost
+from sweep.trial.record_fields import failed_outcome
 
 logger = logging.getLogger("sweep.engines.on_ray")
 
@@ -109,7 +109,7 @@ class TuneCallback(NotRestored, TrialProgressCallback):
         unimportable = _import_error(error)
         usual = WORKER_LOST if isinstance(error, RayActorError) else type(error).__name__
         kind = unimportable[0] if unimportable else kind
-        outcome = lost(
+        outcome = failed_outcome(
             self._trials[name],
             sweep=self._setup.settings.sweep,
             cluster=self._setup.settings.compute.cluster,

@@ -17,7 +17,7 @@ from sweep.engines.watcher import Watcher
 from sweep.errors import InputError, StoreError
 from sweep.failures import WORKER_LOST
 from sweep.records import EpochRecord, Outcome
-from sweep.trial.metrics import lost
+from sweep.trial.record_fields import failed_outcome
 
 logger = logging.getLogger("sweep.engines.processes")
 
@@ -136,7 +136,7 @@ class Pool:
             return
         settings = self._setup.settings
         where = {"sweep": settings.sweep, "cluster": settings.compute.cluster}
-        self._unwritten.append(lost(trial, **where, error_type=WORKER_LOST, error_message=reason))
+        self._unwritten.append(failed_outcome(trial, **where, error_type=WORKER_LOST, error_message=reason))
 
     def _write(self, at_most: int) -> None:
         """Store one outcome, because workers may wait for a trial; store more while over ``at_most`` are unwritten."""

@@ -252,7 +252,7 @@ BAD = {
     ),
     "unbalanced with one of the seeds": (
         [*BALANCED, "pruning.batch_size=50", "--set", "grid.seed=0,1,2", "--set", "data.validation=0.95"],
-        "50 images cannot be drawn equally from 10 classes of 3 images and more (seed 1); set it to 30",
+        "50 images cannot be drawn equally from 10 classes of at least 3 images (seed 1); set it to 30",
     ),
     "unbalanced in what one method draws besides": (
         [*BALANCED, "pruning.batch_size=15", "--set", "grid.method=[snip, prospr]", "--set", "pruning.batches=2"],

@@ -27,7 +27,7 @@ from sweep.errors import InputError
 from sweep.records import EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
 from sweep.store.claims import Claims
-from sweep.trial.metrics import describe
+from sweep.trial.record_fields import config_fields
 
 # Ray and what it imports warn of their own affairs
 pytestmark = pytest.mark.filterwarnings("default")
@@ -312,7 +312,7 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Pa
     from sweep.engines.on_ray.worker import RayWorkerSetup
 
     here, there = Store(folder / "drivers"), Store(folder / "workers")  # one path, two machines' disks
-    outcome = Outcome(TrialRecord(**describe(expand(sweep)[0]), sweep="", status="completed"))
+    outcome = Outcome(TrialRecord(**config_fields(expand(sweep)[0]), sweep="", status="completed"))
     with connected(cluster.address):
         home = ray.get_runtime_context().get_node_id()
         claims_of_both = [Claims.alone(store) for store in (here, there)]

@@ -16,7 +16,7 @@ from sweep.records import Outcome, TrialRecord
 from sweep.store import Store
 from sweep.store.claims import Claims
 from sweep.store.leases import Leases
-from sweep.trial.metrics import describe
+from sweep.trial.record_fields import config_fields
 
 from ..small import DIGITS, QUICK
 
@@ -35,7 +35,7 @@ def test_no_engine_starts_for_what_another_launch_runs(sweep: SweepConfig, monke
     with Leases(store.files).held() as others:
         other = Claims(store, others, {})
         assert other.take(trial_id(trial))
-        outcome = Outcome(TrialRecord(**describe(trial), sweep="digits", status="completed"))
+        outcome = Outcome(TrialRecord(**config_fields(trial), sweep="digits", status="completed"))
         threading.Timer(0.5, lambda: other.write(outcome)).start()
         summary = run.run_sweep(sweep, lambda *arguments: started.append(arguments), Console(quiet=True))
     assert (started, summary.exit_code, summary.ran) == ([], 0, 0)

@@ -22,7 +22,7 @@ from sweep.launch.relaunch import choose, plans
 from sweep.records import Outcome
 from sweep.store import Store
 from sweep.trial import checkpoints
-from sweep.trial.metrics import lost
+from sweep.trial.record_fields import failed_outcome
 from training.data import DataConfig
 
 from ..small import own_networks, sweep
@@ -174,7 +174,7 @@ def failed_of_no_sweep(store: Store) -> Outcome:
     """As a script leaves it that runs a trial by hand."""
     row = store.trials(columns=["config"]).to_pylist()[0]
     trial = replace(trial_from(json.loads(row["config"])), seed=99)
-    return lost(trial, sweep="", error_type="WorkerLost", error_message="gone")
+    return failed_outcome(trial, sweep="", error_type="WorkerLost", error_message="gone")
 
 
 def test_a_diverged_trial_is_tried_again_from_the_start(folder, networks):

@@ -9,7 +9,7 @@ from sweep.errors import InputError
 from sweep.launch.relaunch import choose, plans
 from sweep.records import Outcome
 from sweep.store import Store
-from sweep.trial.metrics import lost
+from sweep.trial.record_fields import failed_outcome
 
 from ...conftest import make_outcome
 from ..small import sweep, the_trial
@@ -83,7 +83,7 @@ def test_what_cannot_be_done_is_refused_with_a_message_and_nothing_is_touched(ca
 
 
 def test_a_stored_config_that_is_another_trials_is_refused(mixed):
-    other = lost(the_trial("grid.method=random"), sweep="test", error_type="KeyError")
+    other = failed_outcome(the_trial("grid.method=random"), sweep="test", error_type="KeyError")
     mixed.write(Outcome(replace(other.trial, trial_id="1234123412341234")))
     with pytest.raises(InputError, match="trial 1234123412341234: its stored config is another trial's"):
         plans(mixed, choose(mixed, ["1234"], [], [], force=False), [])

@@ -20,7 +20,7 @@ from sweep.config.trial_config import TrialConfig, canonical
 from sweep.records import EpochRecord, MaskRecord, Outcome, SweepRecord, TrialRecord
 from sweep.store import Store
 from sweep.tracking import mirror, sync
-from sweep.trial.metrics import describe
+from sweep.trial.record_fields import config_fields
 
 CONFIG = """
 name: away
@@ -39,7 +39,7 @@ def outcome(trial: TrialConfig, status: str = "completed", **facts: Any) -> Outc
     name, bits = trial_id(trial), torch.arange(8).reshape(2, 4) % 2 == 0
     encoding, packed = pack(bits)
     record = TrialRecord(
-        **describe(trial),
+        **config_fields(trial),
         **{
             "sweep": "away", "status": status, "epochs": 3, "started": datetime(2026, 1, 1, tzinfo=UTC), "seconds": 10.0,
             "prune_seconds": 4.0, "test_accuracy": 0.5 + int(name, 16) % 1000 / 2000, "kept": 100, "host": "h", **facts,

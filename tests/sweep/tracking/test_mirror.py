@@ -27,7 +27,7 @@ from sweep.store.leases import Launch
 from sweep.tracking import Exporter, default_uri, ui_command
 from sweep.tracking.client import Away, Client
 from sweep.tracking.runs import EXPORTER
-from sweep.trial.metrics import describe
+from sweep.trial.record_fields import config_fields
 
 CONFIG = """
 name: mirrored
@@ -116,7 +116,7 @@ def outcome(trial: TrialConfig, status: str = "completed", started: int = 0, **f
     name = trial_id(trial)
     epochs = tuple(EpochRecord(name, e, 1.0 / e, 0.1 * e, None, None, 0.1, 1000.0, 1.0) for e in (1, 2, 3))
     record = TrialRecord(
-        **describe(trial),
+        **config_fields(trial),
         **{
             "sweep": "mirrored", "status": status, "epochs": 3,
             "started": datetime(2026, 1, 1, 0, 0, started, tzinfo=UTC), "seconds": 10.0, "prune_seconds": 4.0, "test_accuracy": 0.75, "kept": 100, "git_commit": "abc", "host": "h",

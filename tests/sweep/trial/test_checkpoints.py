@@ -4,10 +4,10 @@ import pytest
 
 from sweep.errors import StoreError
 from sweep.records import RoundRecord
-from sweep.trial import checkpoints
-from sweep.trial import experiment as science
+from sweep.trial import checkpoints, training_run
 from sweep.trial.attempts import run_attempts
-from sweep.trial.checkpoints import SHARE, Keeper, Nowhere, facts_of, plain
+from sweep.trial.checkpoints import SHARE, Checkpointer, NoCheckpoints
+from sweep.trial.progress import fields_from_plain, plain_fields
 from sweep.trial.run import load_data, run_trial
 from training import checkpoint
 
@@ -119,10 +119,10 @@ def test_whoever_is_stopped_saves_one_whatever_it_takes(trial, digits, clock):
 
 def test_nothing_is_put_together_that_nobody_keeps(trial, digits, clock, monkeypatch):
     kept = []
-    monkeypatch.setattr(science.Science, "keep", lambda *state: kept.append(state))
+    monkeypatch.setattr(training_run.TrainingRun, "save", lambda *state: kept.append(state))
     run_trial(trial, digits, with_compute(checkpoint_minutes=1e-9), stopping=lambda: False)
     assert kept == []
-    assert not Keeper(Nowhere(), "a" * 16, 1.0).is_cheap
+    assert not Checkpointer(NoCheckpoints(), "a" * 16, 1.0).is_cheap
 
 
 class Full(Memory):
@@ -148,8 +148,8 @@ def test_a_checkpoint_that_cannot_be_written_is_no_failure_of_the_trial(trial, d
     assert len(place.saved) == room
 
 
-def test_facts_survive_a_checkpoint_rounds_and_all():
+def test_record_fields_survive_a_checkpoint_rounds_and_all():
     rounds = (RoundRecord(1, 0.5, 10, 0, 3), RoundRecord(2, 0.25, 5, 1, 6, 0.125))
-    facts = {"rounds": rounds, "kept": 5, "disconnected": False, "gradient_norm": 0.1, "mask_hash": None}
-    assert facts_of(checkpoint.load(checkpoint.dump(plain(facts)))) == facts
-    assert facts_of(checkpoint.load(checkpoint.dump(plain({"kept": 5})))) == {"kept": 5}
+    fields = {"rounds": rounds, "kept": 5, "disconnected": False, "gradient_norm": 0.1, "mask_hash": None}
+    assert fields_from_plain(checkpoint.load(checkpoint.dump(plain_fields(fields)))) == fields
+    assert fields_from_plain(checkpoint.load(checkpoint.dump(plain_fields({"kept": 5})))) == {"kept": 5}

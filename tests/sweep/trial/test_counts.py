@@ -17,7 +17,7 @@ from pruning.packing import unpack
 from pruning.problem import Batch
 from sweep.records import Outcome
 from sweep.store import Store
-from sweep.trial.metrics import mask_records
+from sweep.trial.mask_records import mask_records
 from training import data, models, seeding
 
 SPARSITIES = (0.0, 0.5, 0.9, 0.99, 0.995, 0.999)

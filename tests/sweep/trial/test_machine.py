@@ -62,7 +62,7 @@ def test_memory_is_no_more_than_the_control_groups_grant(root: Path) -> None:
 
 def test_a_record_has_the_memory_that_its_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory", lambda: 123)
-    assert provenance.facts("cpu", has_peak=True)["device_memory_bytes"] == 123
+    assert provenance.machine_fields("cpu", has_peak=True)["device_memory_bytes"] == 123
 
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="this system has no peak to be reset")
@@ -79,4 +79,4 @@ def test_peak_memory_is_since_it_was_last_reset() -> None:
 def test_where_the_peak_cannot_be_reset_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(provenance, "_CLEAR", tmp_path / "none/clear_refs")
     assert not provenance.reset_peak_memory("cpu")
-    assert provenance.facts("cpu", has_peak=False)["peak_memory_bytes"] is None
+    assert provenance.machine_fields("cpu", has_peak=False)["peak_memory_bytes"] is None

@@ -12,8 +12,7 @@ import pruning
 from sweep.config.grid import trial_id
 from sweep.config.trial_config import TrialConfig
 from sweep.records import Outcome
-from sweep.trial import checkpoints
-from sweep.trial import experiment as science
+from sweep.trial import checkpoints, setup
 from sweep.trial.run import Interrupted, load_data, run_trial
 from training import checkpoint
 
@@ -277,7 +276,7 @@ def test_a_checkpoint_that_is_no_good_is_left_and_the_trial_begins_anew(name, di
     with caplog.at_level(logging.WARNING):
         again = run_trial(trial, digits, checkpoints=place)
     assert [record.getMessage() for record in caplog.records if trial_id(trial) in record.getMessage()]
-    assert "begins anew" in caplog.text
+    assert "starts from scratch" in caplog.text
     assert (len(prunings), again.trial.attempts) == (1, 1)
     assert differences(again, run_trial(trial, digits)) == {}
 
@@ -285,9 +284,9 @@ def test_a_checkpoint_that_is_no_good_is_left_and_the_trial_begins_anew(name, di
 def test_a_network_that_is_another_now_fails_and_says_how_to_begin_anew(digits, networks, monkeypatch):
     trial, place = the_trial("grid.method=random", f"grid.architecture={OWN}"), Memory()
     run_trial(trial, digits, stopping=Stop(5), checkpoints=place)
-    build = science.build_network
-    monkeypatch.setattr(science, "build_network", lambda *given: build(*given).layers)
+    build = setup.build_network
+    monkeypatch.setattr(setup, "build_network", lambda *given: build(*given).layers)
     record = run_trial(trial, digits, checkpoints=place).trial
     assert (record.status, record.error_type) == ("failed", "ValueError")
     assert "its checkpoint does not fit" in record.error_message
-    assert f"sweep retry {trial_id(trial)} --force begins it anew" in record.error_message
+    assert f"to run it from scratch: sweep retry {trial_id(trial)} --force" in record.error_message

@@ -1,0 +1,98 @@
+"""Progress: how far a trial is. It becomes the trial's record, and most of its checkpoint."""
+
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sweep.records import EpochRecord, MaskRecord, RoundRecord
+from sweep.trial.cost import Cost
+from sweep.trial.record_fields import RecordFields, epoch_fields
+
+
+class Progress:
+    """What is known of a trial so far, in this attempt and in those before it.
+
+    Attributes:
+        trial_id: of the trial.
+        fields: fields of its record.
+        epochs: records of the epochs that ended, of all its trainings.
+        masks: records of the masks that the current training started from, or of the final ones.
+        cost: passes and operations.
+        accumulate: micro-batches a step; None: as the config says.
+        started: when the first attempt started.
+        attempts: how many there have been, with this one.
+
+    Args:
+        trial_id: of the trial.
+        attempt: the number of this attempt, from 1; a checkpoint may know of more.
+        accumulate: as above.
+    """
+
+    def __init__(self, trial_id: str, attempt: int = 1, accumulate: int | None = None):
+        self.trial_id = trial_id
+        self.fields: RecordFields = {}
+        self.epochs: list[EpochRecord] = []
+        self.masks: list[MaskRecord] = []
+        self.cost = Cost()
+        self.accumulate = accumulate
+        self.started = datetime.now(UTC)
+        self.attempts = attempt
+        self._earlier_seconds = 0.0
+        self._begin = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of this attempt, and of the earlier ones up to the checkpoint."""
+        return self._earlier_seconds + time.perf_counter() - self._begin
+
+    def count_attempts(self, checkpoint: dict[str, Any]) -> None:
+        """Add this attempt to those that a checkpoint knows of."""
+        self.started = datetime.fromisoformat(checkpoint["started"])
+        self.attempts = max(checkpoint["attempts"] + 1, self.attempts)
+        self._earlier_seconds = checkpoint["seconds"]
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Take fields, epochs, masks and costs from a checkpoint."""
+        self.fields |= fields_from_plain(checkpoint["facts"])
+        self.epochs = [EpochRecord(**epoch) for epoch in checkpoint["epochs"]]
+        self.masks = [MaskRecord(**mask) for mask in checkpoint["masks"]]
+        self.cost = Cost(checkpoint["passes"], checkpoint["flops"])
+        self.accumulate = self.accumulate or checkpoint["accumulate"]
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        """The part of a checkpoint that :meth:`count_attempts` and :meth:`restore` read."""
+        return {
+            "facts": plain_fields(self.fields),
+            "epochs": [asdict(epoch) for epoch in self.epochs],
+            "masks": [asdict(mask) for mask in self.masks],
+            "passes": self.cost.passes,
+            "flops": self.cost.flops,
+            "accumulate": self.accumulate,
+            "started": self.started.isoformat(),
+            "seconds": self.seconds,
+            "attempts": self.attempts,
+        }
+
+    def record_fields(self) -> RecordFields:
+        """Everything that the trial's record says of the work that was done."""
+        return {
+            **self.fields,
+            **epoch_fields(self.epochs),
+            "started": self.started,
+            "seconds": self.seconds,
+            "attempts": self.attempts,
+            "accumulate": self.accumulate,
+        }
+
+
+def plain_fields(fields: RecordFields) -> RecordFields:
+    """Record fields as a checkpoint can hold them: rounds as dicts."""
+    rounds = fields.get("rounds")
+    return fields if rounds is None else fields | {"rounds": [asdict(one) for one in rounds]}
+
+
+def fields_from_plain(values: RecordFields) -> RecordFields:
+    """The record fields that :func:`plain_fields` was given."""
+    rounds = values.get("rounds")
+    return values if rounds is None else values | {"rounds": tuple(RoundRecord(**one) for one in rounds)}
