@@ -1,4 +1,4 @@
-"""What commands share: options, examples in their help, and how errors are told."""
+"""What commands share: options, examples in their help, and how errors are printed."""
 
 import json
 import sys
@@ -21,15 +21,15 @@ ORDER = (
 
 
 class Group(click.Group):
-    """Commands in the order of use; errors that are the user's to mend as one message and exit code 2."""
+    """Commands in the order of use. Errors that the user can fix are one message and exit code 2."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """In :data:`ORDER`; those that it lacks follow, by name."""
+        """In :data:`ORDER`; commands that it lacks follow, by name."""
         places = {name: place for place, name in enumerate(ORDER)}
         return sorted(self.commands, key=lambda name: (places.get(name, len(ORDER)), name))
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the command line; what it prints may meet a closed pipe or a full disk, and the command goes on."""
+        """Run the command line. A closed pipe or a full disk ends its output, not the command."""
         with streams.lasting() as errors:
             result, code = None, None
             try:
@@ -43,7 +43,7 @@ class Group(click.Group):
         return result if code is None else sys.exit(code)
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command."""
+        """Run a command and turn its errors into messages and exit codes."""
         try:
             return super().invoke(context)
         except InputError as error:
@@ -61,7 +61,7 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help."""
+    """The examples at the end of a command's help."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -83,7 +83,7 @@ JOBS = click.option(
 
 
 def with_store(settings: tuple[str, ...], store: str | None) -> tuple[str, ...]:
-    """``--set`` with what ``--store`` says."""
+    """The settings of ``--set``, and those of ``--store``."""
     return settings if store is None else (*settings, f"store={json.dumps(store)}")
 
 
@@ -98,7 +98,7 @@ def existing(store: str | None) -> "Store":
     """The store that ``--store`` names, or ``results``.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no store.
     """
     found = open_store(store)
     if found.local is not None and not found.local.exists():

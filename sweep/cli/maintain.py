@@ -15,7 +15,7 @@ from sweep.cli.root import main
 def verify(stores: tuple[str, ...], as_json: bool) -> None:
     """Check every file of a store: that it can be read, every mask's hash and counts, every trial's id and epochs.
 
-    Changes nothing. Exit code 0: all is as it should be; 1: something is not, and is named.
+    Changes nothing. Exit code 0: no problems; 1: problems found and listed.
     """
     from sweep.cli.print import status as print_status
     from sweep.cli.print.console import counting, make_console
@@ -40,7 +40,7 @@ def verify(stores: tuple[str, ...], as_json: bool) -> None:
 def compact(stores: tuple[str, ...], as_json: bool) -> None:
     """Fold the many small files of a store into a few big ones, which are read much faster. No record changes.
 
-    Sweeps may run and reports may be made meanwhile.
+    Sweeps and reports may run at the same time.
     """
     from sweep.cli.print.console import counting, make_console
     from sweep.store.folding import fold
@@ -52,7 +52,7 @@ def compact(stores: tuple[str, ...], as_json: bool) -> None:
             folded = fold(opened, tell)
         found[opened.name] = vars(folded)
         for path, reason in opened.damaged.items():
-            click.echo(f"left as it is, cannot read {path}: {reason}", err=True)
+            click.echo(f"skipped, cannot read {path}: {reason}", err=True)
         if not as_json:
             click.echo(f"{opened.name}: {folded.before:,} files, now {folded.after:,}")
     if as_json:
@@ -69,10 +69,10 @@ def compact(stores: tuple[str, ...], as_json: bool) -> None:
 @click.option("--sweep", "name", help="Only the sweep of this name.")
 @AS_JSON
 def sync(stores: tuple[str, ...], uri: str | None, name: str | None, as_json: bool) -> None:
-    """Bring MLflow level with a store: export what it lacks, replace what is half written, delete what is there twice.
+    """Bring MLflow up to date with a store: export missing runs, replace incomplete ones, delete duplicates.
 
-    Any number of times, and while sweeps run. Runs no trial. Exit code 0: MLflow is level; 1: it does not answer, or
-    another launch or sync is just exporting to it; 2: bad input.
+    Sweeps may run at the same time. Runs no trial. Exit code 0: MLflow is up to date; 1: it does not answer, or another
+    launch or sync is exporting to it; 2: bad input.
     """
     from functools import partial
 
@@ -88,7 +88,7 @@ def sync(stores: tuple[str, ...], uri: str | None, name: str | None, as_json: bo
             click.echo(str(synced))
     for store in opened:
         for path, reason in store.damaged.items():
-            click.echo(f"left out, cannot read {path}: {reason}", err=True)
+            click.echo(f"skipped, cannot read {path}: {reason}", err=True)
     for error in dict.fromkeys(each.error for each in found if each.error):
         click.secho("error: ", fg="red", bold=True, nl=False, err=True)
         click.echo(f"{error}. What is in the store is safe; sync again when it answers", err=True)

@@ -87,8 +87,12 @@ def plan(config: str, settings: tuple[str, ...], as_json: bool) -> None:
 @click.option("--failed", is_flag=True, help="All that failed.")
 @click.option("--diverged", is_flag=True, help="All whose loss stopped being finite.")
 @click.option("--interrupted", is_flag=True, help="All that were stopped.")
-@click.option("--kind", "kinds", multiple=True, help="All that failed in this way, as 'sweep failures' has it.")
-@click.option("--force", is_flag=True, help="Completed ones too, and from the start: what there is stays until then.")
+@click.option("--kind", "kinds", multiple=True, help="All failures of this kind; 'sweep failures' lists the kinds.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Also rerun completed trials, from scratch; the stored result is kept until the new one is complete.",
+)
 @STORE
 @SETTINGS
 @ADDRESS
@@ -101,9 +105,9 @@ def retry(
     store: str | None, settings: tuple[str, ...], address: str | None, local: bool, jobs: int | None, dry_run: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Run stored trials again that did not complete, told by the store alone; no YAML is needed.
+    """Run stored trials again that did not complete. Needs only the store, no YAML.
 
-    They go on from their checkpoints where they have one. IDs may be beginnings. Exit codes are those of launch.
+    Trials resume from their checkpoints, if any. The beginning of an ID is enough. Exit codes are those of launch.
     """
     engine = choose_engine(local, jobs, address)
     from sweep.cli.print import launches
@@ -143,23 +147,23 @@ def retry(
     "sweep reproduce force_figure1 --no-run",
 ))  # fmt: skip
 @click.argument("name", required=False)
-@click.option("--list", "listed", is_flag=True, help="List what is shipped; so does leaving NAME out.")
+@click.option("--list", "listed", is_flag=True, help="List the shipped experiments; the same as leaving NAME out.")
 @SETTINGS
 @ADDRESS
 @LOCAL
 @JOBS
-@click.option("--no-run", is_flag=True, help="Run nothing: judge what the store has.")
+@click.option("--no-run", is_flag=True, help="Run nothing; compare what the store has.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for the files  [default: STORE/reports/SWEEP]")
 @AS_JSON
 def reproduce(
     name: str | None, listed: bool, settings: tuple[str, ...], address: str | None, local: bool, jobs: int | None,
     no_run: bool, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Run what the store lacks of a published experiment, and judge it: ours beside the published, a verdict a row.
+    """Run what the store lacks of a published experiment, and compare its results with the published ones, row by row.
 
     NAME is a shipped one, or the path of a YAML with published/NAME.csv or published/NAME.claims.csv beside it.
-    Running again with the same --set goes on where it was stopped. Published rows that --set leaves outside the grid
-    are left out, and said to be.
+    Running again with the same --set goes on where it was stopped. Published rows outside the grid, as --set leaves it,
+    are skipped and counted in the output.
 
     \b
     Exit code 0: every row passes, or fails as it is known to; 1: a row fails, is
@@ -189,7 +193,7 @@ def reproduce(
     verdicts = judge(asked, store)
     files = write(asked, verdicts, Path(out) if out else report_folder(store, asked.sweep.name))
     for damaged, reason in store.damaged.items():
-        click.echo(f"left out, cannot read {damaged}: {reason}", err=True)
+        click.echo(f"skipped, cannot read {damaged}: {reason}", err=True)
     if as_json:
         click.echo(json.dumps(reports.verdicts_json(asked, verdicts, files), indent=1))
     else:

@@ -24,7 +24,7 @@ def trial() -> None:
 @STORE
 @AS_JSON
 def trial_show(trial_id: str, store: str | None, as_json: bool) -> None:
-    """Everything stored of one trial: config, outcome, mask by layer, epochs, where it ran. ID may be a beginning."""
+    """Everything stored of one trial: config, outcome, mask by layer, epochs. The beginning of an ID is enough."""
     from sweep.cli.print import trials
     from sweep.cli.print.console import make_console
 
@@ -41,15 +41,15 @@ def trial_show(trial_id: str, store: str | None, as_json: bool) -> None:
     "sweep trial run 3f9c --config cifar10 --device cuda --keep",
 ))  # fmt: skip
 @click.argument("trial_id", metavar="ID")
-@click.option("--config", type=click.Path(), help="The sweep it is in; not needed for a stored trial.")
+@click.option("--config", type=click.Path(), help="The trial's sweep; not needed for a stored trial.")
 @SETTINGS
 @STORE
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
-@click.option("--keep", is_flag=True, help="Store the outcome; refused if the store has it completed already.")
+@click.option("--keep", is_flag=True, help="Store the outcome; refused if the trial is completed in the store.")
 def trial_run(
     trial_id: str, config: str | None, settings: tuple[str, ...], store: str | None, device: str, keep: bool
 ) -> None:
-    """Run one trial here and print what came out, epoch by epoch. Stores nothing unless told to."""
+    """Run one trial here and print its results, epoch by epoch. Stores nothing without --keep."""
     from sweep.cli.print.console import make_console
     from sweep.launch.rerun import run_one
 
@@ -69,11 +69,10 @@ def trial_run(
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @AS_JSON
 def trial_rerun(trial_id: str, store: str | None, device: str, as_json: bool) -> None:
-    """Run a stored trial again from its stored config alone, and hold what comes out against what is stored.
+    """Run a stored trial again from its stored config, and compare every field, epoch and mask, to the last bit.
 
-    Says of every field, epoch and mask whether it agrees, to the last bit. Stores nothing. It runs methods and networks
-    of your own that the record names: do this with stores that you trust. Exit code 0: all agrees; 1: something
-    differs, or the trial did not complete.
+    Stores nothing. It imports the methods and networks of your own that the record names: use it only with stores that
+    you trust. Exit code 0: all agrees; 1: something differs, or the trial did not complete.
     """
 
     _rerun(open_store(store), trial_id, device, as_json)

@@ -1,4 +1,4 @@
-"""Commands that show what there is."""
+"""Commands that show something and run no trial."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def status(config: str | None, settings: tuple[str, ...], store: str | None, as_
 @STORE
 @AS_JSON
 def failures(store: str | None, as_json: bool) -> None:
-    """What failed, by kind: how many, an example with its machine and memory, and the command that tries them again."""
+    """Failed trials by kind: how many, an example with its machine and memory, and the command that runs them again."""
     from sweep.cli.print import status as print_status
     from sweep.cli.print.console import make_console
     from sweep.failures import group
@@ -90,7 +90,7 @@ def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: 
     folder = Path(out) if out else report_folder(opened[0], name or "all")
     files = write_report(opened, folder, sweep=name)
     for damaged, reason in {path: why for store in opened for path, why in store.damaged.items()}.items():
-        click.echo(f"left out, cannot read {damaged}: {reason}", err=True)
+        click.echo(f"skipped, cannot read {damaged}: {reason}", err=True)
     if as_json:
         click.echo(json.dumps([str(path) for path in files.all]))
     else:
@@ -147,12 +147,14 @@ def ui(store: str | None, port: int) -> None:
     uri = default_uri(opened)
     database = sqlite_file(uri)
     if database is None or not database.exists():
-        raise InputError(f"{database}: no MLflow database there; run 'sweep launch CONFIG' first, or name its --store")
+        raise InputError(
+            f"{database}: there is no MLflow database; run 'sweep launch CONFIG' first, or name its --store"
+        )
     if damaged := damage(uri):
         raise InputError(f"{damaged}, and run: {shlex.join(['sweep', 'sync', opened.name])}")
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise InputError(f"--port {port}: something listens there already; choose another")
+            raise InputError(f"--port {port}: this port is in use; choose another")
     set_all_places(database)
     click.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = ui_command(uri, port=port)

@@ -150,7 +150,7 @@ def test_failures_are_counted_with_an_example_where_it_ran_and_what_to_do(store)
     assert full.endswith("vgg_digits snip 50% s0: OutOfMemoryError: CUDA out of memory")
     assert "  on node7, NVIDIA H200, 70.0 GiB used of 80.0 GiB" in lines
     assert code.endswith("KeyError: no such [thing]")
-    assert any(line.startswith("  mend: smaller training.batch_size") for line in lines)
+    assert any(line.startswith("  fix: smaller training.batch_size") for line in lines)
 
 
 def commands(store: Store) -> list[list[str]]:

@@ -1,4 +1,14 @@
 """What the commands print of plans, records and verdicts, as tables and as plain values for JSON.
 
-Each module imports only what it shows, so that commands that look at a store alone start without torch.
+Each module imports only what it shows: commands that read only a store start without torch.
+
+console.py        the console, a progress bar, a trial on one line
+launches.py       a plan, how a launch or a retry ended
+status.py         the status of sweeps, failures, problems of a store
+trials.py         one stored trial, and its rerun
+reports.py        a report's files, verdicts
+catalogue.py      methods, architectures, shipped experiments
+methods_page.py   docs/methods.md
+columns_page.py   docs/report-columns.md
+markdown.py       docstrings as Markdown
 """

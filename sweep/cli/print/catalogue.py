@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 
 def method_rows() -> tuple[list[Row], list[str]]:
-    """The methods that a grid may name, and a line for each that an installed package offers in vain."""
+    """Methods that a grid may name, and a line for each method of an installed package that cannot be loaded."""
     found, reasons = registry.usable()
     rows = [
         {

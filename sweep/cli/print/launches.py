@@ -1,4 +1,4 @@
-"""What a launch or a retry is to run, and how it ended."""
+"""A plan, and how a launch or a retry ended."""
 
 import shlex
 from collections import Counter
@@ -21,7 +21,7 @@ from sweep.trial.networks import NetworkSummary
 
 
 def plan_json(planned: Plan) -> Row:
-    """The plan: one entry a trial."""
+    """The plan in plain values: an entry per trial, network and own method."""
     networks, warnings = check_grid(planned.sweep)
     trials = [
         {
@@ -72,7 +72,7 @@ def _network_line(row: Row) -> str:
 
 
 def plan(out: Console, planned: Plan) -> None:
-    """The plan as a table."""
+    """The plan as a table, with its networks and warnings."""
     values = plan_json(planned)
     table = Table("trial id", "architecture", "method", box=None, pad_edge=False)
     for column in ("sparsity", "seed", "prunable weights", "kept"):
@@ -100,7 +100,7 @@ def plan(out: Console, planned: Plan) -> None:
 
 
 def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
-    """How a launch ended, and what to do next."""
+    """How a launch ended, and commands for what may follow."""
     counts = ", ".join(f"{number} {status}" for status, number in found.statuses.items())
     store = shlex.quote(redacted(sweep.store))
     if not found.ran and found.exit_code == 0:
@@ -111,29 +111,29 @@ def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
         why = f"See why: sweep failures --store {store}   Launching again runs what is not completed."
         out.print(why, markup=False, soft_wrap=True)
     if found.signal is not None:
-        out.print("Stopped. Launching again runs what is missing, and goes on from where trials were stopped.")
+        out.print("Stopped. Launching again runs what is missing, and resumes trials that were stopped.")
     browse = f"    MLflow: sweep ui --store {store}" if sweep.tracking.enabled and not sweep.tracking.uri else ""
     out.print(f"Report: sweep report {store} --sweep {sweep.name}{browse}", markup=False, soft_wrap=True)
 
 
 def summary_json(sweep: SweepConfig, found: Summary) -> Row:
-    """The same for scripts."""
+    """How a launch ended, in plain values."""
     return {"sweep": sweep.name, "store": redacted(sweep.store), "ran": found.ran, **found.statuses}
 
 
 def chosen(out: Console, records: Sequence[TrialRecord]) -> None:
-    """What would be tried again."""
+    """The trials that a retry would run."""
     for record in records:
         out.print(f"{record.trial_id} {trial_line(vars(record))}: {record.status}", markup=False)
     out.print(f"{len(records)} trials")
 
 
 def retried(out: Console, found: Sequence[Summary], unchanged: Sequence[str]) -> None:
-    """How a retry ended; which trials had completed, did not do so again and are as they were."""
+    """How a retry ended, and which completed trials did not complete this time."""
     counts = Counter[str]()
     for each in found:
         counts.update(each.statuses)
     told = ", ".join(f"{number} {status}" for status, number in counts.items())
-    out.print(f"ran {sum(each.ran for each in found)} trials. Now {told}." if found else "nothing to try again")
+    out.print(f"ran {sum(each.ran for each in found)} trials. Now {told}." if found else "no trial to run again")
     if unchanged:
-        out.print(f"These did not complete again, and keep the outcome that they had: {', '.join(unchanged)}")
+        out.print(f"These did not complete this time, and keep their earlier outcome: {', '.join(unchanged)}")

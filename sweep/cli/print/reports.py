@@ -11,7 +11,7 @@ from sweep.reproduce import Reproduction, Verdict, VerdictFiles, flat, tables, t
 
 
 def report(out: Console, files: ReportFiles) -> None:
-    """Where the report is, and its table."""
+    """The tables of a report, and its files."""
     for table in files.tables:
         out.print(render(table), "")
     for path in files.all:
@@ -19,7 +19,7 @@ def report(out: Console, files: ReportFiles) -> None:
 
 
 def verdicts_json(asked: Reproduction, found: Sequence[Verdict], files: VerdictFiles) -> Row:
-    """Every verdict, and the files."""
+    """Verdicts and files, in plain values."""
     return {
         "sweep": asked.sweep.name,
         "in_order": all(verdict.in_order for verdict in found),
@@ -30,7 +30,7 @@ def verdicts_json(asked: Reproduction, found: Sequence[Verdict], files: VerdictF
 
 
 def verdicts(out: Console, asked: Reproduction, found: Sequence[Verdict], files: VerdictFiles) -> None:
-    """The same as tables."""
+    """Verdicts as tables, and the files."""
     for table in tables(found, asked.sweep.training.epochs):
         out.print(render(table), "")
     if asked.left_out:

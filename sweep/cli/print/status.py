@@ -1,4 +1,4 @@
-"""What a store says: the state of its sweeps, what failed and what is wrong with it."""
+"""The status of sweeps, failures by kind, and problems of a store."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _WHY = ["trial_id", "status", "error_type", "error_message", "architecture_label
 
 
 def status(out: Console, found: Sequence[SweepStatus], store: Store) -> None:
-    """Counts by sweep, what did not complete and why, and files that cannot be read."""
+    """Counts by sweep, trials that did not complete and why, and files that cannot be read."""
     if not found:
         out.print(f"{store.name} holds no trials. Fill it: sweep launch digits", markup=False)
     names = {name for each in found for name in each.ended_early}
@@ -39,7 +39,7 @@ def status(out: Console, found: Sequence[SweepStatus], store: Store) -> None:
 
 
 def _ended_early(out: Console, rows: Sequence[Row], store: Store) -> None:
-    """The first of a sweep's trials that did not complete, and why."""
+    """The first trials of a sweep that did not complete, and why."""
     for row in rows[:20]:
         out.print(f"  {row['trial_id']} {trial_line(row)} {row['status']}{_why(row)}"[:600], markup=False)
     if len(rows) > 20:
@@ -48,12 +48,12 @@ def _ended_early(out: Console, rows: Sequence[Row], store: Store) -> None:
 
 
 def status_json(found: Sequence[SweepStatus]) -> dict[str, dict[str, int]]:
-    """Counts by sweep."""
+    """Counts by sweep, in plain values."""
     return {each.name: each.counts for each in found}
 
 
 def failures_json(groups: Sequence[Group]) -> list[Row]:
-    """What failed, by kind."""
+    """Failures by kind, in plain values."""
     return [
         {
             "kind": group.kind.name,
@@ -73,8 +73,8 @@ _EXAMPLE = (
 
 
 def failures(out: Console, groups: Sequence[Group], store: Store) -> None:
-    """The same for people, each with the command that tries them again."""
-    where = shlex.quote(store.name)  # commands are to be run as they are printed
+    """Failures by kind, each with the command that runs them again."""
+    where = shlex.quote(store.name)  # users copy the commands
     if not groups:
         out.print(f"{store.name}: nothing failed", markup=False)
     for group in groups:
@@ -87,12 +87,12 @@ def failures(out: Console, groups: Sequence[Group], store: Store) -> None:
             whole = f" of {_gib(example.device_memory_bytes)}" if memory and example.device_memory_bytes else ""
             out.print(f"  on {example.host}, {example.device}{memory}{whole}", markup=False)
         mend = group.kind.mend.replace("show ID", f"show {example.trial_id} --store {where}")
-        out.print(f"  mend: {mend}", markup=False, soft_wrap=True)
+        out.print(f"  fix: {mend}", markup=False, soft_wrap=True)
         out.print(f"  again: sweep retry --kind {group.kind.name} --store {where}", markup=False, soft_wrap=True)
 
 
 def _why(row: Mapping[str, Any]) -> str:
-    """The error of a trial that failed, on one line."""
+    """The error of a failed trial on one line; empty for others."""
     return f": {row['error_type']}: {' '.join((row['error_message'] or '').split())}" if row["error_type"] else ""
 
 
@@ -101,10 +101,10 @@ def _gib(size: int | None) -> str:
 
 
 def problems(out: Console, found: Sequence["Problem"], checked: Mapping[str, int]) -> None:
-    """What is wrong in a store, and what was looked at."""
+    """The problems of a store, and how much was checked."""
     for each in found:
         out.print(f"{each.file}: {each.what}", markup=False, soft_wrap=True)
         if each.mend:
-            out.print(f"  mend: {each.mend}", markup=False, soft_wrap=True)
+            out.print(f"  fix: {each.mend}", markup=False, soft_wrap=True)
     what = ", ".join(f"{number:,} {name}" for name, number in checked.items())
-    out.print(f"checked {what}: " + (f"{len(found)} problems" if found else "all is as it should be"))
+    out.print(f"checked {what}: " + (f"{len(found)} problems" if found else "no problems"))

@@ -1,4 +1,4 @@
-"""One stored trial, and a rerun beside it."""
+"""One stored trial, and its rerun."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _NOT_SHOWN = ("hash", "encoding", "effective_density", "start_effective_kept", "
 
 
 def find(store: Store, beginning: str) -> TrialRecord:
-    """The one stored trial whose id begins so.
+    """The stored trial whose id begins so.
 
     Raises:
         InputError: none, or several.
@@ -34,7 +34,7 @@ def find(store: Store, beginning: str) -> TrialRecord:
 
 
 def trial_json(store: Store, record: TrialRecord) -> Row:
-    """All of one trial but the packed masks."""
+    """All fields of a trial, its layers and epochs, in plain values; without the packed masks."""
     columns = [field.name for field in fields(MaskRecord) if field.name not in ("trial_id", "position", "packed")]
     masks, epochs = store.masks([record.trial_id], columns), store.epochs([record.trial_id])
     values = asdict(record) | {"config": json.loads(record.config)}
@@ -65,12 +65,12 @@ def trial(out: Console, store: Store, record: TrialRecord) -> None:
 
 
 def comparisons_json(found: Sequence[Comparison]) -> list[Row]:
-    """Every field of a rerun beside the stored one."""
+    """Every field of a rerun and of the stored trial, in plain values."""
     return [{"field": c.field, "stored": c.stored, "again": c.again, "agrees": c.agrees} for c in found]
 
 
 def comparisons(out: Console, found: Sequence[Comparison]) -> None:
-    """What differs, each with both values, and how much agrees; the outcome's main fields in any case."""
+    """The fields that differ, with both values, the main fields of the outcome, and how many agree."""
     table = Table("", "stored", "again", "", box=None, pad_edge=False)
     for each in found:
         if not each.agrees or each.field in ("status", "mask_hash", "test_accuracy", "final_weights_hash"):
@@ -87,5 +87,5 @@ def _brief(value: Any) -> str:
 
 
 def _told(rows: Sequence[Row]) -> list[str]:
-    """The columns of rows that say something to people."""
+    """The columns to print: those with a value in some row."""
     return [name for name in rows[0] if name not in _NOT_SHOWN and any(row[name] is not None for row in rows)]

@@ -1,6 +1,7 @@
-"""A launch that ends folds its store where many trials lie in files of their own, and never fails by that."""
+"""A launch that ends: its store is folded where many trials are in files of their own, and its report drawn."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,9 @@ def test_status_names_the_command_that_folds(launch, monkeypatch):
     assert "sweep compact" not in sweep("status").out
     monkeypatch.setattr(folding, "MANY", 2)
     assert "Many small files make this slow: sweep compact" in sweep("status").out
+
+
+def test_a_launch_with_tracking_off_draws_its_report(launch):
+    assert launch().code == 0
+    assert {"summary.md", "trials.csv"} <= {path.name for path in Path("results/reports/own").iterdir()}
+    assert not Path("results/mlflow.db").exists()

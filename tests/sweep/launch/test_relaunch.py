@@ -104,7 +104,7 @@ def test_what_failed_runs_again_and_nothing_else_does(broken):
     assert (result.code, store.trial(failed).status) == (0, "completed")
     assert store.outcomes()[completed] == before[completed]
     again = sweep("retry", "--failed", "--local")
-    assert (again.code, "nothing to try again" in again.out) == (0, True)
+    assert (again.code, "no trial to run again" in again.out) == (0, True)
     assert store.sweeps() == [launched]
 
 
@@ -226,7 +226,7 @@ def test_force_runs_a_completed_trial_from_the_start_and_ends_the_same(broken, n
     before, outcome = store.trial(name), store.outcomes()[name]
     networks.trouble = lambda images: signal.raise_signal(signal.SIGINT) if len(images) > 100 else None
     stopped = sweep("retry", name, "--force", "--local")
-    assert (stopped.code, f"keep the outcome that they had: {name}" in stopped.out) == (130, True)
+    assert (stopped.code, f"keep their earlier outcome: {name}" in stopped.out) == (130, True)
     assert (store.outcomes()[name], store.checkpoints()) == (outcome, set())  # which nobody would go on from
     networks.trouble = lambda images: None
     assert sweep("retry", name, "--force", "--local").code == 0
@@ -242,7 +242,7 @@ def test_a_forced_rerun_that_fails_leaves_the_old_record_and_says_so(broken, net
     before, masks = store.trial(name), store.masks([name])
     fail(networks)
     result = sweep("retry", name, "--force", "--local")
-    assert (result.code, f"keep the outcome that they had: {name}" in result.out) == (1, True)
+    assert (result.code, f"keep their earlier outcome: {name}" in result.out) == (1, True)
     assert (store.trial(name), store.masks([name])) == (before, masks)
     assert name not in store.checkpoints()
 

@@ -106,7 +106,7 @@ def test_the_line_at_the_end_of_a_retry_counts_the_trials_of_all_sweeps():
     out = Console(file=io.StringIO(), width=200)
     launches.retried(out, [Summary(1, {"completed": 1}, None), Summary(2, {"failed": 1, "completed": 1}, None)], [])
     launches.retried(out, [], [])
-    assert out.file.getvalue().splitlines() == ["ran 3 trials. Now 2 completed, 1 failed.", "nothing to try again"]  # type: ignore[attr-defined]
+    assert out.file.getvalue().splitlines() == ["ran 3 trials. Now 2 completed, 1 failed.", "no trial to run again"]  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -268,7 +268,7 @@ class TestCommand:
     def test_all_is_well(self, store):
         code, said = self.run(str(store.local))
         assert code == 0
-        assert "checked 8 files, 2 trials: all is as it should be" in said
+        assert "checked 8 files, 2 trials: no problems" in said
         assert self.run(str(store.local), "--json") == (0, "[]\n")
 
     def test_what_is_wrong_is_named_with_its_mending(self, store, snip):
@@ -278,7 +278,7 @@ class TestCommand:
         assert code == 1
         assert f"masks/{path.name}: trial {snip}, " in said
         assert "its mask has another hash than it was stored with" in said
-        assert f"mend: sweep retry {snip} --force" in said
+        assert f"fix: sweep retry {snip} --force" in said
         code, said = self.run(str(store.local), "--json")
         [problem] = json.loads(said)
         assert code == 1
