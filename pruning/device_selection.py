@@ -28,15 +28,24 @@ class Cut(NamedTuple):
     Attributes:
         above: int64, how many candidates score higher than the threshold.
         at: int64, how many score the same.
-        both: int64, how many kept weights were kept before.
-        total: the sum of all scores: finite unless a score is not, or the sum overflows.
+        before: flags of the weights kept before.
+        after: flags of the weights kept now.
+        scores: of all weights, until the next cut; their sum is finite unless a score is not, or the sum overflows.
+        total: that sum, where the scores do not show it any more.
     """
 
     masks: Masks
     above: Tensor
     at: Tensor
-    both: Tensor
-    total: Tensor
+    before: Tensor
+    after: Tensor
+    scores: Tensor
+    total: Tensor | None
+
+    def numbers(self) -> list[Tensor]:
+        """The sum of the scores, above, at, and how many kept weights were kept before."""
+        total = self.scores.sum() if self.total is None else self.total
+        return [total, self.above, self.at, _count(self.before & self.after)]
 
 
 def ties(kept: int, above: int, at: int) -> Ties:
@@ -73,14 +82,14 @@ class DeviceSelection:
             kept: at most :attr:`kept`, unless ``recover``.
             recover: whether a weight that is not kept now may be kept.
         """
-        values = self._joined(scores)
-        total = values[: self._count].sum()
+        values, before, total = self._joined(scores), self._mask, None
         if not recover and self.kept < self._count:
-            values.masked_fill_(~self._mask, -math.inf)
-        mask, above, at = self._highest(values, kept)
-        both = _count(mask & self._mask)
-        self._mask, self.kept = mask, kept
-        return Cut(dict(zip(self._weights, self._views(mask), strict=True)), above, at, both, total)
+            total = values[: self._count].sum()
+            values.masked_fill_(~before, -math.inf)
+        self._mask, above, at = self._highest(values, kept)
+        self.kept = kept
+        masks = dict(zip(self._weights, self._views(self._mask), strict=True))
+        return Cut(masks, above, at, before, self._mask, values[: self._count], total)
 
     def _highest(self, values: Tensor, kept: int) -> tuple[Tensor, Tensor, Tensor]:
         """The mask of the ``kept`` highest; how many are above the threshold, and at it."""

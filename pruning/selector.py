@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pruning import graphs, scopes
+from pruning.aside import Aside
 from pruning.device_selection import Cut, DeviceSelection, ties
 from pruning.masks import Masks, Scores
 from pruning.problem import Problem
@@ -90,14 +91,15 @@ class DeviceSelector:
 
     def __init__(self, problem: Problem, plan: Plan):
         self._plan, self._done = plan, list[Round]()
-        self._selection = DeviceSelection(problem.dense)
+        self._selection, self._aside = DeviceSelection(problem.dense), Aside(problem.device)
         self._pending: _Pending | None = None
 
     def masks(self, problem: Problem, scores: Scores) -> Masks:
         """See :class:`Selector`."""
         before = self._selection.kept
+        self._aside.join()  # it reads the last round's scores, which the next ones overwrite
         cut = self._selection.cut(scores, problem.kept, self._plan.recover)
-        pending = _Pending(problem, scores, cut, before)
+        pending = _Pending(problem, scores, cut, before, self._aside)
         self._finish()
         self._pending = pending
         return cut.masks
@@ -116,18 +118,24 @@ class DeviceSelector:
 class _Pending:
     """A round whose numbers are on their way to the host."""
 
-    def __init__(self, problem: Problem, scores: Scores, cut: Cut, before: int):
+    def __init__(self, problem: Problem, scores: Scores, cut: Cut, before: int, aside: Aside):
         self._round, self._kept, self._before, self._scores = problem.round, problem.kept, before, scores
         self._total = sum(mask.numel() for mask in cut.masks.values())
-        self._objective = None if isinstance(problem.objective, Tensor) else problem.objective
-        on_device = [problem.objective] if isinstance(problem.objective, Tensor) else []
-        values = (cut.total, cut.above, cut.at, cut.both, *on_device)
-        numbers = torch.stack([value.double() for value in values])
-        self._numbers = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=numbers.is_cuda)
-        self._numbers.copy_(numbers, non_blocking=True)
-        self._copied = torch.cuda.Event() if numbers.is_cuda else None
-        if self._copied is not None:
-            self._copied.record(torch.cuda.current_stream(numbers.device))
+        objective = problem.objective
+        self._objective = None if isinstance(objective, Tensor) else objective
+        on_device = [objective] if isinstance(objective, Tensor) else []
+        cuda = problem.device.type == "cuda"
+        self._numbers = torch.empty(4 + len(on_device), dtype=torch.float64, pin_memory=cuda)
+        self._copied = torch.cuda.Event() if cuda else None
+
+        def copy() -> None:
+            numbers = torch.stack([value.double() for value in (*cut.numbers(), *on_device)])
+            self._numbers.copy_(numbers, non_blocking=True)
+            if self._copied is not None:
+                self._copied.record()
+
+        read = [cut.above, cut.at, cut.before, cut.after, cut.scores, *on_device]
+        aside.run(copy, read if cut.total is None else [*read, cut.total])
 
     def finished(self, method: str) -> Round:
         """The round, once its numbers have come."""

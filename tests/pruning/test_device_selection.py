@@ -44,7 +44,7 @@ def test_masks_and_ties_of_every_round_are_those_of_the_other_selection(sizes, s
         masks, threshold = cut(scores, kept, None if recover else before)
         assert all(found.masks[name].equal(mask) for name, mask in masks.items())
         assert ties(kept, int(found.above), int(found.at)) == (threshold.ties(kept) if threshold else (0, 0))
-        assert int(found.both) == sum(int((mask & before[name]).sum()) for name, mask in masks.items())
+        assert int(found.numbers()[3]) == sum(int((mask & before[name]).sum()) for name, mask in masks.items())
         before = masks
 
 
