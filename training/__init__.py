@@ -1,1 +1,1 @@
-"""The science of fitting: data, networks, the recipe and the loop. Knows nothing of pruning or of sweeps."""
+"""Training: data sets, networks, the training config and the loop. Independent of sweeps."""

@@ -1,9 +1,9 @@
-"""The C library's allocator, told to keep what is freed: a training step asks for the same tensors again and again.
+"""Settings of glibc's allocator that keep freed memory in the process: training steps allocate the same tensors again.
 
-glibc gives free memory at the end of its heap back to the system, and gets it again as zeroed pages, one fault each.
-For weights of tens of megabytes that are made anew in every round of pruning, that is a good part of the time around
-the passes (docs/performance.md). Tensors above 32 MB come from the system each time, as always: glibc would not use
-their places again. A matter of speed alone; where the C library is another one, nothing here does anything.
+By default glibc returns free memory at the end of its heap to the system, and gets it back as zeroed pages with a page
+fault each. For weights of tens of megabytes that every round of pruning allocates again, this takes a good part of the
+time outside the passes (docs/performance.md). Tensors above 32 MB still come from the system each time, as glibc would
+not reuse their memory. This affects speed only; with another C library, the functions do nothing.
 """
 
 import ctypes
@@ -11,8 +11,8 @@ import ctypes
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 _NEVER, _LARGE = 2**31 - 1, 32 * 2**20
 
-# For a process that trains in a thread: one arena for all of them, as others are cut into pieces that are given back
-# whole. That has to be known when the process starts.
+# For a process that trains in a thread: one arena for all threads, as glibc returns other arenas to the system in whole
+# chunks. glibc reads these variables when the process starts.
 ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_TRIM_THRESHOLD_": str(2**40),
@@ -21,7 +21,7 @@ ENVIRONMENT = {
 
 
 def keep_freed_memory() -> bool:
-    """Let the main thread of this process keep freed memory for its next tensors. Returns whether it does."""
+    """Make the main thread of this process keep freed memory for later tensors. False if the C library cannot."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
@@ -30,7 +30,7 @@ def keep_freed_memory() -> bool:
 
 
 def give_back() -> None:
-    """Return to the system what this process has freed and kept."""
+    """Return freed memory of this process to the system."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError):

@@ -1,7 +1,7 @@
-"""Checkpoints: a training's state as bytes that are read whole or not at all, and without running code.
+"""The bytes of a checkpoint: a training state with a checksum, read without running code.
 
-A line of text, the SHA-256 of the rest, and the rest, which is what ``torch.save`` writes. torch checks no sums itself:
-without ours, a flipped bit would be a weight.
+The format: a line of text, the SHA-256 of the content, and the content as ``torch.save`` writes it. torch verifies no
+checksum itself, so a flipped bit would become a wrong weight.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _DIGEST = hashlib.sha256().digest_size  # bytes
 
 
 def dump(state: dict[str, Any]) -> bytes:
-    """The bytes of tensors, numbers, strings, None, and lists and dicts of them; tensors of any device."""
+    """Serialize tensors (on any device), numbers, strings, None, and lists and dicts of these."""
     file = io.BytesIO()
     torch.save(state, file)
     content = file.getbuffer()
@@ -25,24 +25,23 @@ def dump(state: dict[str, Any]) -> bytes:
 
 
 def load(data: bytes) -> dict[str, Any]:
-    """Read what `dump` wrote, onto the CPU.
+    """Read the bytes of `dump`, with tensors on the CPU.
 
     Raises:
-        ValueError: the bytes are damaged, or no checkpoint, or hold something other than its plain contents; in one
-            line.
+        ValueError: the bytes are damaged, not a checkpoint of this version, or contain other types; in one line.
     """
     if not data.startswith(_FIRST_LINE):
-        raise ValueError("this is no checkpoint of this version")
+        raise ValueError("this is not a checkpoint of this version")
     start = len(_FIRST_LINE) + _DIGEST
     content = memoryview(data)[start:]
     if hashlib.sha256(content).digest() != data[len(_FIRST_LINE) : start]:
         raise ValueError("this checkpoint is damaged or cut short")
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    # what torch raises depends on what else it is
+    # torch raises different types for different contents
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"this checkpoint holds something other than plain contents ({reason})") from error
+        raise ValueError(f"this checkpoint contains types that are not allowed ({reason})") from error
     if not isinstance(state, dict):
-        raise ValueError(f"this checkpoint holds a {type(state).__name__}, not a state")
+        raise ValueError(f"this checkpoint contains a {type(state).__name__}, not a dict")
     return state

@@ -1,12 +1,12 @@
-"""Name to images: `resolve` and `check` a config, `load` it once, `split` it for each trial.
+"""From a data set's name to its images: `resolve` and `check` a config, `load` it once, `split` it for each trial.
 
     config = resolve(DataConfig("digits", validation=0.1))
     check(config)
     splits = split(load(config), config, seed=0, device="cpu")
     for images, labels in splits.train.batches(128, generator=generator(0, "training", 1), augment=True): ...
 
-The table of sets is in datasets.py, the settings in config.py, the readers in sources/ and what
-comes out in splits.py (in memory) and streaming.py (from disk).
+datasets.py has the table of data sets, config.py the settings, sources/ the readers, splits.py the splits of data sets
+in memory and streaming.py those read from disk.
 """
 
 from dataclasses import replace
@@ -57,28 +57,30 @@ SOURCES: dict[Format, Source] = {
 
 
 def resolve(config: DataConfig) -> DataConfig:
-    """Fill in what a config leaves open, from the table alone; of Parquet also the columns, from the files if there.
+    """Fill in missing settings from the table, and Parquet columns from the files if these are present.
 
-    Data that is not there is an error of `check`, not of this.
+    Missing data is not an error here, but in `check`.
 
     Raises:
         ValueError: "field: …" for an unknown set, a missing number of classes or image size, or a setting
             that this set does not have.
-        DataError: Parquet files whose image or label column cannot be told.
+        DataError: the image or label column of Parquet files is ambiguous or missing.
     """
     known = info(config.name)
     config = replace(config, format=_format(config, known), validation=config.validation or 0)
     if config.download and not known.download_size:
-        raise ValueError(f"download: {config.name} cannot be fetched for you; get it from {known.home or 'its owner'}")
+        raise ValueError(
+            f"download: {config.name} cannot be fetched automatically; get it from {known.home or 'its owner'}"
+        )
     if config.format != "parquet" and (config.image_column or config.label_column):
         raise ValueError(
             f"image_column, label_column: {config.name} is read as {config.format}, and only Parquet has"
             " columns; leave them out or set data.format=parquet"
         )
     if known.streamed and config.crop_padding:
-        raise ValueError(f"crop_padding: {config.name} is cropped at random places and sizes instead; leave it out")
+        raise ValueError(f"crop_padding: {config.name} uses random resized crops instead; leave it out")
     if config.fingerprint and not known.is_own:
-        raise ValueError(f"fingerprint: {config.name} is known by its name; only your own images have one")
+        raise ValueError(f"fingerprint: {config.name} is known by its name; only your own images have a fingerprint")
     for field in ("classes", "image_size", "crop_padding", "flip"):
         if getattr(config, field) is None:
             if getattr(known, field) is None:
@@ -90,39 +92,39 @@ def resolve(config: DataConfig) -> DataConfig:
 
 
 def present(config: DataConfig) -> bool:
-    """Whether files of a resolved config's format lie at its path, by their names."""
+    """Whether the path of a resolved config has files of its format; looks at names only."""
     return SOURCES[config.format].present(config)
 
 
 def formats_present(name: str, path: str) -> list[Format]:
-    """In which formats a set lies at a path."""
+    """The formats of which a path has files."""
     config = DataConfig(name, path=path)
     return [format for format in info(name).formats if present(replace(config, format=format))]
 
 
 def check(config: DataConfig) -> None:
-    """Make sure, cheaply, that the data of a resolved config is there.
+    """Check quickly that the data of a resolved config is present.
 
     Raises:
-        DataError: "field: …", with the command or setting that would mend it.
+        DataError: "field: …", with the command or setting that fixes it.
     """
     others = [] if present(config) else formats_present(config.name, config.path)
-    if others:  # also where the right one could be fetched: that is hardly what a path to these means
+    if others:  # an error even if the right format could be downloaded, as the path probably means these files
         raise DataError(
-            f"format: {config.name} lies in {config.path!r} as {others[0]}, not as {config.format}: these may be other"
-            f" images, and other trials; set data.format={others[0]}, or point data.path elsewhere"
+            f"format: {config.path!r} has {config.name} as {others[0]}, not as {config.format}; these may be other"
+            f" images, and so other trials; set data.format={others[0]}, or change data.path"
         )
     SOURCES[config.format].check(config)
 
 
 def fingerprint(config: DataConfig, cache: FingerprintCache | None = None) -> str | None:
-    """What the stored images and labels of a resolved config are; None where their content is known by the name.
+    """Fingerprint of the stored images and labels of a resolved config; None for sets that their name identifies.
 
-    Reads every file, or only looks at each where ``cache`` knows them. Of a streamed set only names, sizes and labels
-    count: it is too big to be read for this.
+    Reads every file, unless ``cache`` has the fingerprint for their names, sizes and times. For a streamed set, which
+    is too large to read, it covers names, sizes and labels only.
 
     Raises:
-        DataError: the data is not there or cannot be read.
+        DataError: the data is missing or cannot be read.
     """
     check(config)
     if info(config.name).streamed:
@@ -131,24 +133,24 @@ def fingerprint(config: DataConfig, cache: FingerprintCache | None = None) -> st
     stamp = source.stamp(config)
     if stamp is None:
         return None
-    found = cache.find(stamp)
-    if found is None:
-        found = combined(source.contents(config))
-        cache.keep(stamp, found)
-    return found
+    fingerprint = cache.find(stamp)
+    if fingerprint is None:
+        fingerprint = combined(source.contents(config))
+        cache.keep(stamp, fingerprint)
+    return fingerprint
 
 
 def summary(config: DataConfig) -> str:
-    """One line on which files of a resolved config are read and which beside them are not; empty if none lie there."""
+    """One line: which files at the path are read and which are not; empty if there are none."""
     return SOURCES[config.format].summary(config) if present(config) else ""
 
 
 def load(config: DataConfig) -> Dataset | StreamedDataset:
-    """Read a resolved config's data: once, for all trials that use it.
+    """Read a resolved config's data, to be shared by all trials that use it.
 
     Raises:
-        DataError: it is not there, an image cannot be decoded, a label is outside [0, classes), or the images are not
-            those of the config's fingerprint: where, and how to mend it.
+        DataError: the data is missing, an image cannot be decoded, a label is outside [0, classes), or the images do
+            not have the config's fingerprint; the message says where and how to fix it.
     """
     check(config)
     if info(config.name).streamed:
@@ -164,24 +166,24 @@ def load(config: DataConfig) -> Dataset | StreamedDataset:
     return dataset
 
 
-def check_fingerprint(config: DataConfig, found: str | None) -> None:
-    """Make sure that images of fingerprint ``found`` are those that a config asks for, if it asks for any.
+def check_fingerprint(config: DataConfig, actual: str | None) -> None:
+    """Compare the actual fingerprint with the config's, if both are given.
 
     Raises:
-        DataError: they are others.
+        DataError: they differ.
     """
-    if config.fingerprint and found and found != config.fingerprint:
+    if config.fingerprint and actual and actual != config.fingerprint:
         raise DataError(
-            f"fingerprint: the images and labels in {config.path!r} have {found}, not {config.fingerprint};"
-            " point data.path at the right ones, or leave data.fingerprint out for new trials on these"
+            f"fingerprint: the images and labels in {config.path!r} have {actual}, not {config.fingerprint};"
+            " change data.path to the right ones, or remove data.fingerprint for new trials on these"
         )
 
 
 def split(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int, device: torch.device | str) -> Splits:
-    """Hold `config.validation` training images out by seed; the test images are the same for every seed.
+    """Hold out `config.validation` training images by seed; the test images are the same for every seed.
 
     Raises:
-        ValueError: no training image would be left.
+        ValueError: no training image would remain.
     """
     train, validation = _rows(dataset, config, seed)
     if isinstance(dataset, StreamedDataset):
@@ -190,17 +192,17 @@ def split(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int, dev
 
 
 def training_class_sizes(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int) -> torch.Tensor:
-    """How many images of each class `split` leaves to train on, int64 [classes].
+    """Training images of each class after `split`, int64 [classes].
 
     Raises:
-        ValueError: no training image would be left.
+        ValueError: no training image would remain.
     """
     train, _ = _rows(dataset, config, seed)
     return torch.from_numpy(np.bincount(dataset.train_labels[train.numpy()], minlength=dataset.classes))
 
 
 def _rows(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rows, int64 and sorted, of the training images to train on and of those held out."""
+    """Rows of the training images and of the held-out images, int64 and sorted."""
     count = len(dataset.train_labels)
     held_out = config.validation if config.validation >= 1 else round(config.validation * count)
     if held_out >= count:
@@ -214,7 +216,7 @@ def _format(config: DataConfig, known: DatasetInfo) -> Format:
     if config.format == "auto":
         return known.formats[0]
     if config.format not in known.formats:
-        raise ValueError(f"format: {config.name} comes as {' or '.join(known.formats)}, not as {config.format}")
+        raise ValueError(f"format: {config.name} is available as {' or '.join(known.formats)}, not as {config.format}")
     return config.format
 
 
@@ -230,5 +232,5 @@ def _check_labels(part: Images, classes: int) -> None:
         row = int(wrong[0])
         raise DataError(
             f"classes: {part.where(row)}: label {part.labels[row]} is outside [0, {classes});"
-            f" set data.classes, name another data.label_column, or mend the file ({len(wrong)} such labels)"
+            f" set data.classes, name another data.label_column, or fix the file ({len(wrong)} such labels)"
         )

@@ -1,4 +1,4 @@
-"""The table of data sets: what is known of each before looking at its files. Cheap to import: no torch."""
+"""The table of data sets: what is known about each without its files. Fast to import, as it does not need torch."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,20 +9,20 @@ Format = Literal["auto", "torchvision", "idx", "parquet", "folder", "builtin"]
 
 
 class DataError(ValueError):
-    """The data is not there or not what it should be; the text says where, what, and what would mend it."""
+    """The data is missing or invalid; the message says what, where, and how to fix it."""
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """One data set. `mean` and `std` are of pixels in [0, 1], by channel, as the FORCE authors have them.
+    """One data set. `mean` and `std` are those of pixels in [0, 1], by channel, as in the FORCE authors' code.
 
-    Of the digits, MNIST and Fashion-MNIST they are those of the images; of MNIST as in PyTorch's own example.
+    For the digits and Fashion-MNIST they are computed from the images; for MNIST they are those of PyTorch's example.
     """
 
     description: str
     formats: tuple[Format, ...]  # "auto" is the first
-    classes: int | None  # None: the config has to say it
-    image_size: int | None  # side in pixels; None: the config has to say it
+    classes: int | None  # None: the config must set it
+    image_size: int | None  # side in pixels; None: the config must set it
     mean: tuple[float, ...]
     std: tuple[float, ...]
     crop_padding: int = 0
@@ -31,20 +31,20 @@ class DatasetInfo:
         "test",
         "val",
         "validation",
-    )  # what the test set may be called; first found wins
+    )  # names of the test set, in order of preference
     published_as_jpeg: bool = False
-    streamed: bool = False  # too big for memory: decoded anew in every epoch
-    download_size: str = ""  # of what `download: true` fetches; empty where nothing can be fetched
-    home: str = ""  # where people get it
+    streamed: bool = False  # too large for memory: decoded again in every epoch
+    download_size: str = ""  # of the files that `download: true` fetches; empty if it cannot
+    home: str = ""  # where to get it
 
     @property
     def channels(self) -> int:
-        """1 for grey images, 3 for colour: stored images are converted to it."""
+        """1 for grey images, 3 for colour. Stored images are converted to this number."""
         return len(self.mean)
 
     @property
     def is_own(self) -> bool:
-        """Whether the name says nothing of the images: they are the user's own."""
+        """Whether these are the user's own images, which the name does not identify."""
         return self.classes is None
 
 
@@ -113,7 +113,7 @@ DATASETS: dict[str, DatasetInfo] = {
         home="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
     ),
     "imagenet": DatasetInfo(
-        "1.3 million photos in 1,000 classes; streamed, as is any other too big for memory",
+        "1.3 million photos in 1,000 classes; streamed from disk",
         formats=("folder",),
         classes=1000,
         image_size=224,
@@ -141,7 +141,7 @@ DATASETS: dict[str, DatasetInfo] = {
 
 
 def names() -> list[str]:
-    """The data sets that a config may name."""
+    """Names of all data sets."""
     return list(DATASETS)
 
 
@@ -149,7 +149,7 @@ def info(name: str) -> DatasetInfo:
     """The table's row for a data set.
 
     Raises:
-        ValueError: for an unknown name, with the nearest known one.
+        ValueError: for an unknown name; the message suggests a known one.
     """
     if name not in DATASETS:
         raise ValueError(f"name: unknown data set {name!r}; {suggest(name, DATASETS)}")

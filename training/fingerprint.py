@@ -1,7 +1,7 @@
-"""A short fingerprint of the images and labels of a data set, and a cache, so that an unchanged set is not read again.
+"""A short fingerprint of a data set's images and labels, and a cache, so that unchanged files are not read again.
 
-The fingerprint is over the stored bytes of every image and its label, in the order in which they are read, training
-before test: so it is the same wherever the files lie, and for the same images in folders and in Parquet files.
+The fingerprint covers the stored bytes and the label of every image, in reading order, training before test. So it does
+not depend on where the files are, and the same images in folders and in Parquet files have the same fingerprint.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 from training.config import FINGERPRINT
 
-_VERSION = 1  # of what a fingerprint is over: another one makes nothing of caches
-_MOST_ENTRIES = 1000  # of a cache file: older ones are dropped
-_SETTLED_SECONDS = 2.0  # a file changed less long ago may change again without another time
+_VERSION = 1  # of the fingerprint's definition; a new version invalidates caches
+_MOST_ENTRIES = 1000  # in a cache file; older ones are removed
+_SETTLED_SECONDS = 2.0  # a file changed more recently may change again with the same time stamp
 
 
 class Stamp(NamedTuple):
-    """The state of all files of a set: a digest of their names, sizes and times, and when one was changed last."""
+    """The state of all files of a set: a digest of names, sizes and times, and the time of the latest change."""
 
     digest: str
     changed: float  # seconds since 1970
@@ -32,7 +32,7 @@ class Stamp(NamedTuple):
 
 @dataclass
 class PartDigest:
-    """The running digest of one part: of each image its stored bytes and its label."""
+    """The running digest of one part: the stored bytes and label of every image."""
 
     _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
@@ -52,16 +52,16 @@ def combined(parts: Iterable[bytes]) -> str:
 
 
 class StampDigest:
-    """Makes a :class:`Stamp`, file by file in reading order."""
+    """Computes a :class:`Stamp` from files, added in reading order."""
 
     def __init__(self, *settings: object):
-        """``settings``: what else decides how the files are read, such as the columns."""
+        """``settings``: config values that change how the files are read, such as column names."""
         self._hash, self._changed = hashlib.sha256(repr((_VERSION, *settings)).encode()), 0.0
 
     def add(self, path: Path, label: int | None = None) -> None:
         """Add a local file."""
         state = path.stat()
-        # ctime: a file that is changed and then given its earlier mtime again has another one
+        # ctime too: it differs for a changed file whose mtime was set back
         self.add_state(os.path.abspath(path), state.st_size, (state.st_mtime_ns, state.st_ctime_ns), label)
 
     def add_state(self, path: str, size: int, times: tuple[int, ...], label: int | None = None) -> None:
@@ -70,22 +70,22 @@ class StampDigest:
         self._changed = max(self._changed, *(nanoseconds / 1e9 for nanoseconds in times))
 
     def stamp(self) -> Stamp:
-        """Of all files added."""
+        """The stamp of all files added so far."""
         return Stamp(self._hash.hexdigest(), self._changed)
 
 
 class FingerprintCache:
-    """Fingerprints by stamp, in a small JSON file. What cannot be read or written is ignored: it is only a cache.
+    """Fingerprints by stamp, in a small JSON file. Errors in reading or writing are ignored.
 
     Args:
-        files: where it may lie. All are read; the first whose folder is there or can be made is written.
+        files: possible paths. All are read; the first whose folder exists or can be created is written.
     """
 
     def __init__(self, files: Sequence[Path] = ()):
         self._files = list(files)
 
     def find(self, stamp: Stamp) -> str | None:
-        """The fingerprint of files in this state."""
+        """The stored fingerprint of files in this state, if any."""
         for file in self._files:
             fingerprint = _entries(file).get(stamp.digest)
             if fingerprint is not None:
@@ -93,7 +93,7 @@ class FingerprintCache:
         return None
 
     def keep(self, stamp: Stamp, fingerprint: str) -> None:
-        """Remember the fingerprint, unless a file was changed only just now."""
+        """Store the fingerprint, unless a file changed within the last two seconds."""
         if time.time() - stamp.changed < _SETTLED_SECONDS:
             return
         for file in self._files:
@@ -101,8 +101,8 @@ class FingerprintCache:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 entries = _entries(file)
                 entries.pop(stamp.digest, None)
-                kept = dict(list(entries.items())[1 - _MOST_ENTRIES :])
-                _replace(file, json.dumps(kept | {stamp.digest: fingerprint}, indent=0))
+                recent = dict(list(entries.items())[1 - _MOST_ENTRIES :])
+                _replace(file, json.dumps(recent | {stamp.digest: fingerprint}, indent=0))
                 return
 
 
@@ -117,13 +117,13 @@ def _entries(file: Path) -> dict[str, str]:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write a file so that it is whole or as it was."""
+    """Replace a file atomically."""
     descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
         os.replace(temporary, file)
-    except BaseException:  # Ctrl-C, too, leaves no temporary file behind; it is raised again
+    except BaseException:  # on Ctrl-C too, the temporary file is removed; then it is raised again
         with suppress(OSError):
             os.unlink(temporary)
         raise

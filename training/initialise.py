@@ -1,4 +1,4 @@
-"""Initial weights by name, for any network."""
+"""Initialisers by name, for any network."""
 
 from collections.abc import Callable
 
@@ -12,24 +12,24 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm)
 INITIALISERS: dict[str, Callable[[Tensor], object] | None] = {
     "kaiming_normal": lambda weight: nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="relu"),
     "kaiming_uniform": lambda weight: nn.init.kaiming_uniform_(weight, mode="fan_in", nonlinearity="relu"),
-    # of convolutions; linear layers as torch has them: so have torchvision's ResNets and those of SynFlow's authors
+    # convolutions only; linear layers keep torch's default, as in torchvision's ResNets and those of SynFlow's authors
     "kaiming_normal_fan_out": lambda weight: nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu"),
     "xavier_normal": nn.init.xavier_normal_,
     "orthogonal": nn.init.orthogonal_,
-    "default": None,  # whatever the network's own code does
+    "default": None,  # the network's own code
 }
 _CONVOLUTIONS_ONLY = ("kaiming_normal_fan_out",)
 
 
 def initialise(model: nn.Module, name: str) -> None:
-    """Draw every Conv and Linear weight anew, in place, from torch's global generator.
+    """Draw every Conv and Linear weight again, in place, from torch's global generator.
 
-    Biases become 0, normalisation layers the identity; "kaiming_normal_fan_out" is of convolutions, and linear layers
-    are drawn as torch draws them. "default" leaves everything as it is, and so do weights on the
-    meta device, which have no values (there, a draw of torch's would first import its compiler, for a second).
+    Biases become 0, normalisation layers the identity. "kaiming_normal_fan_out" draws linear layers as torch does by
+    default. "default" changes nothing. Weights on the meta device, which have no values, are skipped (a draw would
+    first import torch's compiler, which takes a second).
 
     Raises:
-        ValueError: for an unknown name, with the nearest known one.
+        ValueError: for an unknown name; the message suggests a known one.
     """
     if name not in INITIALISERS:
         raise ValueError(f"unknown initialisation {name!r}; {suggest(name, INITIALISERS)}")

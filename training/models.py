@@ -1,7 +1,7 @@
-"""Name to network: torchvision's with a small-image stem, the papers' VGGs, or your own.
+"""Architectures by name: torchvision's with a small-image stem, the VGGs of the papers, or the user's own.
 
-The networks are in resnets.py and vggs.py, their initial weights in initialise.py. A network of your own is named as
-"package.module:factory" or "path/to/file.py:factory"; docs/own-network-and-data.md says what its factory is told.
+The networks are in resnets.py and vggs.py, their initial weights in initialise.py. A user's own network is named
+"package.module:factory" or "path/to/file.py:factory"; docs/own-network-and-data.md lists its factory's arguments.
 """
 
 import inspect
@@ -38,18 +38,18 @@ ARCHITECTURES: dict[str, Factory] = {
         vggs.imagenet_vgg19,
     )
 }
-_MOST, _MOST_OTHERWISE = {"depth": 1000}, 10_000  # deeper takes minutes to build, wider fits into no machine
-_FROM_DATA = ("classes", "channels", "size")  # what a shipped factory is told of the images, where it takes it
-_CLASSES, _IMAGES = ("classes", "num_classes"), ("channels", "size")
+_MOST, _MOST_OTHERWISE = {"depth": 1000}, 10_000  # above: minutes to build, or out of memory
+_DATA_ARGUMENTS = ("classes", "channels", "size")  # arguments of a shipped factory that the data set determines
+_CLASS_ARGUMENTS, _IMAGE_ARGUMENTS = ("classes", "num_classes"), ("channels", "size")
 
 
 def names() -> list[str]:
-    """The shipped architectures."""
+    """Names of the shipped architectures."""
     return list(ARCHITECTURES)
 
 
 def describe(name: str) -> str:
-    """One line on an architecture: the first of its factory's docstring."""
+    """The first line of the docstring of an architecture's factory."""
     return (inspect.getdoc(_factory(name)) or "").partition("\n")[0]
 
 
@@ -57,14 +57,14 @@ def check(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """An architecture's options with its defaults filled in.
 
     Raises:
-        ValueError: an unknown architecture or option, with the nearest known ones; a factory of your own that
-            cannot be imported or called; a value of the wrong kind.
+        ValueError: an unknown architecture or option (the message suggests known ones), a user's factory that cannot
+            be imported or called, or a value of the wrong type.
     """
     factory = _factory(name)
-    told, known = told_of_data(name, factory), _options(name, factory)
+    given, known = data_arguments(name, factory), _options(name, factory)
     for option in options:
-        if option in told:
-            raise ValueError(f"{option}: an architecture is told of it by the data; leave it out")
+        if option in given:
+            raise ValueError(f"{option}: the data set determines this argument; leave it out")
         if option not in known and not _is_open_ended(factory):
             has = f"it has: {', '.join(known)}" if known else "it has none"
             raise ValueError(f"{option}: architecture {name} has no option {option!r}; {has}")
@@ -74,62 +74,62 @@ def check(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     preset = {key: parameter.default for key, parameter in known.items()}
     resolved = {**preset, **options}
     if name in ARCHITECTURES:
-        return {key: _positive(name, key, value, known[key].annotation) for key, value in resolved.items()}
+        return {key: _checked_number(name, key, value, known[key].annotation) for key, value in resolved.items()}
     return {key: float(v) if type(preset.get(key)) is float and type(v) is int else v for key, v in resolved.items()}
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """The options that have a default, with it."""
+    """Default values of the options that have one."""
     return {key: p.default for key, p in _options(name, _factory(name)).items() if p.default is not p.empty}
 
 
 def default_init(name: str) -> str:
-    """How an architecture's weights are initialised unless a config says it; your own: as its factory does it."""
+    """The initialiser used when a config names none; "default", the factory's own, for a user's architecture."""
     return "default" if is_own(name) else "kaiming_normal"
 
 
 def is_own(name: str) -> bool:
-    """Whether a name leads to code, and not to a shipped architecture."""
+    """Whether a name refers to user code and not to a shipped architecture."""
     return ":" in name
 
 
 def origin(name: str) -> str:
-    """The file that an architecture of your own was found in."""
+    """The file that defines a user's architecture."""
     return _imported(name).place
 
 
-def told_of_data(name: str, factory: Factory | None = None) -> tuple[str, ...]:
-    """The arguments of an architecture's factory that the data decides.
+def data_arguments(name: str, factory: Factory | None = None) -> tuple[str, ...]:
+    """The arguments of an architecture's factory that the data set determines.
 
-    A factory of your own is told the number of classes as `classes` or `num_classes`, or as the latter where it names
-    neither and takes any keyword; and `channels` and `size` where it has no default for them. With a default they
-    may mean something else (a width, say), and are options like any other.
+    A user's factory gets the number of classes as `classes` or `num_classes` (the latter if it names neither and has
+    `**kwargs`), and `channels` and `size` if it has no default for them. With a default they may mean something else,
+    such as a width, and are ordinary options.
 
     Raises:
-        ValueError: it takes no number of classes.
+        ValueError: the factory has no argument for the number of classes.
     """
     factory = factory or _factory(name)
     parameters = inspect.signature(factory).parameters
     if not is_own(name):
-        return tuple(key for key in _FROM_DATA if key in parameters)
-    classes = [key for key in _CLASSES if key in parameters] or [_CLASSES[1]] * _is_open_ended(factory)
+        return tuple(key for key in _DATA_ARGUMENTS if key in parameters)
+    classes = [key for key in _CLASS_ARGUMENTS if key in parameters] or [_CLASS_ARGUMENTS[1]] * _is_open_ended(factory)
     if not classes:
-        raise ValueError(f"architecture {name} must take 'classes' or 'num_classes', how many logits it answers with")
+        raise ValueError(f"architecture {name} must take 'classes' or 'num_classes', the number of logits")
     return (
         *classes,
-        *(key for key in _IMAGES if key in parameters and parameters[key].default is inspect.Parameter.empty),
+        *(key for key in _IMAGE_ARGUMENTS if key in parameters and parameters[key].default is inspect.Parameter.empty),
     )
 
 
-def kept_defaults(name: str, options: Mapping[str, Any], *, channels: int, size: int) -> list[str]:
-    """A line for each option of your own factory that is named as something of the images, and is not that."""
+def mismatched_options(name: str, options: Mapping[str, Any], *, channels: int, size: int) -> list[str]:
+    """One line for each option `channels` or `size` of a user's factory that differs from the images."""
     images = {"channels": channels, "size": size}
-    told = () if not is_own(name) else told_of_data(name)
+    given = () if not is_own(name) else data_arguments(name)
     return [
-        f"{key}={options[key]} is an option of the factory, and the images have {key}={images[key]}; a factory is told"
-        f" that of the images where it has no default for {key}"
-        for key in _IMAGES
-        if is_own(name) and key in options and key not in told and options[key] != images[key]
+        f"{key}={options[key]} is an option of the factory, but the images have {key}={images[key]}; a factory gets the"
+        f" value of the images if it has no default for {key}"
+        for key in _IMAGE_ARGUMENTS
+        if is_own(name) and key in options and key not in given and options[key] != images[key]
     ]
 
 
@@ -146,21 +146,21 @@ def build(
 ) -> nn.Module:
     """A network for images [B, channels, size, size] with `classes` logits.
 
-    Its initial weights come from the global generators: seed those (`seeding.seeded`). Under
-    `torch.device("meta")` nothing is allocated or drawn, which is the quick way to count weights.
+    Initial weights are drawn from the global generators: seed those (`seeding.seeded`). Under
+    `torch.device("meta")` nothing is allocated or drawn, which is the fast way to count weights.
 
     Args:
-        options: of the architecture, `more` others. A factory of your own may have some called `channels` or `size`.
+        options: of the architecture; `more` adds to them. A user's factory may have options named `channels` or `size`.
         init: None for `default_init(name)`.
 
     Raises:
-        ValueError: as `check`, an unknown `init`, or images that this architecture cannot take.
+        ValueError: as `check`; also an unknown `init`, or images that the architecture does not accept.
     """
     factory = _factory(name)
     data = {"classes": classes, "num_classes": classes, "channels": channels, "size": size}
-    arguments = {key: data[key] for key in told_of_data(name, factory)} | check(name, {**options, **more})
+    arguments = {key: data[key] for key in data_arguments(name, factory)} | check(name, {**options, **more})
     try:
-        model = _called(factory, arguments)
+        model = _call_factory(factory, arguments)
     except SystemExit as error:
         raise ValueError(f"architecture {name} called sys.exit({error.code})") from error
     if not isinstance(model, nn.Module):
@@ -169,8 +169,8 @@ def build(
     return model
 
 
-def _called(factory: Factory, arguments: dict[str, Any]) -> Any:
-    """What a factory returns. Should it need torchvision's operators declared, it draws the same the second time."""
+def _call_factory(factory: Factory, arguments: dict[str, Any]) -> Any:
+    """Call a factory; if it must be called again with torchvision's operators declared, it draws the same weights."""
     rewind = remembered_draws()
 
     def call() -> Any:
@@ -198,10 +198,8 @@ def _own_factory(name: str) -> Factory:
         raise ValueError(f"architecture {name!r} is a {type(factory).__name__}, not a function that makes a network")
     try:
         inspect.signature(factory)
-    except (TypeError, ValueError):  # some functions that are written in C
-        raise ValueError(
-            f"architecture {name!r} does not tell which arguments it takes; wrap it in a function"
-        ) from None
+    except (TypeError, ValueError):  # some functions written in C
+        raise ValueError(f"architecture {name!r} has no readable signature; wrap it in a function") from None
     own: Factory = factory
     return own
 
@@ -211,20 +209,20 @@ def _is_open_ended(factory: Factory) -> bool:
 
 
 def _options(name: str, factory: Factory) -> dict[str, inspect.Parameter]:
-    told = told_of_data(name, factory)
+    given = data_arguments(name, factory)
     return {
         key: parameter
         for key, parameter in inspect.signature(factory).parameters.items()
-        if key not in told and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if key not in given and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
 
 
-def _positive(name: str, option: str, value: Any, kind: type) -> int | float:
-    """A shipped architecture's option as the number it is declared to be, so that 1 and 1.0 are one trial."""
+def _checked_number(name: str, option: str, value: Any, kind: type) -> int | float:
+    """Check a shipped architecture's option and convert it to its declared type, so that 1 and 1.0 give one trial."""
     allowed, most = (int, float) if kind is float else (int,), _MOST.get(option, _MOST_OTHERWISE)
     if isinstance(value, bool) or not isinstance(value, allowed) or not 0 < value < float("inf"):
-        what = "number" if kind is float else "whole number"
-        raise ValueError(f"{option}: architecture {name}: option {option!r} must be a {what} above 0, not {value!r}")
+        noun = "number" if kind is float else "whole number"
+        raise ValueError(f"{option}: architecture {name}: option {option!r} must be a {noun} above 0, not {value!r}")
     if value > most:
         raise ValueError(f"{option}: architecture {name}: option {option!r} must be at most {most}, not {value!r}")
     return kind(value)

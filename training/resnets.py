@@ -1,4 +1,4 @@
-"""Residual networks for small images (He et al., CVPR 2016, arXiv:1512.03385), with torchvision's names inside."""
+"""Residual networks for small images (He et al., CVPR 2016, arXiv:1512.03385), with torchvision's parameter names."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ class Block(nn.Module):
     """A residual block: the sum of its convolutions and of a shortcut, then ReLU.
 
     Args:
-        inputs: channels that come in.
-        filters: of all convolutions but the last, which has ``expansion`` times as many.
+        inputs: input channels.
+        filters: output channels of all convolutions but the last, which has ``expansion`` times as many.
         stride: 2 halves the image.
-        shortcut: what the input goes through; None: nothing.
+        shortcut: applied to the input before the sum; None: identity.
     """
 
     expansion: int
-    kernels: tuple[int, ...]  # side of each convolution's
-    strided: int  # which convolution has the stride, from 1
+    kernels: tuple[int, ...]  # kernel side of each convolution
+    strided: int  # number of the convolution that has the stride, from 1
 
     def __init__(self, inputs: int, filters: int, stride: int = 1, shortcut: nn.Module | None = None) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class Block(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, inputs, H, W] to [B, filters · expansion, H / stride, W / stride]."""
-        last, found = len(self.kernels), features
+        last, residual = len(self.kernels), features
         for number in range(1, last + 1):
-            found = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(found))
-            found = self.relu(found) if number < last else found
-        found += features if self.downsample is None else self.downsample(features)
-        return self.relu(found)
+            residual = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(residual))
+            residual = self.relu(residual) if number < last else residual
+        residual += features if self.downsample is None else self.downsample(features)
+        return self.relu(residual)
 
 
 class BasicBlock(Block):
@@ -56,7 +56,7 @@ class Bottleneck(Block):
 
 
 class SmallImageResNet(nn.Module):
-    """torchvision's ResNet, but for any number of stages and a stem of one 3x3 convolution without max-pool.
+    """torchvision's ResNet with any number of stages, and a stem of one 3x3 convolution without max-pool.
 
     Parameters have torchvision's names (conv1, layer1.0.conv2, layer2.0.downsample.0, fc), in its order.
 

@@ -1,4 +1,4 @@
-"""What a training's state is made of: tensors by name, as they were, on whichever device training goes on."""
+"""Reading and restoring the state of a training: tensors by name, optimizer, random generators."""
 
 import random
 from typing import Any
@@ -12,12 +12,12 @@ NAMES = ("model", "optimizer", "epoch", "step", "loss", "correct", "images_seen"
 
 
 def tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers, those too that a ``state_dict`` leaves out. Not copied."""
+    """Parameters and buffers by name, non-persistent buffers included. Not copied."""
     return {name: tensor.detach() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, dict[str, Any]]:
-    """What the optimizer remembers, by parameter name; nothing before its first step. Not copied."""
+    """The optimizer's state by parameter name; empty before its first step. Not copied."""
     return {
         name: dict(optimizer.state[parameter])
         for name, parameter in model.named_parameters()
@@ -27,13 +27,13 @@ def optimizer_state(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[
 
 @torch.no_grad()
 def load_tensors(model: nn.Module, loaded: dict[str, Tensor]) -> None:
-    """Write parameters and buffers, in place."""
+    """Copy values into parameters and buffers, in place."""
     for name, tensor in tensors(model).items():
         tensor.copy_(loaded[name])
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, loaded: dict[str, dict[str, Any]]) -> None:
-    """Let the optimizer remember copies of what is loaded."""
+    """Set the optimizer's state to copies of the loaded one."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     by_index = {
@@ -45,7 +45,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, loaded: d
 
 
 def _laid_out(value: Any, parameter: Tensor) -> Any:
-    """A copy, in the parameter's order of memory if it has its shape: fused optimizers go through both in one loop."""
+    """A copy, in the parameter's memory format if it has its shape, as fused optimizers iterate over both together."""
     if not isinstance(value, Tensor):
         return value
     if value.shape != parameter.shape:
@@ -54,7 +54,7 @@ def _laid_out(value: Any, parameter: Tensor) -> Any:
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """Of the global generators: torch's on the CPU and, if it is a GPU, the device, `random` and `numpy.random`."""
+    """States of the global generators: of torch on the CPU and on a GPU ``device``, `random` and `numpy.random`."""
     on_gpu = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
     _, words, of_gauss = random.getstate()
     return {
@@ -66,7 +66,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def _numpy_state() -> dict[str, Any]:
-    state: Any = np.random.get_state()  # a tuple, and typed as one or a dictionary
+    state: Any = np.random.get_state()  # a tuple, but typed as a tuple or a dict
     _, words, position, has_gauss, gauss = state
     return {
         "words": torch.from_numpy(words.astype(np.int64)),
@@ -77,7 +77,7 @@ def _numpy_state() -> dict[str, Any]:
 
 
 def load_random(device: torch.device, loaded: dict[str, Any]) -> None:
-    """Set the global generators. Older states are of torch's alone; then the others are left."""
+    """Set the global generators. Older states have torch's only; then the others do not change."""
     torch.set_rng_state(loaded["cpu"])
     if device.type == "cuda" and "cuda" in loaded:
         torch.cuda.set_rng_state(loaded["cuda"], device)
@@ -91,24 +91,26 @@ def load_random(device: torch.device, loaded: dict[str, Any]) -> None:
 
 
 def check(state: State, model: nn.Module, steps: int) -> None:
-    """See that a state is of this network, trained on as many images.
+    """Check that a state belongs to a training of this network with ``steps`` steps per epoch.
 
     Raises:
-        ValueError: what differs, in names, shapes or types.
+        ValueError: names, shapes or types differ; the message says which.
     """
     if missing := [name for name in NAMES if name not in state]:
-        raise ValueError(f"the training's state has no {missing[0]!r}")
+        raise ValueError(f"the training state has no {missing[0]!r}")
     own, unset = tensors(model), _unset(model)
     for name in {**own, **state["model"]}:
         if name in unset:
             continue
-        here, there = (_described(found[name]) if name in found else "missing" for found in (own, state["model"]))
+        here, there = (_described(values[name]) if name in values else "missing" for values in (own, state["model"]))
         if here != there:
             _differs(name, there, here)
     parameters = dict(model.named_parameters())
     for name, entries in state["optimizer"].items():
         if name not in parameters:
-            raise ValueError(f"the training's state is another's: its optimizer has {name}, and this network has not")
+            raise ValueError(
+                f"the state belongs to another training: its optimizer has {name}, which this network lacks"
+            )
         for key, value in entries.items():
             if isinstance(value, Tensor) and value.numel() > 1 and value.shape != parameters[name].shape:
                 _differs(f"the optimizer's {key} of {name}", list(value.shape), list(parameters[name].shape))
@@ -117,7 +119,7 @@ def check(state: State, model: nn.Module, steps: int) -> None:
 
 
 def _unset(model: nn.Module) -> set[str]:
-    """Names of buffers that are there and None, until a pass sets them: it does so again."""
+    """Names of buffers that are None until a forward pass sets them, which it will do again."""
     return {
         f"{prefix}.{key}" if prefix else key
         for prefix, module in model.named_modules()
@@ -130,5 +132,5 @@ def _described(tensor: Tensor) -> str:
     return f"{tensor.dtype} {list(tensor.shape)}"
 
 
-def _differs(what: str, there: object, here: object) -> None:
-    raise ValueError(f"the training's state is another's: {what} is {there} there and {here} here")
+def _differs(subject: str, there: object, here: object) -> None:
+    raise ValueError(f"the state belongs to another training: {subject} is {there} in the state and {here} here")

@@ -1,8 +1,8 @@
-"""Data sets too big for memory: image files decoded by DataLoader workers, anew in every epoch.
+"""Data sets too large for memory: DataLoader workers decode the image files again in every epoch.
 
 The interface is that of `splits.py`. Training images are augmented by random resized crops and flips, test
-images scaled and cropped at the centre, the ImageNet way. JPEG files are decoded no larger than that needs. Each
-image's augmentation has a seed of its own, so the number of workers changes nothing.
+images scaled and cropped at the centre, as is usual for ImageNet. JPEG files are decoded at the smallest sufficient
+size. Each image's augmentation has its own seed, so results do not depend on the number of workers.
 """
 
 import hashlib
@@ -29,17 +29,17 @@ from training.sources.decode import DECODING_ERRORS, reason
 from training.splits import Batch, Split, Splits, normalise
 from training.vision import torchvision
 
-_SCALED_TO = 256 / 224  # of the crop's side, in testing
+_SCALED_TO = 256 / 224  # shorter side of a scaled test image, as a multiple of the crop's side
 
 
 @dataclass(frozen=True, eq=False)
 class StreamedDataset:
-    """What `splits.Dataset` is, with paths for images.
+    """Like `splits.Dataset`, with file paths instead of images.
 
     Attributes:
         train_files, test_files: file paths as fixed-width bytes [N], which processes can share.
-        fingerprint: SHA-256 of file names and labels, in hex; the images are not read for it.
-        content: a short fingerprint of file names, sizes and labels: too many to read them all.
+        fingerprint: SHA-256 of file names and labels, in hex.
+        content: short fingerprint of file names, sizes and labels, as the files are too many to read them all.
     """
 
     train_files: npt.NDArray[np.bytes_]
@@ -98,7 +98,11 @@ def load(config: DataConfig) -> StreamedDataset:
 def streamed_splits(
     dataset: StreamedDataset, config: DataConfig, train: Tensor, validation: Tensor, device: torch.device
 ) -> Splits:
-    """The splits of a streamed set: `train` and `validation` are rows of its training images."""
+    """The splits of a streamed set.
+
+    Args:
+        train, validation: rows of the training images for each split.
+    """
 
     def part(files: npt.NDArray[np.bytes_], labels: npt.NDArray[np.int64], rows: Tensor) -> StreamedSplit:
         chosen = rows.numpy()
@@ -112,7 +116,7 @@ def streamed_splits(
 
 
 class StreamedSplit(Split):
-    """Image files, decoded by worker processes and normalised on the device."""
+    """A split whose image files worker processes decode; images are normalised on the device."""
 
     def __init__(
         self,
@@ -138,19 +142,19 @@ class StreamedSplit(Split):
             batch_sampler=_Requests(rows, seeds, batch_size, first),
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
-            generator=torch.Generator(),  # else the loader would draw from the global one
+            generator=torch.Generator(),  # otherwise the loader would draw from the global generator
         )
         for images, labels in loader:
             images = images.to(self._device, non_blocking=True)
             yield normalise(images, self._mean, self._std), labels.to(self._device, non_blocking=True)
 
 
-Request = tuple[int, int | None]  # a row, and the seed of its augmentation: none for a test image
+Request = tuple[int, int | None]  # a row and the seed of its augmentation, None for a test image
 
 
 @dataclass(frozen=True)
 class _Requests:
-    """The batches to read, as lists of requests: what DataLoader calls a batch sampler."""
+    """DataLoader's batch sampler: yields each batch as a list of requests."""
 
     rows: Tensor
     seeds: Tensor | None
@@ -170,7 +174,7 @@ class _Requests:
 
 @dataclass(frozen=True)
 class _ImageFiles(MapDataset[Batch]):
-    """Decodes one image: (uint8 [3, side, side], label)."""
+    """Map-style data set that decodes one image: (uint8 [3, side, side], label)."""
 
     files: npt.NDArray[np.bytes_]
     labels: Tensor
@@ -198,14 +202,14 @@ class _ImageFiles(MapDataset[Batch]):
             torch.default_generator.manual_seed(seed)
             top, left, height, width = crop.get_params(file, crop.scale, crop.ratio)
             is_flipped = bool(torch.rand(1) < (0.5 if self.flip else 0.0))
-        whole, image = file.size, _decoded(file, self.side / min(width, height))
-        x, y = image.width / whole[0], image.height / whole[1]
+        original, image = file.size, _decoded(file, self.side / min(width, height))
+        x, y = image.width / original[0], image.height / original[1]
         box = round(left * x), round(top * y), round((left + width) * x), round((top + height) * y)
         cropped = image.crop(box).resize((self.side, self.side), Image.Resampling.BILINEAR)
         return functional.hflip(cropped) if is_flipped else cropped
 
 
 def _decoded(file: Image.Image, scale: float) -> Image.Image:
-    """An image in RGB, at ``scale`` of its size or more. Of JPEG, made of blocks of 8, ½, ¼ or ⅛ can be decoded."""
+    """Decode an image to RGB, at ``scale`` times its size or larger; a JPEG can be decoded at ½, ¼ or ⅛."""
     file.draft(None, (math.ceil(scale * file.width), math.ceil(scale * file.height)))
     return to_eight_bits(file, channels=3)

@@ -1,6 +1,6 @@
 """VGG networks with batch normalisation (Simonyan & Zisserman, ICLR 2015, arXiv:1409.1556), for small images.
 
-As pruning-at-initialization papers have them: convolutions without bias, one Linear layer at the end.
+As in papers on pruning at initialization: convolutions without bias, one Linear layer at the end.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class SmallImageVGG(nn.Module):
 
     Args:
         convolutions: convolutions in each stage.
-        filters: of each stage's convolutions.
+        filters: output channels of each stage's convolutions.
         size: side of the images in pixels, at least 2 ** (stages - 1).
     """
 
@@ -27,7 +27,7 @@ class SmallImageVGG(nn.Module):
         smallest = 2 ** (len(convolutions) - 1)
         if size < smallest:
             raise ValueError(
-                f"this VGG halves its images {len(convolutions) - 1} times and needs them at least"
+                f"this VGG halves its images {len(convolutions) - 1} times and needs at least"
                 f" {smallest}x{smallest}, not {size}x{size}; take vgg_digits or larger images"
             )
         layers: list[nn.Module] = []
@@ -76,7 +76,7 @@ def vgg_digits(*, classes: int, channels: int, size: int, width: int = 32, depth
     """A small VGG for 8x8 digits: `depth` convolutions in stages of width, 2 width and 4 width filters."""
     if depth < 3:
         raise ValueError(f"architecture vgg_digits needs a depth of at least 3, not {depth}")
-    convolutions = [(depth + later) // 3 for later in range(3)]  # what does not divide goes to the later stages
+    convolutions = [(depth + later) // 3 for later in range(3)]  # later stages get the remainder
     return SmallImageVGG(convolutions, (width, 2 * width, 4 * width), classes, channels, size)
 
 

@@ -1,10 +1,10 @@
-"""torchvision, imported when it is needed, also where its compiled operators do not load: from here, nowhere else.
+"""The only import of torchvision: on first use, and also where its compiled operators do not load.
 
-Its import takes longer than torch's own, since it brings torch's compiler with it; most commands need nothing of it.
+Its import takes longer than torch's own, since it imports torch's compiler; most commands do not need it.
 
-Beside a torch of another build (a CUDA wheel of torchvision on a CPU-only torch, say) its C++ library cannot load.
-Then two operators do not exist, `nms` and `qnms`, that it registers shape functions for, and the import dies. Nothing
-here detects objects, so all that is missing is to declare the two.
+With a torch of another build (such as a CUDA wheel of torchvision with a CPU-only torch) its C++ library does not
+load. Then the operators `nms` and `qnms`, for which it registers shape functions, do not exist, and its import fails.
+They are for object detection, which is not used here, so declaring them is enough.
 """
 
 import functools
@@ -31,7 +31,7 @@ def torchvision() -> Any:
 
 
 def with_torchvision(call: Callable[[], T]) -> T:
-    """What a call of other people's code returns; called again if it imported a torchvision without operators."""
+    """Call user code; call it again if it failed by importing torchvision without its operators."""
     try:
         return call()
     except (RuntimeError, ValueError) as error:
@@ -42,7 +42,7 @@ def with_torchvision(call: Callable[[], T]) -> T:
 
 
 def _declare_missing_operators() -> torch.library.Library:
-    """Declare the operators torchvision's import needs; they last as long as the returned object."""
+    """Declare the operators that torchvision's import needs; they exist as long as the returned object."""
     library = torch.library.Library("torchvision", "FRAGMENT")
     for name in ("nms", "qnms"):
         if not hasattr(torch.ops.torchvision, name):

@@ -75,7 +75,7 @@ def narrow_state(state: State, indices: KeptIndices, shapes: Mapping[str, torch.
         expected, actual = (list(sizes[name]) if name in sizes else "missing" for sizes in (shapes, given))
         if expected != actual:
             raise ValueError(
-                f"the state belongs to another network: {name} is {actual} in the state and {expected} in this network"
+                f"the state belongs to another network: {name} is {actual} in the state and {expected} here"
             )
 
     def narrow(name: str, value: Any) -> Any:

@@ -122,7 +122,7 @@ def _quiet() -> Iterator[None]:
 
 def _kept_defaults(architecture: Choice, config: data.DataConfig) -> Sequence[str]:
     channels = data.info(config.name).channels
-    return models.kept_defaults(architecture.name, dict(architecture.options), channels=channels, size=config.side)
+    return models.mismatched_options(architecture.name, dict(architecture.options), channels=channels, size=config.side)
 
 
 def _check_outputs(model: nn.Module, config: data.DataConfig, kept: Sequence[str]) -> Sequence[str]:

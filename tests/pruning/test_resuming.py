@@ -242,9 +242,9 @@ def test_narrowing_what_was_widened_gives_the_same_bits(stopped):
 
 def test_a_state_of_another_network_is_not_narrowed(stopped):
     state, small, model = stopped
-    with pytest.raises(ValueError, match=r"0\.weight is \[4, 1, 3, 3\] there and \[6, 1, 3, 3\] here"):
+    with pytest.raises(ValueError, match=r"0\.weight is \[4, 1, 3, 3\] in the state and \[6, 1, 3, 3\] here"):
         small.narrow(state)
     wide = small.widen(state, model)
     del wide["model"]["9.bias"]
-    with pytest.raises(ValueError, match=r"9\.bias is missing there and \[4\] here"):
+    with pytest.raises(ValueError, match=r"9\.bias is missing in the state and \[4\] here"):
         small.narrow(wide)

@@ -46,7 +46,7 @@ def assert_refused(data: bytes, match: str) -> None:
 def test_a_truncated_checkpoint_is_refused_wherever_it_ends():
     data = checkpoint.dump(STATE)
     for keep in (0, 5, 18, 19, 40, 51, 52, 200, len(data) // 2, len(data) - 1):
-        assert_refused(data[:keep], "this is no checkpoint" if keep < 19 else "damaged or cut short")
+        assert_refused(data[:keep], "this is not a checkpoint" if keep < 19 else "damaged or cut short")
     assert_refused(data + b"\0", "damaged or cut short")
 
 
@@ -55,7 +55,7 @@ def test_a_single_wrong_bit_is_found_wherever_it_is():
     for place in range(0, len(data), 97):
         damaged = bytearray(data)
         damaged[place] ^= 1
-        assert_refused(bytes(damaged), "no checkpoint|damaged or cut short")
+        assert_refused(bytes(damaged), "not a checkpoint|damaged or cut short")
 
 
 class Payload:
@@ -77,14 +77,14 @@ def of_torch(state: object) -> bytes:
     ids=["nothing", "text", "noise", "pickle", "torch with code", "torch"],
 )
 def test_foreign_bytes_are_refused_and_run_nothing(data):
-    assert_refused(data, "this is no checkpoint")
+    assert_refused(data, "this is not a checkpoint")
     assert not Payload.ran
 
 
 def test_a_checkpoint_cannot_run_code():
-    assert_refused(checkpoint.dump({"epoch": Payload()}), "something other than plain contents")
+    assert_refused(checkpoint.dump({"epoch": Payload()}), "types that are not allowed")
     assert not Payload.ran
 
 
 def test_something_else_than_a_state_is_refused():
-    assert_refused(checkpoint.dump([1, 2]), "holds a list, not a state")
+    assert_refused(checkpoint.dump([1, 2]), "contains a list, not a dict")

@@ -88,7 +88,7 @@ def test_a_floating_point_image_from_0_to_1_is_scaled(tmp_path, read):
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (np.full((4, 4), 200.0, np.float32), "floating point from 200 to 200, and only 0 to 1"),
+        (np.full((4, 4), 200.0, np.float32), "floating point from 200 to 200, but only 0 to 1"),
         (np.full((4, 4), -0.5, np.float32), "floating point from -0.5"),
         (np.full((4, 4), np.nan, np.float32), "floating point from nan"),
         (np.full((4, 4), 70000, np.int32), "signed or 32-bit integers"),
@@ -163,7 +163,7 @@ def test_a_shape_in_the_transparency_alone_is_refused(tmp_path, read):
     image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
     image.putalpha(alpha)
     file = save(tmp_path / "a.png", image)
-    with pytest.raises(ValueError, match="in its transparency alone"):
+    with pytest.raises(ValueError, match="in its transparency only"):
         read(file)
 
 

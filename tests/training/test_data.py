@@ -73,10 +73,10 @@ def test_every_set_in_the_table_resolves(name, tmp_path):
         ("MNIST", {}, "name: unknown data set 'MNIST'; did you mean 'mnist'?"),
         ("image_folder", {"image_size": 32}, "classes: the data set 'image_folder' is your own; set data.classes"),
         ("parquet", {"classes": 3}, "image_size: the data set 'parquet' is your own; set data.image_size"),
-        ("digits", {"format": "folder"}, "format: digits comes as builtin, not as folder"),
+        ("digits", {"format": "folder"}, "format: digits is available as builtin, not as folder"),
         ("digits", {"download": True}, "download: digits cannot be fetched"),
         ("digits", {"label_column": "y"}, "image_column, label_column: digits is read as builtin"),
-        ("imagenet", {"crop_padding": 4}, "crop_padding: imagenet is cropped at random places"),
+        ("imagenet", {"crop_padding": 4}, "crop_padding: imagenet uses random resized crops"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused(name, settings, message):

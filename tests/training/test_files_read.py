@@ -122,11 +122,14 @@ def test_a_part_is_the_files_of_its_name_and_no_others(names, chosen):
             "1 of 3 train files are missing: train-00001-of-00003",
         ),
         ("train-00001-of-00003.parquet", "2 of 3 train files are missing: train-00000-of-00003, train-00002-of-00003"),
-        ("train.parquet train-00000-of-00001.parquet", "two sets of train files lie in one folder"),
-        ("train.parquet train-0.parquet", "two sets of train files lie in one folder"),
+        ("train.parquet train-00000-of-00001.parquet", "two sets of train files in one folder"),
+        ("train.parquet train-0.parquet", "two sets of train files in one folder"),
         ("train-00000-of-00001.parquet train-00000-of-00002.parquet train-00001-of-00002.parquet", "two sets of train"),
-        ("train-00000-of-00001-aaaaaaaa.parquet train-00000-of-00001-bbbbbbbb.parquet", "is there a second time"),
-        ("train-00000-of-00001.parquet train-00001-of-00001.parquet", "train file number 1 is there, of only 1"),
+        ("train-00000-of-00001-aaaaaaaa.parquet train-00000-of-00001-bbbbbbbb.parquet", "is present a second time"),
+        (
+            "train-00000-of-00001.parquet train-00001-of-00001.parquet",
+            "train file number 1 is present, but there are only 1",
+        ),
     ],
 )
 def test_missing_doubled_and_mixed_files_are_an_error(names, message):

@@ -86,7 +86,7 @@ def test_files_that_are_not_what_their_names_say_are_named(tmp_path, damage):
     else:
         labels.write_bytes(idx(np.zeros(3, np.uint8)))
     with pytest.raises(
-        DataError, match=r"^path: .*train-images-idx3-ubyte and train-labels-idx1-ubyte are no IDX files"
+        DataError, match=r"^path: .*train-images-idx3-ubyte and train-labels-idx1-ubyte are not IDX files"
     ):
         loaded(DataConfig("mnist", path=str(tmp_path)))
 

@@ -280,17 +280,17 @@ def test_channels_and_size_with_a_default_are_the_factorys_own_and_without_one_a
     assert models.build("own_networks:wide", {"channels": 5}, classes=7).layers[1].out_features == 5 + 16
     assert models.check("own_networks:wide", {}) == {"channels": 64, "size": 16}
     assert models.build("own_networks:required", classes=7, channels=1, size=8).layers[1].in_features == 64
-    with pytest.raises(ValueError, match="channels: an architecture is told of it by the data"):
+    with pytest.raises(ValueError, match="channels: the data set determines this argument"):
         models.check("own_networks:required", {"channels": 1})
 
 
 @pytest.mark.usefixtures("own")
 def test_a_default_that_is_not_that_of_the_images_is_told():
     options = models.check("own_networks:wide", {})
-    [line] = models.kept_defaults("own_networks:wide", options, channels=64, size=32)
-    assert line.startswith("size=16 is an option of the factory, and the images have size=32")
-    assert models.kept_defaults("own_networks:wide", options, channels=64, size=16) == []
-    assert models.kept_defaults("own_networks:required", {}, channels=1, size=8) == []
+    [line] = models.mismatched_options("own_networks:wide", options, channels=64, size=32)
+    assert line.startswith("size=16 is an option of the factory, but the images have size=32")
+    assert models.mismatched_options("own_networks:wide", options, channels=64, size=16) == []
+    assert models.mismatched_options("own_networks:required", {}, channels=1, size=8) == []
 
 
 @pytest.mark.usefixtures("own")
@@ -299,7 +299,7 @@ def test_the_number_of_classes_is_told_as_classes_or_num_classes():
     assert models.build("own_networks:keywords", classes=7).layers[2].out_features == 7
     with pytest.raises(ValueError, match="own_networks:neither must take 'classes' or 'num_classes'"):
         models.build("own_networks:neither", classes=10)
-    with pytest.raises(ValueError, match="num_classes: an architecture is told of it by the data"):
+    with pytest.raises(ValueError, match="num_classes: the data set determines this argument"):
         models.check("own_networks:keywords", {"num_classes": 3})
 
 

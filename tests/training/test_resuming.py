@@ -265,27 +265,31 @@ def refused(splits, state, match: str, model: nn.Module | None = None) -> None:
 
 def test_the_state_of_another_network_is_refused_and_what_differs_is_named(splits):
     state = stopped_after(1, splits).state()
-    refused(splits, state, r"0\.weight is torch.float32 \[4, 1, 3, 3\] there and torch.float32 \[8", network(width=8))
+    refused(
+        splits, state, r"0\.weight is torch.float32 \[4, 1, 3, 3\] in the state and torch.float32 \[8", network(width=8)
+    )
     fewer = {name: tensor for name, tensor in state["model"].items() if name != "3.calls"}
-    refused(splits, state | {"model": fewer}, r"3\.calls is missing there and torch.float32 \[\] here")
+    refused(splits, state | {"model": fewer}, r"3\.calls is missing in the state and torch.float32 \[\] here")
     more = state["model"] | {"7.weight": torch.zeros(2)}
-    refused(splits, state | {"model": more}, r"7\.weight is torch.float32 \[2\] there and missing here")
+    refused(splits, state | {"model": more}, r"7\.weight is torch.float32 \[2\] in the state and missing here")
     other = state["model"] | {"6.bias": torch.zeros(4, dtype=torch.float64)}
-    refused(splits, state | {"model": other}, r"6\.bias is torch.float64 \[4\] there and torch.float32 \[4\] here")
+    refused(
+        splits, state | {"model": other}, r"6\.bias is torch.float64 \[4\] in the state and torch.float32 \[4\] here"
+    )
 
 
 def test_the_state_of_another_optimizer_or_of_other_images_is_refused(splits, make_splits):
     state = stopped_after(3, splits).state()
-    refused(splits, state | {"optimizer": {"7.weight": {}}}, r"its optimizer has 7\.weight, and this network has not")
-    refused(make_splits(20), state, "step is 3 there and at most 2 here")
+    refused(splits, state | {"optimizer": {"7.weight": {}}}, r"its optimizer has 7\.weight, which this network lacks")
+    refused(make_splits(20), state, "step is 3 in the state and at most 2 here")
     wide = {"1.weight": {"momentum_buffer": torch.zeros(8)}}
     refused(
         splits,
         state | {"optimizer": wide},
-        r"the optimizer's momentum_buffer of 1\.weight is \[8\] there and \[4\] here",
+        r"the optimizer's momentum_buffer of 1\.weight is \[8\] in the state and \[4\] here",
     )
     del state["random"]
-    refused(splits, state, "the training's state has no 'random'")
+    refused(splits, state, "the training state has no 'random'")
 
 
 # --- after each step

@@ -1,1 +1,1 @@
-"""Where images come from: one file a format, each with `present`, `check` and `load`."""
+"""Readers of data sets, one file per format; source.py has their common interface."""

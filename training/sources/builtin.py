@@ -1,4 +1,4 @@
-"""The digits that come with scikit-learn: nothing to fetch, so a first sweep needs no network."""
+"""The digits that are part of scikit-learn, so that a first sweep needs no download."""
 
 import importlib.util
 from pathlib import Path
@@ -13,44 +13,44 @@ from training.sources.known_content import summary as summary
 from training.sources.source import Images
 
 _TEST_PER_CLASS = 36
-_BRIGHTEST = 16  # what scikit-learn's pixels go up to
+_BRIGHTEST = 16  # the maximum of scikit-learn's pixels
 
 
 def present(config: DataConfig) -> bool:
-    """Always: they are part of an installed package."""
+    """Always True: they are part of an installed package."""
     return True
 
 
 def check(config: DataConfig) -> None:
-    """Nothing can be missing."""
+    """Nothing to check."""
 
 
 def load(config: DataConfig) -> tuple[Images, Images]:
-    """1,437 training and 360 test images; the split is fixed, whatever the seed of a trial."""
+    """1,437 training and 360 test images; the split is the same for every seed."""
     images, labels = _read()
     pixels = np.round(images * (255 / _BRIGHTEST)).astype(np.uint8)[..., None]
-    # numpy promises that RandomState's stream never changes, which its newer generators do not
+    # numpy guarantees that RandomState's stream never changes, unlike those of its newer generators
     order = np.random.RandomState(0).permutation(len(labels))
     is_test = np.zeros(len(labels), bool)
     for digit in range(10):
         is_test[order[labels[order] == digit][:_TEST_PER_CLASS]] = True
 
-    def part(chosen: np.ndarray) -> Images:
-        rows = np.flatnonzero(chosen)
+    def part(selected: np.ndarray) -> Images:
+        rows = np.flatnonzero(selected)
         return Images(resize(pixels[rows], config.side), labels[rows], lambda row: f"scikit-learn's digit {rows[row]}")
 
     return part(~is_test), part(is_test)
 
 
 def _read() -> tuple[np.ndarray, np.ndarray]:
-    """What scikit-learn's load_digits returns, [1797, 8, 8] and [1797], out of the file that it reads.
+    """The images [1797, 8, 8] and labels [1797] of scikit-learn's load_digits, read from its file.
 
-    To import scikit-learn for it would take every launch longer than all else that it does with the images.
+    Importing scikit-learn would take longer than everything else that is done with the images.
     """
     package = importlib.util.find_spec("sklearn")
     folders = package.submodule_search_locations if package else None
     file = Path(folders[0] if folders else "", "datasets", "data", "digits.csv.gz")
-    if not file.is_file():  # another version may keep it elsewhere
+    if not file.is_file():  # another version may have it elsewhere
         from sklearn.datasets import load_digits
 
         images, labels = load_digits(return_X_y=True)

@@ -1,4 +1,4 @@
-"""Stored images to arrays of one size. One thread: on small images a pool only fights over Python's lock."""
+"""Decoding stored images to arrays of one size, in one thread: on small images, threads wait for Python's lock."""
 
 import io
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def decode(
     """Read, fingerprint and decode image files or their bytes into uint8 [N, size, size, channels].
 
     Raises:
-        DataError: an image that cannot be decoded, and where it is.
+        DataError: an image cannot be decoded; the message says where it is.
     """
     pixels = np.empty((len(stored), size, size, channels), np.uint8)
     digest, is_jpeg = PartDigest(), False
@@ -43,12 +43,12 @@ def decode(
 
 
 def reason(error: Exception) -> str:
-    """Why an image cannot be decoded; Pillow's own words name an object in memory where it knows no such kind."""
-    return "of no known kind" if isinstance(error, UnidentifiedImageError) else str(error)
+    """Why an image cannot be decoded, without the memory address in Pillow's message for unknown formats."""
+    return "its format is unknown" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 def to_array(image: Image.Image, size: int, channels: int) -> npt.NDArray[np.uint8]:
-    """Scale an image's shorter side to `size`, cut out the centre: uint8 [size, size, channels]."""
+    """Scale an image's shorter side to `size` and crop the centre: uint8 [size, size, channels]."""
     image = to_eight_bits(image, channels)
     if image.size != (size, size):
         scale = size / min(image.size)
@@ -60,7 +60,7 @@ def to_array(image: Image.Image, size: int, channels: int) -> npt.NDArray[np.uin
 
 
 def resize(pixels: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    """Bring decoded images, uint8 [N, H, W, C], to [N, size, size, C] as `to_array` does."""
+    """Resize decoded images, uint8 [N, H, W, C], to [N, size, size, C] as `to_array` does."""
     channels = pixels.shape[-1]
     if pixels.shape[1:3] == (size, size):
         return pixels

@@ -1,7 +1,7 @@
-"""Images in folders: train/CLASS/* and a test folder of the same classes, as for torchvision's ImageFolder.
+"""Images in folders: train/CLASS/* and a test folder with the same classes, as for torchvision's ImageFolder.
 
-Tiny-ImageNet is read as it comes out of its archive, too: val/images/* with val/val_annotations.txt.
-Hidden files and folders, and those that systems add (`__MACOSX`), are no images and no classes.
+The layout of Tiny-ImageNet's archive, val/images/* with val/val_annotations.txt, is read too. Hidden files and folders,
+and those that operating systems add (`__MACOSX`), are ignored.
 """
 
 import os
@@ -23,26 +23,26 @@ ENDINGS = (
     ".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".avif", ".qoi",
 )  # fmt: skip
 _ANNOTATIONS = "val_annotations.txt"
-_INNER = {"tiny_imagenet": "tiny-imagenet-200"}  # what an archive unpacks to
-_NOT_DATA = ("__MACOSX", "Thumbs.db", "desktop.ini")  # put there by systems, as are hidden files
+_INNER = {"tiny_imagenet": "tiny-imagenet-200"}  # the folder that an archive unpacks to
+_NOT_DATA = ("__MACOSX", "Thumbs.db", "desktop.ini")  # added by operating systems
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files of one part and their labels: a class's place among the sorted class names."""
+    """The image files of one part and their labels; a label is the index of the class in the sorted class names."""
 
     files: list[Path]
     labels: np.ndarray  # int64 [N]
-    left_out: list[Path] = field(default_factory=list)  # of other endings, or in no class
+    left_out: list[Path] = field(default_factory=list)  # files with other endings or in no class folder
 
 
 def present(config: DataConfig) -> bool:
-    """Whether the training and the test folder are there."""
+    """Whether the training and the test folder exist."""
     return _test_folder(config) is not None and (_root(config) / "train").is_dir()
 
 
 def check(config: DataConfig) -> None:
-    """Both folders are there, with as many classes as the config says."""
+    """Both folders must exist, the training folder with the config's number of classes."""
     if not present(config):
         home = info(config.name).home
         raise DataError(
@@ -50,11 +50,11 @@ def check(config: DataConfig) -> None:
             f" {' or '.join(info(config.name).test_names)} with a folder of images for each class;"
             f" point data.path there{f', or fetch it from {home}' if home else ''}"
         )
-    found = _classes(_root(config) / "train")
-    if len(found) != config.classes:
+    count = len(_classes(_root(config) / "train"))
+    if count != config.classes:
         raise DataError(
-            f"classes: {_root(config) / 'train'} has {len(found)} class folders, not {config.classes};"
-            f" set data.classes={len(found)} or mend the folder"
+            f"classes: {_root(config) / 'train'} has {count} class folders, not {config.classes};"
+            f" set data.classes={count} or fix the folder"
         )
 
 
@@ -65,7 +65,7 @@ def load(config: DataConfig) -> tuple[Images, Images]:
 
 
 def stamp(config: DataConfig) -> Stamp | None:
-    """Of every image file: its path, label, size and times."""
+    """Covers the path, label, size and times of every image file."""
     state = StampDigest()
     for listing in listings(config):
         for file, label in zip(listing.files, listing.labels, strict=True):
@@ -78,7 +78,7 @@ def stamp(config: DataConfig) -> Stamp | None:
 
 
 def contents(config: DataConfig) -> tuple[bytes, bytes]:
-    """Every file read once."""
+    """Read every file once."""
 
     def digest(listing: Listing) -> bytes:
         part = PartDigest()
@@ -94,7 +94,7 @@ def contents(config: DataConfig) -> tuple[bytes, bytes]:
 
 
 def summary(config: DataConfig) -> str:
-    """How many images of each folder, and which other files and folders lie there."""
+    """The number of images read from each folder, and the other files and folders there."""
     root, test = _root(config), _test_folder(config)
     assert test is not None
     parts, names = listings(config), ("train", test.name)
@@ -108,10 +108,10 @@ def summary(config: DataConfig) -> str:
 
 
 def listings(config: DataConfig) -> tuple[Listing, Listing]:
-    """The files of the training and the test part, without opening any.
+    """The files of the training and the test part; opens none of them.
 
     Raises:
-        DataError: a class without images, or classes that differ between the parts.
+        DataError: a class has no images, or the parts have different classes.
     """
     train, test = _root(config) / "train", _test_folder(config)
     assert test is not None
@@ -151,7 +151,7 @@ def _classes(folder: Path) -> list[str]:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Every folder below one, and the names of its files, in no certain order."""
+    """Every folder below ``folder`` with the names of its files, in arbitrary order."""
     for inner, folders, files in os.walk(folder, followlinks=True):
         folders[:] = filter(_is_data, folders)
         yield inner, sorted(filter(_is_data, files))
@@ -160,11 +160,11 @@ def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
 def _listing(folder: Path, classes: list[str]) -> Listing:
     files: list[Path] = []
     labels: list[int] = []
-    left_out = [path for path in _visible(folder) if path.is_file()]  # in no class
+    left_out = [path for path in _visible(folder) if path.is_file()]  # in no class folder
     for label, name in enumerate(classes):
         before = len(files)
-        for inner, found in sorted(_walk(folder / name)):
-            for file in found:
+        for inner, file_names in sorted(_walk(folder / name)):
+            for file in file_names:
                 (files if file.lower().endswith(ENDINGS) else left_out).append(Path(inner, file))
         labels += [label] * (len(files) - before)
         if len(files) == before:
@@ -177,20 +177,20 @@ def _listing(folder: Path, classes: list[str]) -> Listing:
 
 
 def _annotated(annotations: Path, classes: list[str]) -> Listing:
-    """Tiny-ImageNet's list: one line an image, tab-separated, file name and class name first."""
-    number = {name: place for place, name in enumerate(classes)}
+    """Read Tiny-ImageNet's list: one line per image, tab-separated, starting with file name and class name."""
+    number = {name: index for index, name in enumerate(classes)}
     files, labels = [], []
     try:
         lines = annotations.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"path: {annotations} cannot be read: {error}; fetch the archive again") from None
-    for place, line in enumerate(lines, start=1):
+    for line_number, line in enumerate(lines, start=1):
         file, tab, rest = line.partition("\t")
         name = rest.partition("\t")[0]
         if not (file and tab and name):
             raise DataError(
-                f"path: {annotations}:{place}: {line[:80]!r} is not a file name, a tab and a class name; it may be"
-                " cut off: fetch the archive again"
+                f"path: {annotations}:{line_number}: {line[:80]!r} is not a file name, a tab and a class name; it may"
+                " be cut off: fetch the archive again"
             )
         if name not in number:
             raise DataError(f"path: {annotations} gives {file} the class {name}, which train does not have")

@@ -1,7 +1,7 @@
-"""MNIST and Fashion-MNIST in the IDX files of their authors, where torchvision keeps them: PATH/MNIST/raw/*-ubyte.
+"""MNIST and Fashion-MNIST in their authors' IDX files, in torchvision's folders: PATH/MNIST/raw/*-ubyte.
 
-Torchvision fetches and unpacks them, and compares the checksums of the archives. Those of unpacked files nobody knows,
-so that what they hold is fingerprinted.
+Torchvision fetches and unpacks them, and verifies the checksums of the archives. There are no published checksums of
+the unpacked files, so their content is fingerprinted.
 """
 
 from pathlib import Path
@@ -16,19 +16,19 @@ from training.sources.decode import resize
 from training.sources.source import Images
 from training.vision import torchvision
 
-_SETS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}  # torchvision's names of them, and of their folders
+_SETS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}  # torchvision's names of the sets and of their folders
 _PARTS = ("train", "t10k")
-# what torchvision raises on a file that is not what its name says
+# raised by torchvision on files of another format
 _READING_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, AssertionError)
 
 
 def present(config: DataConfig) -> bool:
-    """Whether all four files, or the archives that they come out of, lie in the folder."""
-    return _are_there(config) or _are_there(config, ".gz")
+    """Whether the folder has all four files, or their archives."""
+    return _all_present(config) or _all_present(config, ".gz")
 
 
 def check(config: DataConfig) -> None:
-    """The files are there, or may be fetched."""
+    """The files must be present, or fetching them allowed."""
     if not present(config) and not config.download:
         raise DataError(
             f"path: no {config.name} in {config.path!r}; set data.download=true to fetch it"
@@ -38,14 +38,14 @@ def check(config: DataConfig) -> None:
 
 
 def load(config: DataConfig) -> tuple[Images, Images]:
-    """Fetch and unpack if need be, read."""
+    """Read both parts; fetch and unpack the files first if necessary."""
     _unpack(config)
     train, test = (_load_part(config, part) for part in _PARTS)
     return train, test
 
 
 def stamp(config: DataConfig) -> Stamp | None:
-    """Of the four files, which are unpacked first."""
+    """Covers the four files, which are unpacked first if necessary."""
     _unpack(config)
     state = StampDigest()
     for file in _files(config):
@@ -54,13 +54,13 @@ def stamp(config: DataConfig) -> Stamp | None:
 
 
 def contents(config: DataConfig) -> tuple[bytes, bytes]:
-    """Every file read once."""
+    """Read every file once."""
     train, test = (_digest(config, part) for part in _PARTS)
     return train, test
 
 
 def summary(config: DataConfig) -> str:
-    """Nothing to say: the names of the files are known."""
+    """Empty, as the file names are fixed."""
     return ""
 
 
@@ -74,13 +74,13 @@ def _files(config: DataConfig) -> list[Path]:
     return [_folder(config) / name for name in names]
 
 
-def _are_there(config: DataConfig, ending: str = "") -> bool:
+def _all_present(config: DataConfig, ending: str = "") -> bool:
     return all(Path(f"{file}{ending}").is_file() for file in _files(config))
 
 
 def _unpack(config: DataConfig) -> None:
-    """Let torchvision put the unpacked files there, from their archives or from where it fetches these."""
-    if _are_there(config):
+    """Let torchvision unpack the files from their archives, which it fetches if necessary and allowed."""
+    if _all_present(config):
         return
     known: Any = getattr(torchvision().datasets, _SETS[config.name])
     intact = torchvision().datasets.utils.check_integrity
@@ -88,7 +88,7 @@ def _unpack(config: DataConfig) -> None:
     try:
         if damaged and not config.download:
             raise OSError(f"checksum of {damaged[0]}")
-        known(str(Path(config.path).expanduser()), download=True)  # fetches none that is intact
+        known(str(Path(config.path).expanduser()), download=True)  # fetches only archives that are missing or damaged
     except _READING_ERRORS as error:
         raise DataError(
             f"path: {config.name} in {config.path!r} cannot be used ({error}); delete what is there, then fetch"
@@ -107,7 +107,7 @@ def _load_part(config: DataConfig, part: str) -> Images:
             raise ValueError(f"{len(images)} images, {len(labels)} labels")
     except _READING_ERRORS as error:
         raise DataError(
-            f"path: {images_file} and {labels_file.name} are no IDX files of images and labels"
+            f"path: {images_file} and {labels_file.name} are not IDX files of images and labels"
             f" ({type(error).__name__}: {error}); fetch them again"
         ) from error
     return Images(

@@ -1,9 +1,8 @@
 """Images in Parquet files, in the layout in which image sets are commonly published.
 
-At the path lie train.parquet and test.parquet (or validation.parquet), or shards of them as `shards.py` has it, with an
-image column, a struct that has a field `bytes` or plain binary, each value one encoded image file, and a column of
-whole-number labels.
-The path is a local folder or any URI that pyarrow.fs knows (s3://, gs://).
+The path has train.parquet and test.parquet (or validation.parquet), or shards of them (see shards.py). They have an
+image column (binary, or a struct with a field `bytes`; each value is one encoded image file) and a column of
+whole-number labels. The path is a local folder or any URI that pyarrow.fs supports (s3://, gs://).
 """
 
 from dataclasses import replace
@@ -26,22 +25,22 @@ _LABEL_NAMES = ("label", "labels", "fine_label")
 
 
 def present(config: DataConfig) -> bool:
-    """Whether files of both parts lie at the path, be they all or not."""
+    """Whether the path has files of both parts, complete or not."""
     try:
         names = _listed_files(config)
     except DataError:
         return False
     try:
         return all(_parts_of(config, names))
-    except DataError:  # some are missing, or two sets lie there
+    except DataError:  # shards are missing, or there are two sets
         return True
 
 
 def resolve_columns(config: DataConfig) -> DataConfig:
-    """Fill in the columns a config leaves open: the one column of images, the one with a usual label name.
+    """Fill in unset columns: the only column of images, and the only one with a usual label name.
 
     Raises:
-        DataError: there is none, or more than one, of a kind; names those that are there.
+        DataError: there is none or more than one; the message lists the columns.
     """
     (train, *_), _ = _parts(config)
     schema = _schema(config, train)
@@ -55,7 +54,7 @@ def resolve_columns(config: DataConfig) -> DataConfig:
 
 
 def check(config: DataConfig) -> None:
-    """Look at file names, and at what the first file of each part says of its columns and rows."""
+    """Check file names, and columns and rows by the metadata of the first file of each part."""
     train, test = _parts(config)
     if not (train and test):
         known = info(config.name).test_names[0]
@@ -72,13 +71,13 @@ def check(config: DataConfig) -> None:
 
 
 def load(config: DataConfig) -> tuple[Images, Images]:
-    """Read and decode every file of both parts, in the order of their names."""
+    """Read and decode every file of both parts, in order of file names."""
     train, test = _parts(config)
     return _load_part(config, train), _load_part(config, test)
 
 
 def stamp(config: DataConfig) -> Stamp | None:
-    """Of every file: its path, size and time of change."""
+    """Covers the path, size and modification time of every file."""
     filesystem, _ = _filesystem(config)
     state = StampDigest(config.image_column, config.label_column)
     for part in _parts(config):
@@ -93,7 +92,7 @@ def stamp(config: DataConfig) -> Stamp | None:
 
 
 def contents(config: DataConfig) -> tuple[bytes, bytes]:
-    """Every file read once, one after another."""
+    """Read every file once, in order of file names."""
 
     def digest(files: list[str]) -> bytes:
         part = PartDigest()
@@ -107,7 +106,7 @@ def contents(config: DataConfig) -> tuple[bytes, bytes]:
 
 
 def summary(config: DataConfig) -> str:
-    """The files of both parts, and the other Parquet files that lie beside them."""
+    """The files of both parts, and other Parquet files in their folder."""
     parts = [[file.rpartition("/")[2] for file in files] for files in _parts(config)]
     read = " and ".join(files[0] if len(files) == 1 else f"{files[0]} to {files[-1]}" for files in parts)
     others = [name for name in _names(config) if name not in parts[0] + parts[1]]
@@ -121,16 +120,16 @@ def _filesystem(config: DataConfig) -> tuple[pyarrow.fs.FileSystem, str]:
 
 
 def _listed_files(config: DataConfig) -> dict[str, str]:
-    """The Parquet files at the path: name -> path, sorted by name."""
+    """Paths of the Parquet files in the folder by file name, sorted."""
     try:
         filesystem, folder = _filesystem(config)
-        found = filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
-    except (OSError, ValueError, ImportError) as error:  # ImportError: hf:// without the package that reads it
+        entries = filesystem.get_file_info(pyarrow.fs.FileSelector(folder, allow_not_found=True))
+    except (OSError, ValueError, ImportError) as error:  # ImportError: hf:// needs another package
         raise DataError(
-            f"path: {config.path!r} cannot be listed ({error}); check data.path and your access, or fetch the files and"
-            " name their folder"
+            f"path: {config.path!r} cannot be listed ({error}); check data.path and your access, or download the files"
+            " and set data.path to their folder"
         ) from error
-    files = (file for file in found if file.base_name.endswith(".parquet") and file.base_name[0] != ".")
+    files = (file for file in entries if file.base_name.endswith(".parquet") and file.base_name[0] != ".")
     return {file.base_name: file.path for file in sorted(files, key=lambda file: file.base_name)}
 
 
@@ -139,7 +138,7 @@ def _names(config: DataConfig) -> list[str]:
 
 
 def _parts(config: DataConfig) -> tuple[list[str], list[str]]:
-    """The paths of the training and the test files; an empty list for a part that is not there."""
+    """Paths of the training and of the test files; an empty list for a missing part."""
     return _parts_of(config, _listed_files(config))
 
 
@@ -163,9 +162,9 @@ def _schema(config: DataConfig, file: str) -> pa.Schema:
 
 def _only(candidates: list[str], setting: str, file: str, schema: pa.Schema) -> str:
     if len(candidates) != 1:
-        found = " or ".join(candidates) or "none looks like one"
+        choices = " or ".join(candidates) or "none looks like one"
         raise DataError(
-            f"{setting}: cannot tell which column of {file} to take ({found});"
+            f"{setting}: cannot tell which column of {file} to use ({choices});"
             f" set data.{setting} to one of {_listed(schema)}"
         )
     return candidates[0]
@@ -217,7 +216,7 @@ def _row(file: str, row: int) -> str:
 
 
 def _read(config: DataConfig, file: str) -> tuple[list[bytes], np.ndarray]:
-    """The encoded images and the labels, int64, of one file, row by row.
+    """The encoded images and the labels (int64) of one file, by row.
 
     Raises:
         DataError: the file cannot be read, or a row has no image or no label.
@@ -227,7 +226,7 @@ def _read(config: DataConfig, file: str) -> tuple[list[bytes], np.ndarray]:
             file,
             columns=[config.image_column, config.label_column],
             filesystem=_filesystem(config)[0],
-            partitioning=None,  # or a folder called label=3 would be taken for a column
+            partitioning=None,  # otherwise a folder named label=3 would become a column
         )
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"path: {file} cannot be read ({error}); fetch it again") from error

@@ -1,4 +1,4 @@
-"""What a source is, and what it hands over."""
+"""The interface of a source of images, and the type of its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Images:
     Attributes:
         pixels: uint8 [N, H, W, C].
         labels: int64 [N], not yet checked against the number of classes.
-        where: names an image's place in the files, for error messages: row 17 -> "train.parquet row 17".
-        jpeg: some of the stored images are JPEG-compressed.
-        digest: of the stored images and labels, as `Source.contents` has it; None where the content is known.
+        where: says where an image is stored, for error messages: row 17 -> "train.parquet row 17".
+        jpeg: whether any stored image is JPEG-compressed.
+        digest: of the stored images and labels, as in `Source.contents`; None if the name determines the content.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -33,22 +33,22 @@ class Images:
 
 
 class Source(Protocol):
-    """The interface of this folder's modules. All take a config whose `format` is theirs."""
+    """The interface of this folder's modules. The config passed to one has its `format`."""
 
     def present(self, config: DataConfig) -> bool:
-        """Whether files of this format lie at `config.path`; looks at names only."""
+        """Whether `config.path` has files of this format; looks at names only."""
 
     def check(self, config: DataConfig) -> None:
-        """Cheaply make sure that `load` has something to load; else raise DataError."""
+        """Check quickly that `load` will find its files; raise DataError otherwise."""
 
     def load(self, config: DataConfig) -> tuple[Images, Images]:
         """Read and decode the training and the test images."""
 
     def stamp(self, config: DataConfig) -> Stamp | None:
-        """The state of the files that `load` reads, from a look at each; None where their content is known."""
+        """Names, sizes and times of the files that `load` reads; None if the name determines their content."""
 
     def contents(self, config: DataConfig) -> tuple[bytes, bytes]:
-        """Digests of the stored images and labels of the training and the test part, without decoding any."""
+        """Digests of the stored images and labels of the training and the test part, without decoding."""
 
     def summary(self, config: DataConfig) -> str:
-        """One line on which files are read and which are left out; empty where there is nothing to say."""
+        """One line: which files are read and which are ignored; empty if the file names are fixed."""

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as their authors publish them, with torchvision's download and checksums."""
+"""CIFAR-10 and CIFAR-100 in their authors' files, with torchvision's download and checksums."""
 
 import warnings
 from pathlib import Path
@@ -17,12 +17,12 @@ from training.vision import torchvision
 
 
 def present(config: DataConfig) -> bool:
-    """Whether the archive, or the folder it unpacks to, lies at the path."""
+    """Whether the path has the archive or the folder that it unpacks to."""
     return _unpacked(config).exists() or _archive(config).exists()
 
 
 def check(config: DataConfig) -> None:
-    """The files are there, or may be fetched."""
+    """The files must be present, or fetching them allowed."""
     if not present(config) and not config.download:
         raise DataError(
             f"path: no {config.name} in {config.path!r}; set data.download=true to fetch it"
@@ -32,7 +32,7 @@ def check(config: DataConfig) -> None:
 
 
 def load(config: DataConfig) -> tuple[Images, Images]:
-    """Fetch and unpack if need be, compare the checksums, read."""
+    """Fetch and unpack if necessary, verify the checksums, and read."""
     return _load_part(config, train=True), _load_part(config, train=False)
 
 
@@ -53,13 +53,13 @@ def _is_intact(config: DataConfig) -> bool:
 
 
 def _load_part(config: DataConfig, *, train: bool) -> Images:
-    # torchvision's "download" also unpacks an archive that is already there, and fetches nothing then
+    # torchvision's "download" also unpacks an archive that is present, and then fetches nothing
     unpack = _archive(config).exists() and not _unpacked(config).exists()
     try:
-        if unpack and not (config.download or _is_intact(config)):  # or torchvision would fetch it again
+        if unpack and not (config.download or _is_intact(config)):  # otherwise torchvision would fetch it again
             raise OSError(f"checksum of {_archive(config).name}")
         with warnings.catch_warnings():
-            # some numpy releases complain of the 0 that numpy itself wrote into these pickles years ago
+            # some numpy releases warn about the 0 that older ones wrote into these pickles
             warnings.filterwarnings("ignore", message=r"dtype\(\): align")
             part = _set(config)(str(_archive(config).parent), train=train, download=config.download or unpack)
     except (OSError, RuntimeError) as error:

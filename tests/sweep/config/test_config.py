@@ -214,12 +214,12 @@ BAD = {
     "method that tells no arguments": (
         {"method": "method: 'math:hypot'"},
         [],
-        "does not tell which arguments it takes",
+        "has no readable signature",
     ),
     "architecture that tells no arguments": (
         {"architecture": "architecture: 'math:hypot'"},
         [],
-        r"tiny\.yaml:4: grid.architecture: .* does not tell which arguments it takes",
+        r"tiny\.yaml:4: grid.architecture: .* has no readable signature",
     ),
     "architecture option of no kind": (
         {"architecture": "architecture: {name: vgg_digits, width: null}"},
@@ -229,7 +229,7 @@ BAD = {
     "architecture told what the data tells": (
         {"architecture": "architecture: {name: vgg_digits, classes: 3}"},
         [],
-        r"tiny\.yaml:4: grid.architecture.classes: an architecture is told of it by the data",
+        r"tiny\.yaml:4: grid.architecture.classes: the data set determines this argument",
     ),
     "network without end": (
         {"architecture": "architecture: {name: vgg_digits, depth: 1000000000}"},

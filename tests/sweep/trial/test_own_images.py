@@ -302,7 +302,7 @@ def test_what_lies_on_this_disk_changes_no_id_and_another_format_has_to_be_writt
     assert ids("", *here) == ids("", *away) != ids("", *(setting % "set" for setting in written))
     result = sweep("launch", config(""), "--local", "--set", here[0])
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert result.err.startswith("error: data.format: cifar10 lies in 'set' as parquet, not as torchvision")
+    assert result.err.startswith("error: data.format: 'set' has cifar10 as parquet, not as torchvision")
     assert "set data.format=parquet" in result.err
 
 

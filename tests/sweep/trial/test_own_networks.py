@@ -264,14 +264,14 @@ def test_a_default_that_is_called_channels_is_kept_and_told(own):
     assert {row["prunable"] for row in found["trials"]} == {64 * 64 + 64 * 10}
     [warning] = found["warnings"]
     assert "nets:channelled channels" not in warning
-    assert "channels=64 is an option of the factory, and the images have channels=1" in warning
+    assert "channels=64 is an option of the factory, but the images have channels=1" in warning
     assert trial("{name: 'nets:channelled', channels: 3}").architecture.label == "nets:channelled channels=3"
 
 
 def test_a_default_that_does_not_fit_the_images_is_named_where_the_network_fails(own):
     told = refused("nets:convolution")
     assert "RuntimeError: Given groups=1" in told
-    assert "channels=3 is an option of the factory, and the images have channels=1" in told
+    assert "channels=3 is an option of the factory, but the images have channels=1" in told
 
 
 def test_milestones_that_no_epoch_reaches_are_warned_of_and_run(own):
