@@ -1,4 +1,4 @@
-"""One paper a file. Importing this package registers every method; the order is that of every list of them."""
+"""One paper per file. Importing this package registers every method; lists of methods have the order of imports."""
 
 from pruning.methods import dense, random, erk, magnitude  # noqa: F401, I001 (controls)
 from pruning.methods import snip, grasp, force, synflow, ntk_sap, prospr, phew  # noqa: F401 (at initialization)

@@ -1,4 +1,4 @@
-"""The dense network: the control that every sparsity is compared with.
+"""The dense network: the control that every pruned network is compared with.
 
     s_i = 1, and nothing is removed
 
@@ -14,5 +14,5 @@ from pruning.registry import register
 
 @register("dense", paper="control", time="control", data=False, removes=False)
 def dense(problem: Problem) -> Scores:
-    """Nothing is removed: the dense network, run once per architecture and seed."""
+    """The dense network: removes nothing; run once per architecture and seed."""
     return {name: torch.ones_like(weight) for name, weight in problem.dense.items()}

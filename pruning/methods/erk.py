@@ -2,11 +2,11 @@
 
     s_i ~ U(0, 1) within a layer;  density of layer l ∝ (n_in + n_out + k_h + k_w) / (n_in·n_out·k_h·k_w)
 
-A layer whose share would pass density 1 is kept dense and the rest is solved again.
+A layer whose density would exceed 1 stays dense, and the densities of the others are solved for again.
 
-Authors' code: the code of RigL solves for the same densities, but rounds the weights removed down in every layer, so
-that its total is a little above what was asked for; here it is exact. For 99 % its authors kept the first layer of
-ResNet-50 dense, which no option here does.
+Authors' code: RigL's code solves for the same densities, but rounds the number of removed weights down in every layer,
+so that it keeps slightly more weights than requested; here the total is exact. At 99 % its authors kept the first layer
+of ResNet-50 dense, which no option here does.
 """
 
 from pruning.masks import Scores
@@ -17,5 +17,5 @@ from pruning.registry import register
 
 @register("erk", paper="control, arXiv:1911.11134", time="control", data=False, scope="erk")
 def erk(problem: Problem) -> Scores:
-    """Random within layers, layer densities by the Erdős–Rényi kernel."""
+    """Random within layers; layer densities by the Erdős–Rényi kernel."""
     return random(problem)

@@ -1,23 +1,23 @@
 """Progressive skeletonization (de Jorge, Sanyal, Behl, Torr, Rogez & Dokania, ICLR 2021): SNIP in small steps.
 
-    Iter-SNIP   s_i = |θ_i · g_i(θ⊙c_t)| among the weights that c_t keeps; a removed weight never returns
-    FORCE       s_i = |θ_i · g_i(θ⊙c_t)| over all weights, g not blocked by c_t; removed weights may come back
+    Iter-SNIP   s_i = |θ_i · g_i(θ⊙c_t)| among the weights that c_t keeps; removed weights stay removed
+    FORCE       s_i = |θ_i · g_i(θ⊙c_t)| over all weights, g not masked by c_t; removed weights may be regrown
     Iter-GraSP  s_i = g_i(θ⊙c_t)² among the weights that c_t keeps
 
 θ are the dense initial weights throughout, g is the gradient of the loss, and c_t the mask after round t, whose
-density falls exponentially (k_t = exp(t/T · log k + (1 − t/T) · log m)) or linearly. With one round all of g is taken
+density decreases exponentially (k_t = exp(t/T · log k + (1 − t/T) · log m)) or linearly. With one round, g is computed
 at c = 1, and Iter-SNIP and FORCE are SNIP.
 
 Authors' code: raw logits go to ``nll_loss``, so the loss is the mean negative logit of the right class, not the
-cross-entropy: ``pruning.loss: logit``. Scores are taken in train mode, on augmented images, drawn anew in every round
-(all defaults here). T is 10 by default and 60 in the examples: ``rounds``, 60 here. A round's count is rounded down
-from the density that is asked for, here to the nearest weight from that of the exact count; ties with the threshold are
-all kept, here as many as there is room for. One weight more or less in one round changes most of the final mask: in the
-median 72 % of the weights that it keeps, in float64 too. ``truncate: true`` takes their count in every round but the
-last, whose count stays exact: masks are then theirs to the weight where no scores tie and theirs, too, end with that
-count. Iter-GraSP is "GRASP-It" there: neither the weight, nor the Hessian, nor the sign of GraSP is in it.
-The first version of the paper called Iter-SNIP "FORCE", and the example command of the code runs Iter-SNIP
-(``--prune_method 1``); the names here are those of the published paper.
+cross-entropy: ``pruning.loss: logit``. Scores are computed in train mode, on augmented images, which are drawn again in
+every round (all defaults here). T is 10 by default and 60 in the examples: ``rounds``, 60 here. The count of a round is
+computed from the requested density and rounded down; here it is computed from the density of the exact final count and
+rounded to nearest. All ties with the threshold are kept; here only as many as the count allows. One weight more or less
+in one round changes most of the final mask: in the median 72 % of the kept weights, in float64 too. ``truncate: true``
+uses their count in every round but the last, whose count stays exact: masks are then identical to theirs if no scores
+tie and theirs end with that count too. Iter-GraSP is "GRASP-It" there: unlike GraSP, it has neither the weight, nor the
+Hessian, nor the sign. The first version of the paper called Iter-SNIP "FORCE", and the example command of the code runs
+Iter-SNIP (``--prune_method 1``); the names here are those of the published paper.
 """
 
 from pruning.masks import Scores
@@ -31,17 +31,17 @@ ROUNDS = 60  # T of the authors' examples
 
 @register("iter_snip", paper=PAPER, rounds=ROUNDS, truncates=True)
 def iter_snip(problem: Problem) -> Scores:
-    """SNIP in many small steps; removed weights stay removed."""
+    """SNIP in many rounds; removed weights stay removed."""
     return snip(problem)
 
 
 @register("force", paper=PAPER, rounds=ROUNDS, truncates=True, recover=True)
 def force(problem: Problem) -> Scores:
-    """Foresight connection sensitivity: many small steps; removed weights may come back."""
+    """Foresight connection sensitivity in many rounds; removed weights may be regrown."""
     return snip(problem)
 
 
 @register("iter_grasp", paper=PAPER, rounds=ROUNDS, truncates=True)
 def iter_grasp(problem: Problem) -> Scores:
-    """Squared gradient of the pruned network, in many small steps."""
+    """Squared gradient of the pruned network, in many rounds."""
     return {name: gradient.square() for name, gradient in problem.gradients(lent=True).items()}

@@ -2,17 +2,17 @@
 
     s_i = θ_i · (H g)_i        signed: no absolute value
 
-The first-order change of ‖g‖² when weight i is removed is −2 θ_i (Hg)_i, so weights whose removal would cost
-gradient norm score highest. g is a constant in the second pass, and both passes see the same data. Logits are
-divided by a temperature, 200 by default.
+The first-order change of ‖g‖² when weight i is removed is −2 θ_i (Hg)_i, so weights whose removal would
+reduce the gradient norm most score highest. g is a constant in the second pass, and both passes use the same data.
+Logits are divided by a temperature, 200 by default.
 
-Authors' code: the temperature of 200 and train mode (both are defaults here), and 10 images a class for CIFAR
-(``pruning.sampling: balanced`` and ``pruning.batches`` × ``pruning.batch_size`` = 10 × classes). In the copy that is
-scored every linear layer is drawn anew, Xavier normal, and in the script for ImageNet the last one alone:
-``redraw_classifier: true`` does the former, which is the latter in a network with one linear layer. The network that
-is trained keeps its own classifier, drawn from a normal distribution of deviation 0.01 there. The images are sorted by
-class and cut into two batches, each of half the classes: no option reproduces that. The mask keeps all ties with the
-threshold, and one weight more than asked for.
+Authors' code: a temperature of 200 and train mode (both are defaults here), and 10 images per class for CIFAR
+(``pruning.sampling: balanced`` and ``pruning.batches`` × ``pruning.batch_size`` = 10 × classes). It scores a copy in
+which every linear layer is drawn again, Xavier normal, and in the script for ImageNet only the last one:
+``redraw_classifier: true`` does the former, which equals the latter in a network with one linear layer. The trained
+network keeps its own classifier, drawn there from a normal distribution with standard deviation 0.01. The images are
+sorted by class and split into two batches of half the classes each, which no option reproduces. The mask keeps all ties
+with the threshold, and one weight more than requested.
 """
 
 from collections.abc import Iterator
@@ -30,8 +30,8 @@ from pruning.second_order import second_derivatives
 @register("grasp", paper="arXiv:2002.07376")
 def grasp(problem: Problem, *, temperature: float = 200.0, redraw_classifier: bool = False) -> Scores:
     """Weight times Hessian-gradient product."""
-    others = _other_classifier(problem) if redraw_classifier else {}
-    with _scored_on(problem, others), second_derivatives("grasp"):
+    others = _redrawn_classifier(problem) if redraw_classifier else {}
+    with _replaced_weights(problem, others), second_derivatives("grasp"):
         constant = problem.gradients(temperature)
         product = {name: torch.zeros_like(weight) for name, weight in problem.dense.items()}
         for loss in problem.losses(temperature):
@@ -42,13 +42,13 @@ def grasp(problem: Problem, *, temperature: float = 200.0, redraw_classifier: bo
         return {name: problem.parameters[name].detach() * hg for name, hg in product.items()}
 
 
-def _other_classifier(problem: Problem) -> dict[str, Tensor]:
-    """Xavier normal weights for every linear layer, drawn on the CPU: the same on every device."""
+def _redrawn_classifier(problem: Problem) -> dict[str, Tensor]:
+    """Xavier normal weights for every linear layer, drawn on the CPU to be the same on every device."""
     linear = {id(module.weight) for module in problem.model.modules() if isinstance(module, nn.Linear)}
     parameters = dict(problem.model.named_parameters())
     names = [name for name in problem.dense if id(parameters[name]) in linear]
     if not names:
-        raise ValueError("redraw_classifier: the network has no linear layer to draw anew; leave it out")
+        raise ValueError("redraw_classifier: the network has no linear layer to draw again; leave it out")
     drawn = {name: torch.empty(parameters[name].shape, dtype=parameters[name].dtype) for name in names}
     return {
         name: nn.init.xavier_normal_(weight, generator=problem.generator).to(problem.device)
@@ -57,8 +57,8 @@ def _other_classifier(problem: Problem) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _scored_on(problem: Problem, others: dict[str, Tensor]) -> Iterator[None]:
-    """Let ``problem`` be about other values of some weights, and about its own again at the end."""
+def _replaced_weights(problem: Problem, others: dict[str, Tensor]) -> Iterator[None]:
+    """Replace some weights of ``problem`` inside the context."""
     own = problem.parameters
     problem.parameters = {**own, **{name: weight.requires_grad_() for name, weight in others.items()}}
     try:
@@ -66,4 +66,4 @@ def _scored_on(problem: Problem, others: dict[str, Tensor]) -> Iterator[None]:
     finally:
         problem.parameters = own
         if others:
-            problem.objective = None  # of a copy that nobody trains
+            problem.objective = None  # it belongs to the replaced weights, which are not trained

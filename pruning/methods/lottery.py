@@ -1,21 +1,22 @@
 """IMP (Frankle & Carbin, ICLR 2019; Frankle, Dziugaite, Roy & Carbin, ICML 2020): lottery tickets.
 
-    s_i = |θ_i| after training;  n·d^(r/R) of n weights are left after round r of R, d = 1 − sparsity;
-    what is left goes back to its value after epoch k and is trained from there, R times
+    s_i = |θ_i| after training;  n·d^(r/R) of n weights are kept after round r of R, d = 1 − sparsity;
+    kept weights are set back to their values after epoch k and trained from there, R times
 
 Iterative magnitude pruning with weight rewinding. k is ``rewind_epoch``: 0 for the initial weights (the original
 lottery ticket), a few epochs for deep networks (the ICML paper). All parameters and buffers are rewound, biases and
-normalisation too, and the epochs k+1, … see the same batches at the same learning rates every time; the optimizer
-starts anew. The last training is that of the final mask, so there are k + (R + 1)(E − k) epochs of E each.
+normalisation included. Epochs k+1, … use the same batches and learning rates every time; the optimizer starts with
+empty state. The last training uses the final mask, so there are k + (R + 1)(E − k) epochs in total for trainings of E
+epochs.
 
-``rounds`` is R, and so the price. The papers remove a fifth of the weights a round: R = ln d / ln 0.8 reproduces that,
-10 rounds for a sparsity of 0.9 (of 0.893, to be exact) and 21 for 0.99 (0.991). Fewer rounds remove more at a time.
-The ablation ``invert`` keeps the smallest weights.
+``rounds`` is R, which determines the cost. The papers remove a fifth of the weights per round: R = ln d / ln 0.8
+reproduces that, 10 rounds for a sparsity of 0.9 (exactly: 0.893) and 21 for 0.99 (0.991). Fewer rounds remove more at a
+time. The ablation ``invert`` keeps the smallest weights.
 
-Authors' code: removes a fifth of what is left at each level and lets the sparsity fall where it may (``rounds`` as
-above comes nearest), by a global threshold whose ties all go, where ours are broken by index; it can rewind to any
-step, ours to the end of an epoch; its first training, too, starts at step k with a new optimizer, where ours is one
-training from the start; and each training draws the order of its data anew unless told otherwise.
+Authors' code: removes a fifth of the remaining weights in each round, so that no sparsity is set beforehand (``rounds``
+as above comes closest), by a global threshold that removes all ties, which are broken by index here. It can rewind to
+any step; here, to the end of an epoch. Its first training also starts at step k with a new optimizer; here it is one
+training from the start. By default, each of its trainings draws the order of its data again.
 """
 
 from typing import Any
@@ -37,7 +38,7 @@ class Lottery(MagnitudeAfter):
     Args:
         rewind_epoch: k, below the epochs of training.
 
-    The rest is as in :class:`MagnitudeAfter`; a training goes on from epoch k + 1.
+    Other arguments as in :class:`MagnitudeAfter`. Every later training starts at epoch k + 1.
     """
 
     def __init__(
@@ -59,10 +60,10 @@ class Lottery(MagnitudeAfter):
         self._rewound: dict[str, Tensor] = {}
 
     def before_training(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Bind the masks to the model, and remember its initial weights where these are to come back."""
+        """Bind the masks to the model; save its initial weights if k is 0."""
         super().before_training(model, optimizer)
         self._model = model
-        if not self.rounds and not self._rewound:  # else this is a later training, or one that goes on in the middle
+        if not self.rounds and not self._rewound:  # otherwise a later training, or one from a checkpoint
             self.after_epoch(0)
 
     def before_step(self) -> bool:
@@ -70,14 +71,14 @@ class Lottery(MagnitudeAfter):
         return False
 
     def after_epoch(self, epoch: int) -> None:
-        """Remember the network after epoch k. Only the first training gets there, the others start behind it."""
+        """Save the network after epoch k, which only the first training reaches."""
         if epoch == self._rewind_epoch:
             self._rewound = {name: tensor.detach().clone() for name, tensor in _state(self._model).items()}
 
     def state(self) -> dict[str, Any]:
-        """See :meth:`pruning.masking.Masking.state`; with the network after epoch k, once there is one.
+        """See :meth:`pruning.masking.Masking.state`; includes the network after epoch k, once it is saved.
 
-        Which training it is in shows in the number of rounds.
+        The number of rounds tells which training is running.
         """
         return super().state() | {"rewound": self._rewound}
 
@@ -87,17 +88,17 @@ class Lottery(MagnitudeAfter):
         self._rewound = state["rewound"]
 
     def after_training(self, model: nn.Module) -> int | None:
-        """Prune and rewind: removed weights too, in case the masks are exchanged. The next start zeroes them."""
+        """Prune and rewind, removed weights too, as the masks may be replaced. The next training zeroes them."""
         restart = super().after_training(model)
         if restart is not None:
             state = _state(model)
-            for name, values in self._rewound.items():  # a buffer that came later is worked out again
+            for name, values in self._rewound.items():  # buffers created later are computed again
                 state[name].detach().copy_(values)
         return restart
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers, those too that are left out of a ``state_dict``."""
+    """Parameters and buffers by name, non-persistent buffers included."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 

@@ -1,13 +1,13 @@
-"""Magnitude at initialization: the classic saliency, here before any training.
+"""Magnitude at initialization: the classic saliency, applied before training.
 
     s_i = |θ_i|
 
 One global threshold compares layers by their initial scale, so what it removes is an artefact of the initialisation:
-under fan-in Kaiming the widest layers go first, and a classifier with a smaller initial scale may vanish whole.
-``scope`` or ``floor`` keeps layers from competing.
+under fan-in Kaiming the widest layers lose most weights, and a classifier with a smaller initial scale may become
+empty. ``scope`` or ``floor`` prevents layers from competing.
 
-Authors' code: none for this use; it is a baseline in the code of SynFlow, one-shot and global, as here. Han et al.
-(2015), whose saliency it is, remove weights after training.
+Authors' code: none for this use; it is a baseline in SynFlow's code, one-shot and global, as here. Han et al. (2015)
+introduced this saliency for removing weights after training.
 """
 
 from pruning.masks import Scores

@@ -1,17 +1,17 @@
 """Magnitude pruning after training (Han, Pool, Tran & Dally, NeurIPS 2015): train, prune, retrain.
 
-    s_i = |θ_i| after training;  n·d^(r/R) of n weights are left after round r of R, d = 1 − sparsity
+    s_i = |θ_i| after training;  n·d^(r/R) of n weights are kept after round r of R, d = 1 − sparsity
 
-Training starts with the dense network. After it the smallest weights go, and what is left is trained on from the
-values that it has, for the last ``retrain`` epochs of the recipe at the learning rates that these have there. The
-default, 0, is all epochs again: learning-rate rewinding (Renda, Frankle & Carbin, ICLR 2020), which needs no choice
-of a rate. With milestones and a few epochs it is fine-tuning at the last, small rate. ``rounds`` repeats pruning and
-retraining, so that R rounds cost R retrainings. The optimizer starts anew in each; the ablation ``invert`` keeps the
-smallest weights. The kept count is exact after each round, and thresholds are global unless ``scope`` says otherwise.
+Training starts with the dense network. Then the smallest weights are removed, and the others are trained further from
+their current values, for the last ``retrain`` epochs of the recipe at the learning rates of these epochs. The default,
+0, is all epochs again: learning-rate rewinding (Renda, Frankle & Carbin, ICLR 2020), which needs no choice of a rate.
+With milestones and a few epochs this is fine-tuning at the last, small rate. ``rounds`` repeats pruning and retraining,
+so that R rounds cost R retrainings, each with a new optimizer. The ablation ``invert`` keeps the smallest weights. The
+kept count is exact after each round, and thresholds are global unless ``scope`` says otherwise.
 
-Authors' code: none was read. The paper's threshold is a layer's own, proportional to the standard deviation of its
-weights, so that no sparsity is fixed beforehand; the nearest of our options is ``scope: layerwise``, the same density
-in every layer. A global threshold is that of the lottery tickets' code.
+Authors' code: not consulted. In the paper, each layer has its own threshold, proportional to the standard deviation of
+its weights, so that no sparsity is set beforehand; the closest option here is ``scope: layerwise``, the same density in
+every layer. The lottery tickets' code uses a global threshold.
 """
 
 from torch import nn
@@ -29,9 +29,9 @@ class MagnitudeAfter(Masking):
     """Remove the smallest weights after each training but the last.
 
     Args:
-        masks: to start from: all True for a dense start.
-        course: one training and the sparsity in the end.
-        rounds: R, how often to prune and train again.
+        masks: at the start of training; all True for a dense start.
+        course: length of one training, and the final sparsity.
+        rounds: R, the number of prunings and retrainings.
         retrain: epochs of a retraining, the last ones of the recipe; 0: all of them.
         scope: a name of :data:`pruning.scopes.SCOPES`.
         floor: the least density of a layer, see :func:`pruning.scopes.select`.
@@ -64,11 +64,11 @@ class MagnitudeAfter(Masking):
 
     @property
     def epochs(self) -> int:
-        """Of the first training and a retraining a round."""
+        """Epochs of the first training and of all retrainings."""
         return self.course.epochs + self._times * (self.course.epochs - self._restart + 1)
 
     def after_training(self, model: nn.Module) -> int | None:
-        """Prune, unless the last round's network has just been trained."""
+        """Prune, unless the last round is done. Returns the first epoch of the next training."""
         done, total = len(self.rounds), sum(mask.numel() for mask in self.masks.values())
         if done == self._times:
             return None
@@ -82,5 +82,5 @@ class MagnitudeAfter(Masking):
 
 @register("magnitude_after", paper="arXiv:1506.02626", data=False, masking=MagnitudeAfter, starts_dense=True)
 def magnitude_after(problem: Problem) -> Scores:
-    """Magnitude pruning of the trained network, then training what is left of it."""
+    """Magnitude pruning of the trained network, then retraining the kept weights."""
     return magnitude(problem)

@@ -2,20 +2,20 @@
 
     s_i = |∂/∂c_i Σ ‖f(z; W⊙c) − f(z; (W+Δ)⊙c)‖²|        z ~ N(0, 1),  W ~ N(0, σ_l²),  Δ ~ N(0, ε²)
 
-How far the outputs move when the weights are shaken estimates the trace of the kernel, the sum of its eigenvalues.
-c multiplies W in one term and W+Δ in the other, and the derivative is that of both. It looks neither at data nor at
-the weights of the network: each of the ``draws`` of a round takes ``inputs`` noise images, fresh weights W and a fresh
-Δ of deviation ε (``epsilon``), and the gradients of all are added up before the absolute value. 20 rounds; removed
-weights stay removed.
+The change of the outputs under a perturbation of the weights estimates the trace of the kernel, the sum of its
+eigenvalues. c multiplies W in one term and W+Δ in the other; the derivative includes both. The method uses neither data
+nor the weights of the network: each of the ``draws`` of a round draws ``inputs`` noise images, weights W and a
+perturbation Δ with standard deviation ε (``epsilon``), and the gradients of all draws are added before the absolute
+value. 20 rounds; removed weights stay removed.
 
-W is normal with the mean square σ_l² of the layer's initial weights: one more draw of a normal initialisation.
-``fresh_weights: false`` takes the initial weights themselves. Biases are neither drawn nor shaken. BatchNorm divides
-both terms by the statistics of z at W⊙c, held constant, and dropout is off, whatever the mode of scoring.
+W is normal with the mean square σ_l² of the layer's initial weights, like another draw of a normal initialisation.
+``fresh_weights: false`` uses the initial weights themselves. Biases are neither drawn nor perturbed. BatchNorm
+normalises both terms by the statistics of z at W⊙c, held constant, and dropout is off, for any ``pruning.mode``.
 
-Authors' code: writes its draws over the network's weights and reads these back from a file at the end; they are
-Kaiming-normal, and BatchNorm starts from the identity each time. It takes ten noise images a class, in batches of at
-most 256 with a draw for each, and repeats that R times: ``inputs: 100, draws: 5`` are its CIFAR-10 example (R = 5),
-``inputs: 100`` is its default. BatchNorm's statistics and the derivative are as here. Its threshold removes all ties.
+Authors' code: overwrites the network's weights with its draws and restores them from a file at the end; the draws are
+Kaiming-normal, and BatchNorm starts from the identity each time. It uses ten noise images per class, in batches of at
+most 256 with one draw each, and repeats that R times: ``inputs: 100, draws: 5`` is its CIFAR-10 example (R = 5),
+``inputs: 100`` its default. BatchNorm's statistics and the derivative are as here. Its threshold removes all ties.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ def _check(options: Mapping[str, Any]) -> None:
         if options[name] < 1:
             raise ValueError(f"{name}: must be at least 1, not {options[name]}")
     if options["epsilon"] <= 0:
-        raise ValueError(f"epsilon: must be above 0, not {options['epsilon']}: nothing would be shaken")
+        raise ValueError(f"epsilon: must be above 0, not {options['epsilon']}: the weights would not be perturbed")
 
 
 @register("ntk_sap", paper="arXiv:2304.02840", rounds=20, data=False, check=_check)
@@ -50,35 +50,35 @@ def ntk_sap(
         for _ in range(draws):
             noise = _normal(problem, (inputs, *problem.input_shape))
             weights = _drawn_again(problem) if fresh_weights else problem.dense
-            shaken = {name: weight + epsilon * _normal(problem, weight.shape) for name, weight in weights.items()}
-            for name, gradient in _gradients(problem, noise, weights, shaken).items():
+            perturbed = {name: weight + epsilon * _normal(problem, weight.shape) for name, weight in weights.items()}
+            for name, gradient in _gradients(problem, noise, weights, perturbed).items():
                 total[name] += gradient
     return {name: gradient.abs() for name, gradient in total.items()}
 
 
 def _gradients(
-    problem: Problem, noise: Tensor, weights: Mapping[str, Tensor], shaken: Mapping[str, Tensor]
+    problem: Problem, noise: Tensor, weights: Mapping[str, Tensor], perturbed: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """∂/∂c of the squared distance between the outputs at weights⊙c and at shaken⊙c."""
+    """∂/∂c of the squared distance between the outputs at weights⊙c and at perturbed⊙c."""
     mask = {name: kept.to(weights[name].dtype).requires_grad_() for name, kept in problem.masks.items()}
-    ours, theirs = ({name: values[name] * c for name, c in mask.items()} for values in (weights, shaken))
+    ours, theirs = ({name: values[name] * c for name, c in mask.items()} for values in (weights, perturbed))
     with torch.no_grad(), _statistics_of_one_batch(problem.model) as layers:
         if layers:
             problem.logits(noise, ours)
-    moved = (problem.logits(noise, ours) - problem.logits(noise, theirs)).square().sum()
-    problem.count(backward=2)  # through both of them
-    found = torch.autograd.grad(moved, list(mask.values()), allow_unused=True, materialize_grads=True)
-    return dict(zip(mask, found, strict=True))
+    distance = (problem.logits(noise, ours) - problem.logits(noise, theirs)).square().sum()
+    problem.count(backward=2)  # through both passes
+    gradients = torch.autograd.grad(distance, list(mask.values()), allow_unused=True, materialize_grads=True)
+    return dict(zip(mask, gradients, strict=True))
 
 
 def _normal(problem: Problem, shape: Sequence[int]) -> Tensor:
-    """N(0, 1), drawn on the CPU: the same on every device."""
+    """N(0, 1), drawn on the CPU to be the same on every device."""
     dtype = next(iter(problem.dense.values())).dtype
     return torch.randn(tuple(shape), generator=problem.generator, dtype=dtype).to(problem.device)
 
 
 def _drawn_again(problem: Problem) -> dict[str, Tensor]:
-    """Normal weights with the mean square of each layer's initial ones."""
+    """Normal weights with the mean square of each layer's initial weights."""
     return {
         name: weight.square().mean().sqrt() * _normal(problem, weight.shape) for name, weight in problem.dense.items()
     }
@@ -86,7 +86,7 @@ def _drawn_again(problem: Problem) -> dict[str, Tensor]:
 
 @contextmanager
 def _statistics_of_one_batch(model: nn.Module) -> Iterator[list[_NormBase]]:
-    """Let the layers with running statistics take them from the next batch alone. Yields these layers."""
+    """Make layers with running statistics set them from the next batch only. Yields these layers."""
     layers = [module for module in model.modules() if isinstance(module, _NormBase) and module.track_running_stats]
     before = [(layer.momentum, layer.training) for layer in layers]
     try:

@@ -4,22 +4,22 @@
     v_{t+1} = μ v_t + ∇L_t(θ_t),   θ_{t+1} = θ_t − η v_{t+1},   θ_0 = θ⊙c,   v_0 = 0,   t = 0 … M−1
     u_t = ν_{t+1} − η λ_{t+1},   λ_t = λ_{t+1} + H_t u_t,   ν_t = μ u_t,   λ_M = ∇L_M(θ_M),   ν_M = 0
 
-M (``steps``) steps of SGD, η being ``learning_rate`` and μ ``momentum``, then one more loss. L_t is the mean loss of
-batch t (M+1 batches; fewer are taken in turn again) and H_t its Hessian at θ_t. The last line is the chain rule through
-all the steps, backwards and exact: one Hessian-vector product a step. Of each step only the weights are kept meanwhile,
-and no activations.
+M (``steps``) steps of SGD with learning rate η (``learning_rate``) and momentum μ (``momentum``), then one more loss.
+L_t is the mean loss of batch t (of M+1 batches; fewer are repeated in turn) and H_t its Hessian at θ_t. The last line
+is the exact chain rule backward through all steps, with one Hessian-vector product per step. Only the weights before
+each step are stored for it, and no activations.
 
-All parameters are trained, biases and normalisation too, and the derivative runs through them all. The mask touches
-θ_0 alone: a step may move a weight away from zero. Were the steps masked as well, s would have one more term, for the
+All parameters are trained, biases and normalisation included, and the derivative includes them all. Only θ_0 is masked:
+a step may move a removed weight away from zero. If the steps were masked as well, s would have one more term, for the
 updates that a removed weight would not get.
 
-``first_order`` takes the Hessians for zero: s_i = |θ_i · ∇L_M(θ_M)_i|, the initial weight times the gradient that the
-trained network has.
+``first_order`` replaces the Hessians by zero: s_i = |θ_i · ∇L_M(θ_M)_i|, the initial weight times the gradient of the
+trained network.
 
-Authors' code: trains all parameters and masks θ_0 alone, as here; η = 0.1, μ = 0 and M = 3 are its defaults, and its
-first-order variant is ours. Its command line takes the same batch for all M+1 losses unless told otherwise, its
-function a fresh one each, as here; ``pruning.prune`` does the former where it is given a single batch.
-With momentum it takes v_1 for a constant, which cuts H_0 off: no option reproduces that.
+Authors' code: trains all parameters and masks only θ_0, as here; η = 0.1, μ = 0 and M = 3 are its defaults, and its
+first-order variant is the same. By default, its command line uses the same batch for all M+1 losses, and its function a
+new one for each, as here; ``pruning.prune`` does the former if it gets a single batch. With momentum it treats v_1 as a
+constant, which drops H_0; no option reproduces that.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ def prospr(
 
 
 def _train(problem: Problem, steps: int, learning_rate: float, momentum: float) -> list[Vector]:
-    """All parameters before each step, and after the last."""
+    """All parameters before each step and after the last one."""
     trained = {
         name: parameter.detach() for name, parameter in problem.model.named_parameters() if parameter.requires_grad
     }
@@ -79,7 +79,7 @@ def _hessian_product(problem: Problem, step: int, weights: Vector, vector: Vecto
 
 
 def _loss(problem: Problem, step: int, weights: Vector) -> Tensor:
-    """L_step. Dropout draws the same for the same step: both passes through it see one function."""
+    """L_step. Dropout draws the same in both passes of a step."""
     if not problem.batches:
         raise ValueError("this method scores weights on data: pass batches=[(inputs, labels), …]")
     inputs, labels = problem.batches[step % len(problem.batches)]
@@ -91,10 +91,10 @@ def _derivative(problem: Problem, value: Tensor, leaves: Vector, create_graph: b
     if not value.requires_grad:  # the slope of a loss that is linear in the weights
         return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
     problem.count(backward=1)
-    found = torch.autograd.grad(
+    gradients = torch.autograd.grad(
         value, list(leaves.values()), create_graph=create_graph, allow_unused=True, materialize_grads=True
     )
-    return dict(zip(leaves, found, strict=True))
+    return dict(zip(leaves, gradients, strict=True))
 
 
 def _leaves(weights: Mapping[str, Tensor]) -> Vector:

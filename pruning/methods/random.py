@@ -1,13 +1,13 @@
-"""Random masks: the control that every saliency must beat.
+"""Random masks: the control for every saliency.
 
     s_i ~ U(0, 1)
 
 One global threshold (``random``), or the same density in every layer (``random_layerwise``). With ``scope:
 uniform_plus`` the first layer is dense and the classifier at least 20 % dense: "random uniform+". The kept count is
-exact, unlike that of a coin flip a weight. Scores are drawn on the CPU in float64: the same mask on every device, and
-practically no ties.
+exact, unlike with independent draws for each weight. Scores are drawn on the CPU in float64, so that masks are the same
+on every device and ties are practically impossible.
 
-Authors' code: none; SynFlow's draws scores from a normal distribution, which gives the same masks in distribution.
+Authors' code: none. SynFlow's code draws scores from a normal distribution, so its masks have the same distribution.
 """
 
 import torch

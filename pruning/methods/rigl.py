@@ -2,21 +2,21 @@
 
     s_i ~ U(0, 1) within a layer, layer densities by the Erdős–Rényi kernel;
     every ΔT steps until T_end, in each layer of n active weights:  k = f(t)·n,  f(t) = α/2 · (1 + cos(π t / T_end)),
-        drop the k smallest |θ_i| of the active weights, grow the k largest |∂L/∂θ_i| of those that are then not active
+        drop the k smallest |θ_i| of the active weights, grow the k largest |∂L/∂θ_i| of those that are then inactive
 
 α is the option ``drop``, ΔT is ``every`` (steps), T_end is ``until`` of all steps; the paper's 0.3, 100 and 3/4. A
-training that is too short for one change at ΔT has one half-way to T_end. A grown weight starts at zero, with no
-momentum; one that is dropped and grown at once stays as it was. Only at these steps is the gradient of removed
-weights looked at: that is the price, and it is counted. The ablation ``invert`` is refused: the mask that training
-starts from is random, so there is nothing to turn round.
+training that is too short for one change at ΔT has one half-way to T_end. A grown weight starts at zero, without
+momentum; one that is dropped and grown at once is unchanged. Gradients of removed weights are needed only at these
+steps; their cost is counted. The ablation ``invert`` is refused: the initial mask is random, so there are no scores to
+invert.
 
-In the paper a change of the mask takes the place of that step's weight update. Here the update is made as well, and
-the drop sees the updated weights; the gradients are those of the step, before the optimizer touches them.
+In the paper, a change of the mask replaces that step's weight update. Here the update is made as well, and the drop
+uses the updated weights; the gradients are those of the step, before the optimizer modifies them.
 
-Authors' code: drops and grows in place of an update, as in the paper, and for the first time at step 0; cuts k down
-to a whole number, where ours rounds; breaks ties by a little noise on |θ_i|, where ours go by index; its drop share
-is constant unless cosine is asked for; its CIFAR network keeps the first layer dense unless told otherwise. A weight
-that is dropped and grown at once keeps value and momentum there too. None of our options reproduces the rest.
+Authors' code: drops and grows in place of an update, as in the paper, first at step 0. It rounds k down, here to
+nearest; it breaks ties by small noise on |θ_i|, here by index. Its drop share is constant by default, with cosine as an
+option, and its CIFAR network keeps the first layer dense by default. A weight that is dropped and grown at once keeps
+value and momentum there too. No option here reproduces the other differences.
 """
 
 import math
@@ -37,7 +37,7 @@ class RigL(DropAndGrow):
     """RigL's mask. See :class:`DropAndGrow`; ``every`` counts optimizer steps.
 
     Args:
-        until: fraction of the training's steps after which the mask stays as it is, in (0, 1].
+        until: fraction of the training's steps after which the mask no longer changes, in (0, 1].
     """
 
     def __init__(self, masks: Masks, course: Course, *, drop: float = 0.3, every: int = 100, until: float = 0.75):
@@ -49,7 +49,7 @@ class RigL(DropAndGrow):
         self._growth: Scores = {}
 
     def before_training(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Have a look at the gradients before each of the optimizer's steps, which may write into them (Nesterov)."""
+        """Read the gradients before each of the optimizer's steps, which may overwrite them (Nesterov)."""
         super().before_training(model, optimizer)
         optimizer.register_step_pre_hook(self._look)
 
@@ -63,7 +63,7 @@ class RigL(DropAndGrow):
         self._step = state["step"]
 
     def before_step(self) -> bool:
-        """Count the step. It needs the host if the mask moves in it."""
+        """Count the step. True if the mask changes in it, which needs the host."""
         self._step += 1
         return self._due(self._step, self._end)
 

@@ -2,14 +2,14 @@
 
     s_i = |∂L/∂c_i| at c = 1  =  |θ_i · ∂L/∂θ_i|
 
-How much the loss would change, to first order, if connection i were weakened. Gradients are averaged over the
-batches of the round before the absolute value.
+The first-order change of the loss when connection i is weakened. Gradients are averaged over the batches of the round
+before the absolute value.
 
-Authors' code: scores are taken in eval mode (``pruning.mode: eval``) on one batch of 100 images that are not augmented
-(``pruning.augment: false``). It prunes biases too, and it trains other weights than it has scored, drawn anew by the
-same initialiser: ``ablation: reinitialize`` does the latter, no option the former. Its count is exact, as here. A
-PyTorch version by others, the one that the authors of SynFlow refer to, scores a copy with Xavier normal weights and
-feeds raw logits to ``nll_loss`` (``pruning.loss: logit``).
+Authors' code: scores are computed in eval mode (``pruning.mode: eval``) on one batch of 100 images that are not
+augmented (``pruning.augment: false``). It prunes biases too, which no option here does, and it trains other weights
+than it has scored, drawn again by the same initialiser: ``ablation: reinitialize`` does that. Its count is exact, as
+here. A PyTorch version by others, which the authors of SynFlow refer to, scores a copy with Xavier normal weights and
+passes raw logits to ``nll_loss`` (``pruning.loss: logit``).
 """
 
 import torch

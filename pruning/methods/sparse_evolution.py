@@ -3,16 +3,16 @@
     s_i ~ U(0, 1) within a layer, layer densities by the Erdős–Rényi kernel;
     after each epoch but the last, in each layer:  drop the share ζ of smallest |θ_i|, grow as many at random
 
-ζ is the option ``drop``; ``every`` counts epochs (a training that is too short for it moves its mask once, half-way).
-A grown weight starts at zero, with no momentum. Layers keep their counts, so the sparsity is exact all the time.
-An epoch's validation accuracy is that of the network just after the change; after the last epoch there is none. As
-the mask that it starts from is random, there is nothing that the ablation ``invert`` could turn round: it is refused.
+ζ is the option ``drop``; ``every`` counts epochs (a training that is too short changes its mask once, half-way). A
+grown weight starts at zero, without momentum. Layers keep their counts, so the sparsity is exact at all times. An
+epoch's validation accuracy is that of the network just after the change; the mask does not change after the last epoch.
+The ablation ``invert`` is refused: the initial mask is random, so there are no scores to invert.
 
 Authors' code: drops by sign, the share ζ of the positive weights and the share ζ of the negative ones. Of its two
-implementations, the sparse one starts grown weights at random values and leaves the mask alone after the last epoch,
-as here; the dense one starts them at zero, as here, but so it does a weight that is dropped and grown at once, and its
-optimizer starts anew each epoch. Layers are Erdős–Rényi graphs of neurons, and the classifier of its CIFAR-10 network
-is dense. None of our options reproduces these. Evci et al. (ICML 2020) describe SET's drop as ours, by |θ|.
+implementations, the sparse one starts grown weights at random values and does not change the mask after the last epoch,
+as here; the dense one starts them at zero, as here, but also a weight that is dropped and grown at once, and its
+optimizer starts with empty state in each epoch. Layers are Erdős–Rényi graphs of neurons, and the classifier of its
+CIFAR-10 network is dense. No option here reproduces these. Evci et al. (ICML 2020) describe SET's drop by |θ|, as here.
 """
 
 import torch
@@ -34,7 +34,7 @@ class SparseEvolution(DropAndGrow):
     def after_epoch(self, epoch: int) -> None:
         """Drop the smallest, grow at random."""
         if self._due(epoch, self.course.epochs):
-            # on the CPU: the same masks on every device
+            # on the CPU, so that masks are the same on every device
             draws = {
                 name: torch.rand(mask.shape, generator=self.course.generator, dtype=torch.float64).to(mask.device)
                 for name, mask in self.masks.items()

@@ -2,20 +2,22 @@
 
     R = Σ f_|θ⊙c|(ones),   s_i = |θ_i · ∂R/∂θ_i|        100 rounds, exponential schedule
 
-Every parameter and buffer is taken by its absolute value and BatchNorm runs in eval mode, so R is a sum over
-paths, and the scores of every layer that all of them cross add up to R: no such layer can vanish before the rest has.
-That takes the rounds: with ``rounds: 1`` whole layers do vanish. (Layers inside a residual block may vanish all the
-same, since the shortcut goes around them.) In float64: products over many layers leave float32's range.
+Every parameter and buffer is replaced by its absolute value and BatchNorm runs in eval mode, so R is a sum over paths,
+and the scores of every layer that all paths cross add up to R: no such layer can become empty before the others do.
+This needs many rounds: with ``rounds: 1`` entire layers do become empty. (Layers inside a residual block may become
+empty in any case, since the shortcut bypasses them.) Scores are computed in float64, as products over many layers
+exceed float32's range.
 
-The proof needs layers that pass positive values on in proportion. Where a network normalises by the statistics of the
-input itself (InstanceNorm, GroupNorm, LayerNorm, BatchNorm without running statistics), ends in a softmax, or has gates
-and activations that saturate, the terms of a layer's sum cancel, or vanish beside R, and its scores are little but
-rounding. Round one looks for such layers: they are counted in the record as ``unconserved_layers``, with a warning.
+The proof assumes layers whose outputs are proportional to positive inputs. Where a network normalises by statistics of
+its input (InstanceNorm, GroupNorm, LayerNorm, BatchNorm without running statistics), ends in a softmax, or has gates or
+activations that saturate, the terms of a layer's sum cancel or vanish compared with R, and its scores are mostly
+rounding errors. Round one detects such layers: they are counted in the record as ``unconserved_layers``, with a
+warning.
 
-Authors' code: float32; the conversion to float64 is there, but commented out. Eval mode for every method, not for
-SynFlow alone: ``pruning.mode: eval`` for the others, which are scored on 10 × classes images drawn at random. A
-round's count is rounded up, here to the nearest weight, and ties with the threshold are all removed. One round unless
-told otherwise, while the paper takes 100.
+Authors' code: float32; a conversion to float64 is commented out. Eval mode for every method, not only for SynFlow:
+``pruning.mode: eval`` for the others, which are scored on 10 × classes images drawn at random. A round's count is
+rounded up, here to nearest, and ties with the threshold are all removed. One round by default, while the paper uses
+100.
 """
 
 from collections.abc import Mapping
@@ -30,8 +32,8 @@ from pruning.outputs import logits_of
 from pruning.problem import Problem
 from pruning.registry import register
 
-VANISHED = 1e-6  # of R: in the shipped networks the 1×1 shortcuts of ResNet-50 carry least, 5e-4 of it
-WHOLE = 0.99  # of the sum of the terms' sizes: what is left of it where some terms are negative
+VANISHED = 1e-6  # share of R; in the shipped networks the smallest is 5e-4, of the 1×1 shortcuts of ResNet-50
+UNCANCELLED = 0.99  # least sum of a layer's terms over the sum of their absolute values
 
 
 @register("synflow", paper="arXiv:2006.05467", rounds=100, data=False)
@@ -62,13 +64,13 @@ def synflow(problem: Problem) -> Scores:
 
 
 def unconserved(terms: Mapping[str, Tensor], flow: float) -> tuple[str, ...]:
-    """The layers whose terms θ·∂R/∂θ cancel each other, or all but vanish beside R or the sum of another layer.
+    """The layers whose terms θ·∂R/∂θ cancel each other, or are negligible beside R or the sum of another layer.
 
     Args:
-        terms: of the dense network, by layer; in a network that conserves the flow none is negative.
+        terms: θ·∂R/∂θ of the dense network, by layer; none is negative in a network that conserves the flow.
         flow: R.
     """
     sums = {name: float(term.sum()) for name, term in terms.items()}
     sizes = {name: float(term.abs().sum()) for name, term in terms.items()}
     least = VANISHED * max(abs(flow), *sizes.values())
-    return tuple(name for name, size in sizes.items() if not (size > least and sums[name] >= WHOLE * size))
+    return tuple(name for name, size in sizes.items() if not (size > least and sums[name] >= UNCANCELLED * size))

@@ -81,7 +81,7 @@ def _frequencies(made: Problem, forward: bool, walks: int) -> dict[str, np.ndarr
     taken = {name: np.zeros(kernels.size) for name, kernels in network.kernels.items()}
 
     class Counting(_Walks):
-        def _note(self, name, weights, times):
+        def _record(self, name, weights, times):
             taken[name] += np.bincount(weights, minlength=taken[name].size)
 
     Counting(network, made.generator, False)._walk(np.arange(walks), forward)
