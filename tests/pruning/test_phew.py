@@ -352,7 +352,7 @@ def test_every_output_is_walked_back_from():
 
 
 def test_a_network_without_a_way_through_is_refused():
-    with pytest.raises(ValueError, match="no way from the input"):
+    with pytest.raises(ValueError, match="no path from the input"):
         pruning.prune(Forward(lambda x: torch.ones(1, 4)), "phew", 0.5, input_shape=(3, 2, 2))
 
 

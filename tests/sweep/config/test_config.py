@@ -214,7 +214,7 @@ BAD = {
     "method that tells no arguments": (
         {"method": "method: 'math:hypot'"},
         [],
-        "has no readable signature",
+        "does not tell which arguments it takes",
     ),
     "architecture that tells no arguments": (
         {"architecture": "architecture: 'math:hypot'"},
