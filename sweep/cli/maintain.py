@@ -77,12 +77,12 @@ def sync(stores: tuple[str, ...], uri: str | None, name: str | None, as_json: bo
     from functools import partial
 
     from sweep.cli.print.console import counting, make_console
-    from sweep.tracking.sync import jobs
-    from sweep.tracking.sync import sync as make_level
+    from sweep.tracking.sync import sync as export
+    from sweep.tracking.sync import sync_jobs
 
     opened, found = [existing(each) for each in stores or ("results",)], []
-    asked = jobs(opened, uri, name)
-    for synced in make_level(asked, partial(counting, make_console(to_stderr=True))):
+    jobs = sync_jobs(opened, uri, name)
+    for synced in export(jobs, partial(counting, make_console(to_stderr=True))):
         found.append(synced)
         if not as_json:
             click.echo(str(synced))
@@ -93,7 +93,7 @@ def sync(stores: tuple[str, ...], uri: str | None, name: str | None, as_json: bo
         click.secho("error: ", fg="red", bold=True, nl=False, err=True)
         click.echo(f"{error}. What is in the store is safe; sync again when it answers", err=True)
     if as_json:
-        click.echo(json.dumps([vars(each) for each in found]))
+        click.echo(json.dumps([each.as_dict() for each in found]))
     elif not found:
         click.echo(f"{', '.join(store.name for store in opened)}: nothing to sync: no sweep was launched into it")
     sys.exit(0 if all(each.is_done for each in found) else 1)

@@ -102,14 +102,13 @@ def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: 
 @click.option("--markdown", is_flag=True, help="Print the page on the shipped ones: equations, papers, authors' code.")
 def methods(as_json: bool, markdown: bool) -> None:
     """The pruning methods, their papers and options."""
-    from sweep.cli.print import catalogue
-    from sweep.cli.print import methods_page as handbook
+    from sweep.cli.print import catalogue, methods_page
     from sweep.cli.print.console import make_console
 
     if as_json and markdown:
         raise InputError("--json and --markdown are two ways to print: give one of the two")
     if markdown:
-        click.echo(handbook.page().encode(), nl=False)  # a file, whatever a terminal can show
+        click.echo(methods_page.page().encode(), nl=False)  # a file, whatever a terminal can show
         return
     rows, left_out = catalogue.method_rows()
     for reason in left_out:
@@ -141,7 +140,7 @@ def architectures(as_json: bool) -> None:
 )
 def ui(store: str | None, port: int) -> None:
     """Open the MLflow interface on the runs of a store, on this machine only."""
-    from sweep.tracking import damage, default_uri, set_all_places, sqlite_file, ui_command
+    from sweep.tracking import damage, default_uri, set_all_locations, sqlite_file, ui_command
 
     opened = open_store(store)
     uri = default_uri(opened)
@@ -155,7 +154,7 @@ def ui(store: str | None, port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise InputError(f"--port {port}: this port is in use; choose another")
-    set_all_places(database)
+    set_all_locations(database)
     click.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
     command = ui_command(uri, port=port)
     os.execvp(command[0], command)

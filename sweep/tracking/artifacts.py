@@ -1,8 +1,8 @@
-"""Figures and tables of a sweep's own run, beside an SQLite database: relative to it, and never outside its folder.
+"""Figures and tables of a sweep's own run, in a folder beside an SQLite database.
 
-MLflow notes absolute places in its database. They are those of another folder once a store has been moved, and whatever
-somebody wrote into a store that came from elsewhere. So the places are set anew whenever a sweep is shown, and the
-files are written here, by the folder of the database alone.
+MLflow stores absolute locations in its database. They are wrong once a store has been moved, and in a store from
+elsewhere they may be anything. So the locations are set again whenever a sweep is shown, and files are written relative
+to the folder of the database and never outside it.
 """
 
 import contextlib
@@ -15,18 +15,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 FOLDER = "mlflow-artifacts"
-_LOCK_SECONDS = 30.0  # that another program may have the database locked
-_SERVED = "mlflow-artifacts:"  # relative to a server that the experiment was made through
+_LOCK_SECONDS = 30.0  # how long to wait while another program has the database locked
+_SERVED = "mlflow-artifacts:"  # begins locations relative to the server that created the experiment
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class ArtifactFolder:
-    """Where the artifacts of one sweep's runs lie.
+    """The folder with the artifacts of one sweep's runs.
 
     Attributes:
         database: the SQLite file.
-        sweep: the name of the sweep, which is that of the experiment.
+        sweep: the name of the sweep and of its experiment.
     """
 
     database: Path
@@ -42,11 +42,11 @@ class ArtifactFolder:
         return self.database.absolute().parent / FOLDER
 
     def put(self, run_id: str, name: str, data: bytes) -> None:
-        """Write one artifact of a run, in the place of an earlier one of that name.
+        """Write one artifact of a run, replacing an earlier one of that name.
 
         Raises:
             PermissionError: a link leads out of the folder of the database.
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         base = Path(os.path.realpath(self.database.absolute().parent))
         folder = base / FOLDER / self.sweep / run_id / "artifacts"
@@ -56,50 +56,50 @@ class ArtifactFolder:
         temporary = folder / f".{uuid.uuid4().hex}.tmp"
         try:
             temporary.write_bytes(data)
-            os.replace(temporary, folder / name)  # a link of this name is replaced, and not followed
+            os.replace(temporary, folder / name)  # replaces a link of this name instead of following it
         finally:
             temporary.unlink(missing_ok=True)
 
-    def set_places(self, always: bool) -> bool:
-        """Make the database say that the artifacts of the sweep lie here. Returns whether it does now.
+    def set_location(self, always: bool) -> bool:
+        """Store this folder as the location of the sweep's artifacts. Returns whether it is now.
 
-        A place that is relative to a server is left as it is. There has to be the experiment.
+        A location relative to a server is kept. The experiment has to exist.
 
         Args:
-            always: also where somebody else chose another place than sweep would have; else that is left as it is.
+            always: also replace a location that sweep did not choose.
         """
         with contextlib.closing(sqlite3.connect(self.database, timeout=_LOCK_SECONDS)) as connection:
             query = "select artifact_location from experiments where name = ?"
-            found = connection.execute(query, (self.sweep,)).fetchone()
-            if found is None:
+            row = connection.execute(query, (self.sweep,)).fetchone()
+            if row is None:
                 return False
-            if not _is_ours(found[0], self.sweep) and (not always or str(found[0]).startswith(_SERVED)):
+            if not _is_ours(row[0], self.sweep) and (not always or str(row[0]).startswith(_SERVED)):
                 return False
-            _set_places(connection, self.sweep, self.uri)
+            _set_location(connection, self.sweep, self.uri)
         return True
 
 
-def set_all_places(database: Path) -> None:
-    """Make an SQLite database say of all sweeps in it that their artifacts lie beside it, if it can be written to."""
+def set_all_locations(database: Path) -> None:
+    """Set the location of all sweeps' artifacts to the folder beside their SQLite database, if it can be written."""
     with (
         contextlib.closing(sqlite3.connect(database, timeout=_LOCK_SECONDS)) as connection,
         contextlib.suppress(sqlite3.OperationalError),
     ):
         for name, location in connection.execute("select name, artifact_location from experiments").fetchall():
             if _is_ours(location, name):
-                _set_places(connection, name, ArtifactFolder(database, name).uri)
+                _set_location(connection, name, ArtifactFolder(database, name).uri)
 
 
 def _is_ours(location: str | None, sweep: str) -> bool:
-    """Whether sweep chose this place, in whatever folder it was."""
+    """Whether sweep chose this location, in any folder."""
     return (location or "").endswith(f"/{FOLDER}/{quote(sweep)}")
 
 
-def _set_places(connection: sqlite3.Connection, sweep: str, location: str) -> None:
-    """Set what is not so already: a database that is right is not written to."""
+def _set_location(connection: sqlite3.Connection, sweep: str, location: str) -> None:
+    """Set the location of an experiment and its runs; a database that has it is not written to."""
     where = "experiment_id = (select experiment_id from experiments where name = ?)"
-    place = "? || '/' || run_uuid || '/artifacts'"
-    elsewhere = f"select 1 from runs where {where} and artifact_uri is not {place} limit 1"
+    artifacts = "? || '/' || run_uuid || '/artifacts'"
+    elsewhere = f"select 1 from runs where {where} and artifact_uri is not {artifacts} limit 1"
     changed = "select 1 from experiments where name = ? and artifact_location is not ?"
     if (
         connection.execute(changed, (sweep, location)).fetchone()
@@ -107,4 +107,4 @@ def _set_places(connection: sqlite3.Connection, sweep: str, location: str) -> No
     ):
         with connection:
             connection.execute("update experiments set artifact_location = ? where name = ?", (location, sweep))
-            connection.execute(f"update runs set artifact_uri = {place} where {where}", (location, sweep))
+            connection.execute(f"update runs set artifact_uri = {artifacts} where {where}", (location, sweep))

@@ -1,22 +1,19 @@
-"""MlflowClient, watched: others can see how long a call has waited, and can have no more made."""
+"""MlflowClient whose calls another thread can watch: how long one has waited; and can stop."""
 
-import contextlib
 import logging
 import os
 import re
 import time
-import uuid
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sweep.errors import InputError
 from sweep.text import redacted
-from sweep.tracking.damage import damage
-from sweep.tracking.places import check, refused, sqlite_file, sqlite_uri
+from sweep.tracking.database import create_database, damage
+from sweep.tracking.uri import check, refused
 
-ENVIRONMENT = {  # unless the user has set another value; nobody may rely on these being short
+ENVIRONMENT = {  # unless the user has set another value: no code may depend on these values
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by default a call to a dead server takes four minutes
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -28,87 +25,87 @@ EXISTS, REFUSED = "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE"  # MLflow
 T = TypeVar("T")
 
 
-class Away(Exception):
-    """MLflow did not answer, or not as it should. The text says why, without secrets.
+class MlflowUnavailable(Exception):
+    """MLflow did not answer, or with an error. The text says why, without secrets.
 
     Attributes:
-        code: MLflow's own word for it, if it has one.
+        code: MLflow's error code, if there is one.
     """
 
     def __init__(self, uri: str, error: Exception):
         damaged = damage(uri) if "sqlite3.DatabaseError" in str(error) else None
-        silent = f"MLflow at {redacted(uri)} does not answer as it should ({redacted(_reason(error))})"
-        super().__init__(damaged or silent)
+        failed = f"MLflow at {redacted(uri)} does not answer as it should ({redacted(_reason(error))})"
+        super().__init__(damaged or failed)
         self.code = getattr(error, "error_code", None)
 
 
 class Client:
-    """An MlflowClient: nothing global, for one thread; ``silence`` and ``cut`` are for others.
+    """An MlflowClient for one thread, without global state; other threads use ``waiting_seconds`` and ``stop``.
 
-    Connects when it is first used. Every method of MlflowClient is one of this, and raises :class:`Away`, or InputError
-    where the URI can be nobody's.
+    It connects when it is first used. It has every method of MlflowClient; each raises :class:`MlflowUnavailable`, or
+    InputError where the URI is invalid.
 
     Attributes:
         uri: of the server or database; may hold a secret.
         answers: how many calls have been answered so far.
-        is_cut: whether no more calls are made.
+        is_stopped: whether further calls fail at once.
     """
 
     def __init__(self, uri: str):
-        self.uri, self.answers, self.is_cut = uri, 0, False
+        self.uri, self.answers, self.is_stopped = uri, 0, False
         self._client: Any = None
-        self._asked: float | None = None
+        self._called: float | None = None  # when the current call began
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return partial(self._ask, name)
+        return partial(self._call_method, name)
 
     @property
-    def silence(self) -> float:
-        """Seconds that the call under way has waited for an answer; 0 where there is none."""
-        asked = self._asked
-        return 0.0 if asked is None else time.monotonic() - asked
+    def waiting_seconds(self) -> float:
+        """Seconds that the current call has waited for an answer; 0 between calls."""
+        called = self._called
+        return 0.0 if called is None else time.monotonic() - called
 
-    def cut(self) -> None:
-        """Have no more calls made. The one under way is left to itself."""
-        self.is_cut = True
+    def stop(self) -> None:
+        """Let every further call fail at once. The current call is not interrupted."""
+        self.is_stopped = True
 
     def disconnect(self) -> None:
-        """Connect again, next time."""
+        """Connect again at the next call."""
         self._client = None
 
-    def do(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns, which is no call of MlflowClient's but is watched as one.
+    def watched(self, work: Callable[[], T]) -> T:
+        """The result of ``work``, which is watched and stopped like a call of MlflowClient.
 
         Raises:
-            Away: it failed.
+            MlflowUnavailable: it failed.
         """
         return self._call(work)
 
-    def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
+    def _call_method(self, method: str, *arguments: Any, **named: Any) -> Any:
         if self._client is None:
             check(self.uri)
-            mlflow = _mlflow()  # which is no waiting for an answer, long as it takes
+            mlflow = _mlflow()  # the import takes long, but does not wait for an answer
             self._client = self._call(partial(_connect, mlflow, self.uri))
         answer = self._call(partial(getattr(self._client, method), *arguments, **named))
         self.answers += 1
         return answer
 
-    def _call(self, ask: Callable[[], T]) -> T:
-        if self.is_cut:
-            raise Away(self.uri, ConnectionAbortedError("given up"))
-        self._asked = time.monotonic()
+    def _call(self, function: Callable[[], T]) -> T:
+        if self.is_stopped:
+            raise MlflowUnavailable(self.uri, ConnectionAbortedError("given up"))
+        self._called = time.monotonic()
         try:
-            return ask()
+            return function()
         except InputError:
             raise
         except Exception as error:
-            raise Away(self.uri, error) from None  # whose own text may hold a secret
+            raise MlflowUnavailable(self.uri, error) from None  # the error's own text may hold a secret
         finally:
-            self._asked = None
+            self._called = None
 
 
 def _reason(error: Exception) -> str:
-    """The error in a line; of what requests and urllib3 wrap around a failed connection, the core."""
+    """The error in one line; of a failed connection, the cause that requests and urllib3 wrap."""
     text = " ".join(str(error).split())
     core = re.search(r"Caused by (\w+)\((.*)", text)
     if core:
@@ -117,10 +114,10 @@ def _reason(error: Exception) -> str:
 
 
 def _mlflow() -> Any:
-    """MLflow with short time limits, that prints nothing: whatever it has to say, it raises."""
+    """MLflow with short time limits. It prints and logs nothing: its errors are raised."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    import mlflow  # takes more than a second, so not before it is needed
+    import mlflow  # takes more than a second
 
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -129,7 +126,7 @@ def _mlflow() -> Any:
 
 def _connect(mlflow: Any, uri: str) -> Any:
     try:
-        _make_database(mlflow, uri)
+        create_database(mlflow, uri)
         return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     except (ModuleNotFoundError, FileNotFoundError, PermissionError) as error:  # a database's driver, or its folder
         raise refused(uri, str(error)) from None
@@ -137,29 +134,3 @@ def _connect(mlflow: Any, uri: str) -> Any:
         if error.error_code != REFUSED:
             raise
         raise refused(uri, str(error).strip().partition(". ")[0]) from None
-
-
-def _make_database(mlflow: Any, uri: str) -> None:
-    """Make an SQLite database where there is none, whole or not at all.
-
-    MLflow makes its tables one after another, for seconds. Whoever is killed meanwhile, or makes them in the same file
-    at the same time, leaves a database that no MLflow opens again: so they are made beside its place.
-    """
-    file = sqlite_file(uri)
-    if file is None or file.exists():
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.absolute().with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        mlflow.MlflowClient(tracking_uri=sqlite_uri(beside)).search_experiments(max_results=1)
-        _put_in_place(beside, file)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _put_in_place(beside: Path, file: Path) -> None:
-    try:
-        with contextlib.suppress(FileExistsError):  # another has been quicker: that is the database, then
-            os.link(beside, file)
-    except OSError:  # a file system without links
-        os.replace(beside, file)

@@ -1,4 +1,4 @@
-"""Whole stores, mirrored on demand: MLflow is made level with what they have, and nobody waits long for it."""
+"""Export of whole stores on demand. A server that does not answer is given up after a while."""
 
 import queue
 import threading
@@ -11,124 +11,126 @@ from sweep.errors import InputError
 from sweep.records import COMPLETED
 from sweep.store import Store
 from sweep.text import HIDDEN, redacted
-from sweep.tracking import stored
-from sweep.tracking.client import Away, Client
-from sweep.tracking.mirror import Mirror, Tell
-from sweep.tracking.places import check, default_uri, sqlite_file
-from sweep.tracking.stored import Stored
+from sweep.tracking.client import Client, MlflowUnavailable
+from sweep.tracking.stored_sweep import StoredSweep, stored_sweeps, trial_configs
+from sweep.tracking.sweep_export import OnProgress, SweepExport
+from sweep.tracking.uri import check, default_uri, sqlite_file
 
-SILENCE_SECONDS = 20.0  # for a call that is not answered
-DATABASE_SECONDS = 60.0  # the same where another program may have the file locked, or its tables are made
+SERVER_SECONDS = 20.0  # to wait for a server to answer a call
+DATABASE_SECONDS = 60.0  # the same for a database: it may be locked, or its tables are being created
 
 T = TypeVar("T")
-Counting = Callable[[str], AbstractContextManager[Tell]]
+ShowProgress = Callable[[str], AbstractContextManager[OnProgress]]
 
 
 @dataclass(frozen=True)
-class Job:
-    """A sweep of a store, and the MLflow that shows it.
+class SyncJob:
+    """A sweep of a store, and the MLflow that it is exported to.
 
     Attributes:
-        among: the trials to show: those of which no other store that is given has an outcome that counts more.
-        is_off: whether its config says not to show it, and nobody else says to.
+        trials: ids of those to export: a trial that several given stores have is exported from one of them.
+        is_off: whether its config turns tracking off, and no option turns it on.
     """
 
     store: Store
-    sweep: Stored
+    sweep: StoredSweep
     uri: str
-    among: tuple[str, ...]
+    trials: tuple[str, ...]
     is_off: bool = False
 
 
 @dataclass(frozen=True)
-class Synced:
-    """What came of a job. ``error`` says what MLflow did not answer; names and addresses are without secrets."""
+class SyncResult:
+    """Result of a job; the counts are those of an update. ``error`` says why MLflow failed. No text has secrets."""
 
     store: str
     sweep: str
     uri: str
     exported: int = 0
-    level: int = 0
+    up_to_date: int = 0
     busy: int = 0
     is_off: bool = False
     error: str | None = None
 
     @property
     def is_done(self) -> bool:
-        """Whether MLflow is level now, as far as it is to be."""
+        """Whether MLflow now shows everything that this job exports."""
         return self.error is None and not self.busy
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, for JSON."""
+        return {"level" if name == "up_to_date" else name: value for name, value in vars(self).items()}
 
     def __str__(self) -> str:
         begin = f"{self.store}: {self.sweep}: "
         if self.is_off:
-            return f"{begin}left out, its config turns the mirror off; --sweep {self.sweep} exports it all the same"
-        if self.error is not None and not self.exported + self.level:
+            return f"{begin}skipped, its config turns tracking off; --sweep {self.sweep} exports it nevertheless"
+        if self.error is not None and not self.exported + self.up_to_date:
             return f"{begin}not synced"
         busy = f", {self.busy} being exported by another launch or sync: sync again in a minute" if self.busy else ""
-        return f"{begin}{self.exported} exported, {self.level} level already{busy}"
+        return f"{begin}{self.exported} exported, {self.up_to_date} already up to date{busy}"
 
 
-def jobs(stores: Sequence[Store], uri: str | None = None, name: str | None = None) -> list[Job]:
-    """What is to be synced.
+def sync_jobs(stores: Sequence[Store], uri: str | None = None, name: str | None = None) -> list[SyncJob]:
+    """The jobs that export these stores.
 
     Args:
-        stores: all there is to be shown.
-        uri: of the MLflow for all of it; by default each sweep's own.
-        name: of the only sweep.
+        stores: all to export.
+        uri: of one MLflow for all; by default each sweep's own.
+        name: of the only sweep to export.
 
     Raises:
-        InputError: no such sweep, or no telling where its MLflow is.
+        InputError: no such sweep, or its MLflow is not known.
     """
-    found = [(store, each) for store in stores for each in stored.sweeps(store)]
-    if name is not None and name not in {each.name for _, each in found}:
-        known = ", ".join(dict.fromkeys(each.name for _, each in found)) or "none"
+    sweeps = [(store, sweep) for store in stores for sweep in stored_sweeps(store)]
+    if name is not None and name not in {sweep.name for _, sweep in sweeps}:
+        known = ", ".join(dict.fromkeys(sweep.name for _, sweep in sweeps)) or "none"
         raise InputError(f"--sweep {name}: not in {', '.join(store.name for store in stores)}, which has: {known}")
-    found = [(store, each) for store, each in found if name in (None, each.name)]
     is_named = uri is not None or name is not None
-    asked = [_job(store, each, uri, is_named) for store, each in found]
-    return asked if len(stores) == 1 else _each_trial_once(asked)
+    jobs = [_job(store, sweep, uri, is_named) for store, sweep in sweeps if name in (None, sweep.name)]
+    return jobs if len(stores) == 1 else _each_trial_once(jobs)
 
 
-def sync(asked: Sequence[Job], counting: Counting) -> Iterator[Synced]:
-    """Do the jobs. A server that does not answer one of them is asked nothing more.
+def sync(jobs: Sequence[SyncJob], show_progress: ShowProgress) -> Iterator[SyncResult]:
+    """Do the jobs. A server that did not answer one of them is not called again.
 
     Args:
-        asked: the jobs.
-        counting: progress of a job of this title.
+        jobs: from :func:`sync_jobs`.
+        show_progress: a context in which the progress of one job is shown, under the given title.
 
     Raises:
-        InputError: a URI that can be nobody's.
+        InputError: an invalid URI.
     """
-    away: dict[str, str] = {}
-    for job in asked:
-        facts: dict[str, Any] = {"store": job.store.name, "sweep": job.sweep.name, "uri": redacted(job.uri)}
-        if not job.is_off and job.uri not in away:
+    errors: dict[str, str] = {}  # by URI
+    for job in jobs:
+        values: dict[str, Any] = {"store": job.store.name, "sweep": job.sweep.name, "uri": redacted(job.uri)}
+        if not job.is_off and job.uri not in errors:
             try:
-                with counting(f"syncing {job.sweep.name}") as tell:
-                    facts |= _level(job, tell)
-            except Away as error:
-                away[job.uri] = str(error)
-        yield Synced(**{"error": None if job.is_off else away.get(job.uri)} | facts, is_off=job.is_off)
+                with show_progress(f"syncing {job.sweep.name}") as on_progress:
+                    values |= _export(job, on_progress)
+            except MlflowUnavailable as error:
+                errors[job.uri] = str(error)
+        yield SyncResult(**{"error": None if job.is_off else errors.get(job.uri)} | values, is_off=job.is_off)
 
 
-def _level(job: Job, tell: Tell) -> dict[str, Any]:
-    """Do one job. Returns facts of :class:`Synced`.
+def _export(job: SyncJob, on_progress: OnProgress) -> dict[str, Any]:
+    """Do one job. Returns fields of :class:`SyncResult`.
 
     Raises:
-        Away: MLflow does not answer; what was done by then stays done.
-        InputError: the URI can be nobody's.
+        MlflowUnavailable: MLflow does not answer; runs written by then are kept.
+        InputError: an invalid URI.
     """
     client = Client(job.uri)
-    mirror = Mirror(job.sweep.name, stored.configs(job.sweep.rows), job.store, client, job.sweep.config)
-    facts = vars(_watched(client, lambda: mirror.level(job.among, tell)))
+    export = SweepExport(job.sweep.name, trial_configs(job.sweep.rows), job.store, client, job.sweep.config)
+    counts = vars(_watched(client, lambda: export.update(job.trials, on_progress)))
     try:
-        _watched(client, lambda: mirror.add_artifacts([]))
-    except Away as error:  # it shows all trials, nevertheless
-        return facts | {"error": f"{error}: it lacks the config of sweep {job.sweep.name}"}
-    return facts
+        _watched(client, lambda: export.add_artifacts([]))
+    except MlflowUnavailable as error:  # the trials are exported
+        return counts | {"error": f"{error}: it lacks the config of sweep {job.sweep.name}"}
+    return counts
 
 
-def _job(store: Store, sweep: Stored, uri: str | None, is_named: bool) -> Job:
+def _job(store: Store, sweep: StoredSweep, uri: str | None, is_named: bool) -> SyncJob:
     tracking = (sweep.config or {}).get("tracking") or {}
     own, is_off = tracking.get("uri"), not tracking.get("enabled", True) and not is_named
     if not is_off and uri is None and own and HIDDEN in own:
@@ -136,20 +138,20 @@ def _job(store: Store, sweep: Stored, uri: str | None, is_named: bool) -> Job:
             f"sweep {sweep.name} was launched with tracking.uri {own}, whose secret the store does not keep: name it"
             f" again, with --sweep {sweep.name} --uri URI"
         )
-    place = uri or own or default_uri(store)
+    chosen = uri or own or default_uri(store)
     if uri is None and own and not is_off and (file := sqlite_file(own)) and not file.exists():
         raise InputError(
             f"sweep {sweep.name} was launched with tracking.uri {redacted(own)}, where there is no database any more:"
             f" name one, with --sweep {sweep.name} --uri URI"
         )
-    check(place)
-    return Job(store, sweep, place, tuple(row["trial_id"] for row in sweep.rows), is_off)
+    check(chosen)
+    return SyncJob(store, sweep, chosen, tuple(row["trial_id"] for row in sweep.rows), is_off)
 
 
-def _each_trial_once(asked: Sequence[Job]) -> list[Job]:
-    """The same, each trial of an experiment from one store alone: where it completed, then where it ended last."""
+def _each_trial_once(jobs: Sequence[SyncJob]) -> list[SyncJob]:
+    """The jobs, each trial of an experiment from one store: where it completed, else where it ended last."""
     best: dict[tuple[str, str, str], tuple[Any, int]] = {}
-    for number, job in enumerate(asked):
+    for number, job in enumerate(jobs):
         for row in () if job.is_off else job.sweep.rows:
             key = (job.uri, job.sweep.name, row["trial_id"])
             rank = (row["status"] == COMPLETED, row["written"] is not None, row["written"])
@@ -158,11 +160,11 @@ def _each_trial_once(asked: Sequence[Job]) -> list[Job]:
     chosen: dict[int, list[str]] = {}
     for (_, _, name), (_, number) in best.items():
         chosen.setdefault(number, []).append(name)
-    return [replace(job, among=tuple(chosen.get(number, ()))) for number, job in enumerate(asked)]
+    return [replace(job, trials=tuple(chosen.get(number, ()))) for number, job in enumerate(jobs)]
 
 
 def _watched(client: Client, work: Callable[[], T]) -> T:
-    """What ``work`` returns or raises, unless one of its calls is not answered: then it is left to itself."""
+    """The result of ``work``, done in a thread; given up when MLflow does not answer one of its calls."""
     results: queue.SimpleQueue[T | BaseException] = queue.SimpleQueue()
 
     def do() -> None:
@@ -172,15 +174,15 @@ def _watched(client: Client, work: Callable[[], T]) -> T:
             results.put(error)
 
     threading.Thread(target=do, name="sync", daemon=True).start()
-    patience = DATABASE_SECONDS if sqlite_file(client.uri) else SILENCE_SECONDS
+    patience = DATABASE_SECONDS if sqlite_file(client.uri) else SERVER_SECONDS
     while True:
         try:
             result = results.get(timeout=0.1)
             break
         except queue.Empty:
-            if client.silence > patience:
-                client.cut()
-                raise Away(client.uri, TimeoutError(f"no answer for {patience:.0f} s")) from None
+            if client.waiting_seconds > patience:
+                client.stop()
+                raise MlflowUnavailable(client.uri, TimeoutError(f"no answer for {patience:.0f} s")) from None
     if isinstance(result, BaseException):
         raise result
     return result

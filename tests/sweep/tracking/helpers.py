@@ -19,7 +19,7 @@ from sweep.config.grid import trial_id
 from sweep.config.trial_config import TrialConfig, canonical
 from sweep.records import EpochRecord, MaskRecord, Outcome, SweepRecord, TrialRecord
 from sweep.store import Store
-from sweep.tracking import mirror, sync
+from sweep.tracking import sweep_export, sync
 from sweep.trial.record_fields import config_fields
 
 CONFIG = """
@@ -65,19 +65,19 @@ def sweep(*arguments: str) -> SimpleNamespace:
 
 
 @contextlib.contextmanager
-def no_progress(what: str) -> Iterator[mirror.Tell]:
+def no_progress(what: str) -> Iterator[sweep_export.OnProgress]:
     yield lambda done, total: None
 
 
-def synced(stores: list[Store], uri: str | None = None, name: str | None = None) -> list[sync.Synced]:
-    return list(sync.sync(sync.jobs(stores, uri, name), no_progress))
+def synced(stores: list[Store], uri: str | None = None, name: str | None = None) -> list[sync.SyncResult]:
+    return list(sync.sync(sync.sync_jobs(stores, uri, name), no_progress))
 
 
 def tallies(*stores: Store, uri: str | None = None) -> list[tuple[int, int, int]]:
-    """Exported, level already and busy, by sweep."""
+    """Exported, up to date already and busy, by sweep."""
     found = synced(list(stores), uri)
     assert not any(each.error for each in found)
-    return [(each.exported, each.level, each.busy) for each in found]
+    return [(each.exported, each.up_to_date, each.busy) for each in found]
 
 
 LAUNCH = """

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sweep.tracking import runs, ui_command
-from sweep.tracking.places import sqlite_uri
+from sweep.tracking import mlflow_run, ui_command
+from sweep.tracking.uri import sqlite_uri
 
 
 def copy(empty: Path, file: Path) -> Path:
@@ -43,7 +43,11 @@ def shown(database: Path, experiment: str = "away") -> dict[str, list[dict[str, 
                     "run": run,
                     "status": status,
                     "times": (start, end),
-                    "tags": {name: value for name, value in tags.items() if name not in (runs.EXPORTER, runs.BEGAN)},
+                    "tags": {
+                        name: value
+                        for name, value in tags.items()
+                        if name not in (mlflow_run.EXPORTER, mlflow_run.BEGAN)
+                    },
                     "params": pairs("params", run),
                     "metrics": set(connection.execute(metrics, (run,))),
                 }

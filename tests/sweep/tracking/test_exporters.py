@@ -18,11 +18,11 @@ from sweep.config.grid import expand, trial_id
 from sweep.config.trial_config import TrialConfig, canonical
 from sweep.store import Store
 from sweep.store.leases import Launch
-from sweep.tracking import default_uri, exporter, runs
+from sweep.tracking import default_uri, exporter, mlflow_run
 from sweep.tracking.client import Client
-from sweep.tracking.experiment import Experiment
-from sweep.tracking.mirror import Mirror
-from sweep.tracking.own_run import OwnRun
+from sweep.tracking.mlflow_experiment import MlflowExperiment
+from sweep.tracking.sweep_export import SweepExport
+from sweep.tracking.sweep_run import SweepRun
 
 from .helpers import launched, outcome, sweep, synced, tallies
 from .mlflows import once_each, shown
@@ -109,14 +109,14 @@ def begin_a_run(store: Store, trial: TrialConfig, writer: Launch, ago: float) ->
     client = Client(default_uri(store))
     experiment = client.get_experiment_by_name("away").experiment_id
     began = str(int((time.time() - ago) * 1000))
-    tags = {runs.TRIAL: trial_id(trial), runs.EXPORTER: writer.to_json(), runs.BEGAN: began}
+    tags = {mlflow_run.TRIAL: trial_id(trial), mlflow_run.EXPORTER: writer.to_json(), mlflow_run.BEGAN: began}
     return str(client.create_run(experiment, tags=tags).info.run_id)
 
 
 def begin_an_own_run(store: Store) -> None:
     """As a launch does that is killed then."""
     client = Client(default_uri(store))
-    client.create_run(client.get_experiment_by_name("away").experiment_id, tags={runs.KIND: "sweep"})
+    client.create_run(client.get_experiment_by_name("away").experiment_id, tags={mlflow_run.KIND: "sweep"})
 
 
 def test_what_another_process_exports_just_now_is_left_to_it(
@@ -128,7 +128,7 @@ def test_what_another_process_exports_just_now_is_left_to_it(
     filled.write(outcome(new))
     theirs = begin_a_run(filled, new, writer, ago=1.0)
     ran = sweep("sync", filled.uri)
-    assert ran.returncode == 1 and "12 level already, 1 being exported by another launch or sync" in ran.stdout
+    assert ran.returncode == 1 and "12 already up to date, 1 being exported by another launch or sync" in ran.stdout
     assert [each["run"] for each in shown(database)[trial_id(new)]] == [theirs]
     process.kill()
     process.wait()
@@ -177,7 +177,7 @@ def test_what_is_exported_on_another_machine_is_left_to_it_for_a_minute(
     filled.write(outcome(new))
     theirs = begin_a_run(filled, new, away, ago=1.0)
     assert tallies(filled) == [(0, 12, 1)]
-    Client(default_uri(filled)).set_tag(theirs, runs.BEGAN, str(int((time.time() - 61) * 1000)))
+    Client(default_uri(filled)).set_tag(theirs, mlflow_run.BEGAN, str(int((time.time() - 61) * 1000)))
     assert tallies(filled) == [(1, 12, 0)]
     assert once_each(database)[trial_id(new)]["status"] == "FINISHED"
 
@@ -186,8 +186,8 @@ def test_of_runs_that_show_the_same_trial_all_but_one_are_deleted(
     filled: Store, database: Path, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as blind:
-        blind.setattr(Mirror, "_sorted", lambda self, wanted, found: ([], list(wanted), []))
-        blind.setattr(Experiment, "delete", lambda self, found: None)
+        blind.setattr(SweepExport, "_sorted", lambda self, wanted, found: ([], list(wanted), []))
+        blind.setattr(MlflowExperiment, "delete", lambda self, found: None)
         assert tallies(filled) == tallies(filled) == [(12, 0, 0)]
     assert sorted(len(found) for found in shown(database).values()) == [1, *[2] * 12]
     begin_an_own_run(filled)
@@ -199,23 +199,23 @@ def test_what_another_deletes_while_it_is_written_is_left_to_it(
     filled: Store, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        get, fill, stolen = OwnRun.get, Mirror._fill, []
+        get, fill, stolen = SweepRun.get, SweepExport._fill, []
 
-        def own_run_lost(self: OwnRun) -> runs.Shown:
+        def own_run_lost(self: SweepRun) -> mlflow_run.MlflowRun:
             run = get(self)
             if len(stolen) < 2:
                 self._client.delete_run(run.run_id)
                 stolen.append(run)
             return run
 
-        def fill_lost(self: Mirror, run: str, *arguments: Any) -> None:
+        def fill_lost(self: SweepExport, run: str, *arguments: Any) -> None:
             if not stolen:
                 self._client.delete_run(run)
                 stolen.append(run)
             fill(self, run, *arguments)
 
-        patch.setattr(OwnRun, "get", own_run_lost)
-        patch.setattr(Mirror, "_fill", fill_lost)
+        patch.setattr(SweepRun, "get", own_run_lost)
+        patch.setattr(SweepExport, "_fill", fill_lost)
         assert tallies(filled) == [(11, 0, 1)]
         assert len(stolen) == 2
     assert tallies(filled) == [(1, 11, 0)]
@@ -243,14 +243,14 @@ def test_two_that_sync_at_once_leave_one_run_a_trial(filled: Store, database: Pa
 def test_two_that_make_the_sweeps_own_run_at_once_leave_one_however_they_take_turns(
     filled: Store, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiments = [Experiment("away", filled, Client(f"sqlite:///{database}")) for _ in range(2)]
+    experiments = [MlflowExperiment("away", filled, Client(f"sqlite:///{database}")) for _ in range(2)]
     for each in experiments:
         each.open()
-    one, other = (OwnRun(each, None) for each in experiments)
-    look, create, end = other._look, other._client.create_run, one._client.set_terminated
+    one, other = (SweepRun(each, None) for each in experiments)
+    look, create, end = other._list, other._client.create_run, one._client.set_terminated
     looks = iter([list, look])  # the other's first was before there was a run, and it began to make its own first
     with monkeypatch.context() as patch:
-        patch.setattr(other, "_look", lambda: next(looks)())
+        patch.setattr(other, "_list", lambda: next(looks)())
         patch.setattr(other._client, "create_run", lambda *a, **named: create(*a, start_time=1, **named))
         patch.setattr(one._client, "set_terminated", lambda *a: (other.get(), end(*a)))
         kept = one.get()

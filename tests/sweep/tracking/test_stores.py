@@ -15,9 +15,9 @@ from sweep.config.grid import trial_id
 from sweep.config.trial_config import TrialConfig
 from sweep.store import Store
 from sweep.store.identity import FOLDER, identities
-from sweep.tracking import artifacts, runs, set_all_places
+from sweep.tracking import artifacts, mlflow_run, set_all_locations
 from sweep.tracking.client import Client
-from sweep.tracking.places import default_uri, sqlite_file, sqlite_uri
+from sweep.tracking.uri import default_uri, sqlite_file, sqlite_uri
 
 from .helpers import launched, outcome, sweep, tallies
 from .mlflows import Server, copy, free_port, shown
@@ -37,7 +37,7 @@ def other(tmp_path: Path, trials: list[TrialConfig]) -> Store:
 
 def stores_shown(database: Path) -> dict[str, Counter[str]]:
     """How many runs each trial, and the sweep, has of each store."""
-    return {name: Counter(run["tags"][runs.STORE] for run in found) for name, found in shown(database).items()}
+    return {name: Counter(run["tags"][mlflow_run.STORE] for run in found) for name, found in shown(database).items()}
 
 
 def test_two_stores_of_one_sweep_on_one_mlflow_leave_each_others_runs_alone(
@@ -69,7 +69,9 @@ def test_runs_that_do_not_say_their_store_become_those_of_the_store_that_holds_w
     assert tallies(filled, uri=uri) == [(0, 12, 0)]
     (mine,) = identities(filled.files)
     for name, found in shown(database).items():
-        assert old[name] in {run["run"] for run in found if run["tags"][runs.STORE] == mine} or name == "the sweep"
+        assert (
+            old[name] in {run["run"] for run in found if run["tags"][mlflow_run.STORE] == mine} or name == "the sweep"
+        )
 
 
 def test_in_a_stores_own_database_all_runs_are_its_own(
@@ -86,7 +88,7 @@ def test_in_a_stores_own_database_all_runs_are_its_own(
 def forget_stores(database: Path) -> None:
     """Make runs of them as earlier versions wrote them."""
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("delete from tags where key = ?", (runs.STORE,))
+        connection.execute("delete from tags where key = ?", (mlflow_run.STORE,))
 
 
 def test_a_store_has_one_id_wherever_it_lies_and_a_merged_one_has_those_of_both(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_the_figures_of_a_moved_store_are_served_from_where_it_is_now(
     moved = tmp_path / "at 50%3F? of #1"
     database.parent.rename(moved)
     database = moved / "mlflow.db"
-    set_all_places(database)  # as `sweep ui` does
+    set_all_locations(database)  # as `sweep ui` does
     with Server(database, free_port()) as server:
         query = f"{server.uri}/get-artifact?run_uuid={own_run(database)}&path=config.json"
         assert b'"name": "away"' in urllib.request.urlopen(query, timeout=30).read()
@@ -168,7 +170,7 @@ def test_syncing_a_moved_store_writes_into_it_and_nowhere_else(filled: Store, da
 def forget_config(database: Path) -> None:
     """So that the next sync writes it again."""
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("delete from tags where key = ?", (runs.CONFIG,))
+        connection.execute("delete from tags where key = ?", (mlflow_run.CONFIG,))
 
 
 @pytest.mark.parametrize("place", ["{}/elsewhere", "file://{}/elsewhere", "s3://bucket/elsewhere", "../../elsewhere"])
@@ -217,10 +219,10 @@ def test_a_database_that_cannot_be_corrected_is_shown_as_it_is(
 
     with monkeypatch.context() as patch:
         patch.setattr(artifacts.sqlite3, "connect", read_only)
-        set_all_places(moved / "mlflow.db")
+        set_all_locations(moved / "mlflow.db")
     assert places(moved / "mlflow.db") == before
     (tmp_path / "empty.db").touch()
-    set_all_places(tmp_path / "empty.db")  # not one of MLflow's
+    set_all_locations(tmp_path / "empty.db")  # not one of MLflow's
 
 
 def test_a_place_that_somebody_chose_in_a_database_of_their_own_stays(

@@ -13,7 +13,7 @@ from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
 from sweep.config.trial_config import TrialConfig, canonical
 from sweep.store import Store
-from sweep.tracking import mirror
+from sweep.tracking import sweep_export
 from sweep.tracking.client import Client
 
 from .helpers import end, launched, outcome, sweep, tallies
@@ -34,7 +34,7 @@ def test_files_that_have_no_way_to_mlflow_keep_no_trial_from_it(
     record = launched("away", trials)
     filled.write_sweep(replace(record, config=record.config.replace("away", "again")))
     ran = sweep("sync", filled.uri)
-    assert ran.returncode == 1 and "1 exported, 11 level already" in ran.stdout
+    assert ran.returncode == 1 and "1 exported, 11 already up to date" in ran.stdout
     assert "it lacks the config of sweep away" in ran.stderr
     assert once_each(database).keys() == set(map(trial_id, trials))
 
@@ -45,7 +45,7 @@ def test_a_store_without_sweep_records_is_synced_by_the_names_in_its_rows(
     for number, trial in enumerate(trials[:5]):
         store.write(outcome(trial, sweep="one" if number < 3 else "two"))
     ran = sweep("sync", store.uri, "--sweep", "one")
-    assert ran.returncode == 0 and ran.stdout == f"{store.name}: one: 3 exported, 0 level already\n"
+    assert ran.returncode == 0 and ran.stdout == f"{store.name}: one: 3 exported, 0 already up to date\n"
     assert not shown(database, "two")
     ran = sweep("sync", store.uri, "--json")
     facts = {"store": store.name, "uri": f"sqlite:///{database}", "busy": 0, "is_off": False, "error": None}
@@ -69,7 +69,7 @@ def test_a_sweep_with_the_mirror_off_is_left_out_unless_it_is_named(
 ) -> None:
     filled.write_sweep(launched("away", trials, enabled=False))
     ran = sweep("sync", filled.uri)
-    assert ran.returncode == 0 and "away: left out" in ran.stdout
+    assert ran.returncode == 0 and "away: skipped" in ran.stdout
     assert not shown(database)
     assert "12 exported" in sweep("sync", filled.uri, "--sweep", "away").stdout
     assert len(once_each(database)) == 12
@@ -119,7 +119,7 @@ def test_syncing_reads_by_many_and_asks_nothing_of_what_is_level(
 
     for kind, name in ((Store, "trials"), (Store, "epochs"), (Store, "masks"), (Client, "_ask")):
         count(kind, name)
-    monkeypatch.setattr(mirror, "TRIALS_A_READ", 6)
+    monkeypatch.setattr(sweep_export, "TRIALS_A_READ", 6)
     assert tallies(filled) == [(12, 0, 0)]
     assert calls.count("epochs") == calls.count("masks") == 2
     calls.clear()

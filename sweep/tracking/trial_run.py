@@ -1,6 +1,6 @@
-"""What MLflow shows of a trial: pure functions of its records, so that every export of a trial is the same.
+"""Content of a trial's run: pure functions of its records, so that every export of a trial is the same.
 
-Configs are plain values, as they are stored: nothing that they name is looked up or imported.
+Configs are plain values, as they are stored: nothing that they name is imported.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ AXES = ("data", "architecture", "method", "sparsity", "seed")
 ALWAYS = ("training.epochs", "training.batch_size", "training.learning_rate")
 NO_METRICS = {"sparsity", "seed", "classes", "threads", "git_dirty", "epochs"}  # parameters, steps and provenance
 LAYER_COLUMNS = ["tensor", "density", "effective_density"]
-OUTCOME_COLUMNS = ["trial_id", "status", "outcome", "started"]  # of the store's rows, that name an outcome
+OUTCOME_COLUMNS = ["trial_id", "status", "outcome", "started"]  # of the store's rows: they identify an outcome
 
 Config = Mapping[str, Any]
 
@@ -31,18 +31,18 @@ def title(record: TrialRecord) -> str:
 
 
 def run_status(record: TrialRecord) -> str:
-    """MLflow's word for how the trial ended."""
+    """MLflow's status for how the trial ended."""
     return {COMPLETED: "FINISHED", INTERRUPTED: "KILLED"}.get(record.status, "FAILED")
 
 
 def outcome(row: Mapping[str, Any]) -> str:
-    """Names one outcome of a trial, given :data:`OUTCOME_COLUMNS` of it: a second run of it has another."""
+    """The name of one outcome, from its :data:`OUTCOME_COLUMNS`; the trial run again has another."""
     began = row["started"].isoformat() if row["started"] else "-"
-    return f"{row['status']} {row['outcome'] or began}"  # stores of earlier versions have no names for outcomes
+    return f"{row['status']} {row['outcome'] or began}"  # outcomes of earlier versions have no name
 
 
 def times(record: TrialRecord) -> tuple[int | None, int | None]:
-    """Start and end in milliseconds since 1970, as they really were; None where the trial never ran."""
+    """Start and end of the trial in milliseconds since 1970; None where it never ran."""
     if record.started is None:
         return None, None
     end = record.started + timedelta(seconds=record.seconds or 0.0)
@@ -50,8 +50,8 @@ def times(record: TrialRecord) -> tuple[int | None, int | None]:
 
 
 def tags(record: TrialRecord) -> dict[str, str]:
-    """Which trial, which outcome, where from."""
-    found = {
+    """Trial, outcome and origin."""
+    values = {
         "sweep.kind": "trial",
         "sweep.trial_id": record.trial_id,
         "sweep.name": record.sweep,
@@ -63,20 +63,20 @@ def tags(record: TrialRecord) -> dict[str, str]:
         "sweep.outcome": outcome(vars(record)),
         "sweep.error": f"{record.error_type}: {record.error_message}"[:1000] if record.error_type else None,
     }
-    return {name: redacted(value) for name, value in found.items() if value is not None}
+    return {name: redacted(value) for name, value in values.items() if value is not None}
 
 
 def params(config: Config, differing: Iterable[str]) -> dict[str, str]:
-    """The grid's axes, the first questions about training, and the settings named in ``differing``."""
+    """The grid's axes, the main training settings, and the settings named in ``differing``."""
     values = _flat(config)
     return {name: redacted(str(values[name])) for name in (*AXES, *ALWAYS, *differing) if name in values}
 
 
 def differing(configs: Iterable[Config]) -> list[str]:
     """Names of the settings that are not the same for all of these trials."""
-    found = [{name: canonical(value) for name, value in _flat(_identity(config)).items()} for config in configs]
-    names = dict.fromkeys(name for values in found for name in values)
-    return [name for name in names if len({values.get(name) for values in found}) > 1]
+    settings = [{name: canonical(value) for name, value in _flat(_identity(config)).items()} for config in configs]
+    names = dict.fromkeys(name for values in settings for name in values)
+    return [name for name in names if len({values.get(name) for values in settings}) > 1]
 
 
 def metrics(
@@ -93,9 +93,9 @@ def metrics(
     clock = (start or 0) / 1000 + (record.prune_seconds or 0.0)
     for epoch in epochs:
         clock += epoch.epoch_seconds
-        yield from _each(epoch, "", int(clock * 1000), epoch.epoch, ("trial_id", "epoch"))
-    for one in record.rounds:
-        yield from _each(one, "round/", end or 0, one.round, ("round",))
+        yield from _fields(epoch, "", int(clock * 1000), epoch.epoch, ("trial_id", "epoch"))
+    for round_record in record.rounds:
+        yield from _fields(round_record, "round/", end or 0, round_record.round, ("round",))
     for layer in layers:
         for name in LAYER_COLUMNS[1:]:
             if layer[name] is not None:
@@ -106,7 +106,7 @@ def metrics(
             yield name, float(value), end or 0, record.epochs
 
 
-def _each(record: Any, prefix: str, clock: int, step: int, left_out: Sequence[str]) -> Iterator[Any]:
+def _fields(record: Any, prefix: str, clock: int, step: int, left_out: Sequence[str]) -> Iterator[Any]:
     for name, value in dataclasses.asdict(record).items():
         if name not in left_out and value is not None:
             yield prefix + name, float(value), clock, step
@@ -126,14 +126,14 @@ def _without_secrets(value: Any) -> Any:
 
 
 def _metric_name(tensor: str) -> str:
-    """The tensor's, with nothing in it that MLflow takes for no name: modules in a ModuleDict are called anything."""
+    """The tensor's name without characters that MLflow refuses: modules in a ModuleDict may have any name."""
     return re.sub(r"[^\w./ -]", "_", tensor.removesuffix(".weight"))[:200]
 
 
 def _identity(config: Config) -> Config:
     try:
         return stored_identity(config)
-    except KeyError:  # of a version with other fields: then all of them
+    except KeyError:  # stored by a version with other fields: compare all of them
         return config
 
 

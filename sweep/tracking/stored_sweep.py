@@ -1,4 +1,4 @@
-"""Sweeps as a store tells of them: no YAML, and nothing that a config names is imported."""
+"""A sweep that a store has. Its YAML is not needed, and nothing that a config names is imported."""
 
 import json
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from sweep.store.sweeps import trials_by_sweep
 
 COLUMNS = ["trial_id", "sweep", "status", "written", "config"]
 
-Row = dict[str, Any]
+TrialRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredSweep:
     """A sweep, and those of its trials that the store has.
 
     Attributes:
@@ -24,25 +24,25 @@ class Stored:
     """
 
     name: str
-    rows: list[Row]
+    rows: list[TrialRow]
     record: SweepRecord | None
 
     @property
     def config(self) -> dict[str, Any] | None:
-        """What it was launched with, if that is known."""
+        """The config that it was last launched with, if it is known."""
         return json.loads(self.record.config) if self.record else None
 
 
-def sweeps(store: Store) -> list[Stored]:
-    """All sweeps of a store. A trial that two of them ask for is in both."""
+def stored_sweeps(store: Store) -> list[StoredSweep]:
+    """All sweeps of a store. A trial that two sweeps ask for is in both."""
     rows, records = store.trials(columns=COLUMNS), {record.name: record for record in store.sweeps()}
     by_id = {row["trial_id"]: row for row in rows.to_pylist()}
     return [
-        Stored(name, [by_id[trial] for trial in trials if trial in by_id], records.get(name))
+        StoredSweep(name, [by_id[trial] for trial in trials if trial in by_id], records.get(name))
         for name, trials in trials_by_sweep(records.values(), rows).items()
     ]
 
 
-def configs(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
+def trial_configs(rows: Iterable[TrialRow]) -> dict[str, dict[str, Any]]:
     """Configs by trial id."""
     return {row["trial_id"]: json.loads(row["config"]) for row in rows}

@@ -25,8 +25,8 @@ from sweep.records import EpochRecord, MaskRecord, Outcome, RoundRecord, TrialRe
 from sweep.store import Store
 from sweep.store.leases import Launch
 from sweep.tracking import Exporter, default_uri, ui_command
-from sweep.tracking.client import Away, Client
-from sweep.tracking.runs import EXPORTER
+from sweep.tracking.client import Client, MlflowUnavailable
+from sweep.tracking.mlflow_run import EXPORTER
 from sweep.trial.record_fields import config_fields
 
 CONFIG = """
@@ -334,7 +334,9 @@ def test_no_password_is_shown(sweep: SweepConfig, store: Store, caplog: pytest.L
     hidden = replace(sweep, tracking=replace(sweep.tracking, uri="http://me:secret@127.0.0.1:1/x"))
     export(hidden, store, outcome(expand(sweep)[0]))
     assert "http://***@127.0.0.1:1/x" in caplog.text and "secret" not in caplog.text
-    said = str(Away("https://me:secret@h", ValueError("no answer\nof https://me:secret@h/x?token=secret&a=1")))
+    said = str(
+        MlflowUnavailable("https://me:secret@h", ValueError("no answer\nof https://me:secret@h/x?token=secret&a=1"))
+    )
     assert "https://***@h/x?token=***&a=1" in said and "secret" not in said
 
 

@@ -1,0 +1,198 @@
+"""Export of a sweep: brings its experiment in MLflow up to date with the store."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sweep.records import EpochRecord, TrialRecord, trial_record
+from sweep.store import Store
+from sweep.tracking import mlflow_run, trial_run
+from sweep.tracking.client import REFUSED, Client, MlflowUnavailable
+from sweep.tracking.mlflow_experiment import MlflowExperiment
+from sweep.tracking.mlflow_run import MlflowRun
+from sweep.tracking.sweep_run import SweepRun
+
+METRICS_A_CALL, PARAMS_A_CALL = 900, 100  # limits of log_batch: 1000 entries, 100 of them parameters
+TRIALS_A_READ = 256  # trials whose epochs and layers are read at once: each read lists folders
+
+T = TypeVar("T")
+OnProgress = Callable[[int, int], None]  # trials exported so far, and in all
+
+
+@dataclass(frozen=True)
+class ExportCounts:
+    """Result of one update.
+
+    Attributes:
+        exported: trials that MLflow lacked, or showed differently, and shows now.
+        up_to_date: trials that MLflow showed as the store has them.
+        busy: trials left to another launch or sync, which is exporting them now.
+    """
+
+    exported: int = 0
+    up_to_date: int = 0
+    busy: int = 0
+
+
+class SweepExport:
+    """Export of one sweep. Every method may raise :class:`MlflowUnavailable`; runs written by then are kept.
+
+    About runs it remembers only ``exported``: other processes may write to the same experiment at any time.
+
+    Attributes:
+        exported: trials that MLflow shows as the store has them, as far as this object knows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        trials: Mapping[str, trial_run.Config],
+        store: Store,
+        client: Client,
+        config: trial_run.Config | None = None,
+    ):
+        """
+        Args:
+            name: of the sweep.
+            trials: configs by trial id, plain values as they are stored.
+            store: of the trials.
+            client: for MLflow.
+            config: of the sweep, plain values, if it is known.
+        """
+        self.name, self.exported = name, set[str]()
+        self._trials, self._store, self._client = trials, store, client
+        self._differing = trial_run.differing(trials.values())
+        self._experiment = MlflowExperiment(name, store, client)
+        self._sweep_run = SweepRun(self._experiment, config)
+
+    def update(
+        self, trials: Collection[str] | None = None, on_progress: OnProgress = lambda done, total: None
+    ) -> ExportCounts:
+        """Export what the store has of these trials, or of all, and MLflow lacks or shows differently.
+
+        Of several runs of a trial all but one are deleted, and so are runs whose writer has died. Runs of other stores
+        are left alone.
+        """
+        self._experiment.open()
+        outcomes = self._outcomes(self._trials if trials is None else trials)
+        runs = self._experiment.runs_of(outcomes)
+        up_to_date, missing, busy = self._sorted(outcomes, runs)
+        for name in up_to_date:
+            self._experiment.adopt(mlflow_run.best_first(runs[name], outcomes[name])[0])
+        for done, record in enumerate(self._export(missing), start=1):
+            outcomes[record.trial_id] = trial_run.outcome(vars(record))  # possibly a newer one
+            self._experiment.delete(runs.get(record.trial_id, ()))
+            on_progress(done, len(missing))
+        amended = [name for name in up_to_date if self._add_params(runs[name], outcomes[name])]
+        runs |= self._experiment.runs_of({name: outcomes[name] for name in missing})
+        self._delete_extra(runs, outcomes)
+        exported = [name for name in missing if _shows(runs.get(name, ()), outcomes[name])]
+        self.exported.update(up_to_date, exported)
+        replaced = len(missing) - len(exported)  # just written, and now another process writes them again
+        return ExportCounts(len(exported) + len(amended), len(up_to_date) - len(amended), len(busy) + replaced)
+
+    def add_artifacts(self, paths: Sequence[Path]) -> None:
+        """Put the sweep's config and these files into its own run, replacing earlier ones of their names.
+
+        MLflow may store artifacts elsewhere, in a bucket for example, so this can fail while runs are exported.
+        """
+        self._experiment.open()
+        self._sweep_run.put(paths)
+
+    def close(self) -> None:
+        """Disconnect, and forget which trials are exported."""
+        self._experiment.close()
+        self.exported.clear()
+
+    def _outcomes(self, names: Collection[str]) -> dict[str, str]:
+        """Trial id -> the store's outcome."""
+        rows = self._store.trials(names, trial_run.OUTCOME_COLUMNS).to_pylist()
+        return {row["trial_id"]: trial_run.outcome(row) for row in rows}
+
+    def _sorted(
+        self, outcomes: Mapping[str, str], runs: Mapping[str, list[MlflowRun]]
+    ) -> tuple[list[str], list[str], list[str]]:
+        """Trials that are up to date, that are missing, and that another process is exporting."""
+        up_to_date, missing, busy = [], [], []
+        for name, outcome in outcomes.items():
+            of_trial = runs.get(name, [])
+            if _shows(of_trial, outcome):
+                up_to_date.append(name)
+            elif any(self._experiment.is_others(run) for run in of_trial):
+                busy.append(name)
+            else:
+                missing.append(name)
+        return up_to_date, missing, busy
+
+    def _export(self, names: list[str]) -> Iterator[TrialRecord]:
+        """Write one run a trial. Yields the record that it shows, once it is complete."""
+        for batch in _batches(names, TRIALS_A_READ):
+            records = [trial_record(row) for row in self._store.trials(batch).to_pylist()]
+            epochs = _by_trial(self._store.epochs(batch).to_pylist())
+            layers = _by_trial(self._store.masks(batch, ["trial_id", *trial_run.LAYER_COLUMNS]).to_pylist())
+            for record in records:
+                self._write(record, epochs.get(record.trial_id, []), layers.get(record.trial_id, []))
+                yield record
+
+    def _write(self, record: TrialRecord, epochs: list[dict[str, Any]], layers: list[dict[str, Any]]) -> None:
+        """Write one trial's run, which is ``RUNNING`` until it is complete."""
+        start, end = trial_run.times(record)
+        tags = trial_run.tags(record) | self._experiment.writer_tags()
+        run = self._client.create_run(self._experiment.id, start, tags, run_name=trial_run.title(record))
+        run_id: str = run.info.run_id
+        by_epoch = sorted((EpochRecord(**row) for row in epochs), key=lambda epoch: epoch.epoch)
+        try:
+            self._fill(run_id, record, list(trial_run.metrics(record, by_epoch, layers)))
+            self._client.set_terminated(run_id, trial_run.run_status(record), end)
+        except MlflowUnavailable as error:
+            if error.code != REFUSED or self._client.get_run(run_id).info.lifecycle_stage != "deleted":
+                raise  # else another process took this one for dead and shows the trial in its place
+
+    def _fill(self, run: str, record: TrialRecord, metrics: list[tuple[str, float, int, int]]) -> None:
+        from mlflow.entities import Metric, Param
+
+        values = trial_run.params(self._trials[record.trial_id], self._differing)
+        params = _batches([Param(*param) for param in values.items()], PARAMS_A_CALL)
+        batches = _batches([Metric(*metric) for metric in metrics], METRICS_A_CALL)
+        for some_params, some_metrics in zip_longest(params, batches, fillvalue=()):  # one call for most trials
+            self._client.log_batch(run, metrics=some_metrics, params=some_params)
+
+    def _add_params(self, runs: list[MlflowRun], outcome: str) -> bool:
+        """Add parameters that differ between trials only since the run was written. Returns whether there are any."""
+        from mlflow.entities import Param
+
+        run = mlflow_run.best_first(runs, outcome)[0]
+        params = trial_run.params(self._trials[run.tags[mlflow_run.TRIAL]], self._differing)
+        missing = [Param(name, value) for name, value in params.items() if name not in run.params]
+        for batch in _batches(missing, PARAMS_A_CALL):
+            self._client.log_batch(run.run_id, params=batch)
+        return bool(missing)
+
+    def _delete_extra(self, runs: Mapping[str, list[MlflowRun]], outcomes: Mapping[str, str]) -> None:
+        """Delete all but one run of each trial, and runs that no process finishes."""
+        for name, of_trial in runs.items():
+            if name in outcomes:
+                self._experiment.delete(mlflow_run.best_first(of_trial, outcomes[name])[1:])
+            else:  # possibly being exported by a launch on another machine
+                self._experiment.delete(
+                    run for run in of_trial if run.is_unfinished and run.age > mlflow_run.FORGOTTEN_SECONDS
+                )
+
+
+def _shows(runs: Iterable[MlflowRun], outcome: str) -> bool:
+    return any(run.shows(outcome) for run in runs)
+
+
+def _by_trial(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    trials: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        trials.setdefault(row["trial_id"], []).append(row)
+    return trials
+
+
+def _batches(items: list[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
