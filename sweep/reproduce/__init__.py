@@ -1,29 +1,29 @@
-"""Published numbers and claims against our own runs.
+"""Compares published numbers and claims with our own runs.
 
     reproduction = read(find("digits_figure1"))
     verdicts = judge(reproduction, Store("results"))
     write(reproduction, verdicts, Path("verdict"))
 
-What was published lies in ``configs/published`` (:mod:`sweep.reproduce.published`).
+Published numbers and claims are in ``configs/published`` (:mod:`sweep.reproduce.published`).
 """
 
-from sweep.reproduce.files import VerdictFiles, write
-from sweep.reproduce.shipped import Reproduction, find, names, read, summarise
-from sweep.reproduce.tables import flat, tables, tally
-from sweep.reproduce.verdict import Row, Verdict, judge
+from sweep.reproduce.reproduction import Reproduction, find, names, read, summarise
+from sweep.reproduce.tables import tables, tally, verdict_rows
+from sweep.reproduce.verdict import JudgedRow, Verdict, judge
+from sweep.reproduce.verdict_files import VerdictFiles, write
 
 __all__ = [
+    "JudgedRow",
     "Reproduction",
-    "Row",
     "Verdict",
     "VerdictFiles",
     "find",
-    "flat",
     "judge",
     "names",
     "read",
     "summarise",
     "tables",
     "tally",
+    "verdict_rows",
     "write",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -17,29 +17,29 @@ class Interval:
     high: float
 
 
-def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """mean ± t·s/√n with the sample standard deviation s and Student's t of n − 1 degrees of freedom.
 
     Raises:
-        ValueError: fewer than two values, which say nothing of their spread.
+        ValueError: fewer than two values, which have no standard deviation.
     """
     if len(values) < 2:
         raise ValueError(f"an interval takes two values or more, not {len(values)}")
     centre = fmean(values)
-    reach = t_quantile(level, len(values) - 1) * stdev(values) / math.sqrt(len(values))
-    return Interval(centre, centre - reach, centre + reach)
+    half_width = t_quantile(confidence, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return Interval(centre, centre - half_width, centre + half_width)
 
 
-def t_quantile(level: float, freedom: int) -> float:
-    """The t with P(−t < T < t) = ``level``, T of Student's distribution with ``freedom`` degrees of freedom."""
+def t_quantile(confidence: float, freedom: int) -> float:
+    """The t with P(−t < T < t) = ``confidence``, T of Student's distribution with ``freedom`` degrees of freedom."""
     low, high = 0.0, 1.0
-    while within(high, freedom) < level:
+    while within(high, freedom) < confidence:
         low, high = high, 2 * high
     for _ in range(200):
         middle = (low + high) / 2
         if not low < middle < high:
-            break  # neighbours: as near as floats come
-        low, high = (middle, high) if within(middle, freedom) < level else (low, middle)
+            break  # low and high are neighbouring floats
+        low, high = (middle, high) if within(middle, freedom) < confidence else (low, middle)
     return high
 
 

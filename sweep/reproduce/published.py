@@ -1,12 +1,12 @@
-"""What was published, as data: ``NAME.csv`` of numbers and ``NAME.claims.csv`` of claims, one a row.
+"""Published results as data: ``NAME.csv`` has numbers and ``NAME.claims.csv`` claims, one a row.
 
-Both lie in the folder ``published`` beside the sweep's YAML; architectures, methods and sparsities are named as there.
+Both are in the folder ``published`` beside the sweep's YAML, and name architectures, methods and sparsities as it does.
 
-* Numbers are in per cent. ``reading`` says which accuracy of a run was published: "final" is what we report; "best over
-  epochs" is chosen on the test set and a little higher. ``tolerance`` is in percentage points and ``allows`` says what
-  it is made of; where it is ``collapse``, every run was at chance, and ours have to be.
-* A claim says that a method ends ``below`` or ``above`` a reference at one sparsity. Where our embedded data set is
-  known to come out otherwise, ``expected`` is "fail" and ``reason`` says why; nowhere else.
+* Numbers are in per cent. ``reading`` says which accuracy of a run was published: "final" is the one we report; "best
+  over epochs" is chosen on the test set and a little higher. ``tolerance`` is in percentage points and ``allows`` says
+  how it is made up; where it is ``collapse``, every run was at chance, and ours have to be, too.
+* A claim says that a method ends ``below`` or ``above`` a reference at one sparsity. Only for our embedded data set,
+  where the result is known to differ, ``expected`` may be "fail"; ``reason`` then says why.
 """
 
 import csv
@@ -32,8 +32,8 @@ class Number:
 
     Attributes:
         std, n: sample standard deviation and number of runs, as far as they are known.
-        tolerance: percentage points that ours may lie off; None where all runs collapsed.
-        note: what tells this number from another of the same cell.
+        tolerance: largest difference to ours, in percentage points; None where all runs collapsed.
+        note: distinguishes this number from another of the same cell.
         where: file and line.
     """
 
@@ -55,7 +55,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Claim:
-    """``method`` ends ``relation`` ``reference``; ``expected`` is how that is known to come out here."""
+    """``method`` ends ``relation`` ``reference``; ``expected`` is the verdict known for our data."""
 
     architecture: str
     method: str
@@ -72,15 +72,15 @@ def read_numbers(path: Path) -> list[Number]:
     """The rows of ``NAME.csv``.
 
     Raises:
-        InputError: naming the line, the column and the fix.
+        InputError: with the line, the column and the fix.
     """
     readers: Readers = {
         **dict.fromkeys(("architecture", "method", "split", "source"), _text),
         **dict.fromkeys(("allows", "note"), str),
         "sparsity": _sparsity,
         "value": _percent,
-        "std": _or_nothing(_points),
-        "n": _or_nothing(_count),
+        "std": _or_none(_points),
+        "n": _or_none(_count),
         "reading": _one_of(READINGS),
         "epochs": _count,
         "tolerance": lambda text: None if text == COLLAPSE else _points(text),
@@ -92,7 +92,7 @@ def read_claims(path: Path) -> list[Claim]:
     """The rows of ``NAME.claims.csv``.
 
     Raises:
-        InputError: naming the line, the column and the fix.
+        InputError: with the line, the column and the fix.
     """
     readers: Readers = {
         **dict.fromkeys(("architecture", "method", "reference", "source"), _text),
@@ -109,7 +109,7 @@ def read_claims(path: Path) -> list[Claim]:
 
 
 def _rows(path: Path, readers: Readers, optional: Iterable[str]) -> list[dict[str, Any]]:
-    """The rows of a CSV with a header, each value read by its column's reader; and ``where``, its file and line."""
+    """The rows of a CSV with a header, each value parsed by its column's reader; ``where`` is file and line."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, restkey="", strict=True)
@@ -154,17 +154,17 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     return read
 
 
-def _or_nothing(read: Callable[[str], T]) -> Callable[[str], T | None]:
+def _or_none(read: Callable[[str], T]) -> Callable[[str], T | None]:
     return lambda text: read(text) if text else None
 
 
-def _number(text: str, least: float, below: float, what: str) -> float:
+def _number(text: str, least: float, below: float, expected: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{what}, not {text!r}") from None
+        raise ValueError(f"{expected}, not {text!r}") from None
     if not least <= value < below:
-        raise ValueError(f"{what}, not {text}")
+        raise ValueError(f"{expected}, not {text}")
     return value
 
 

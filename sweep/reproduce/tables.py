@@ -1,4 +1,4 @@
-"""The verdict for people and for machines: tables, and one flat row a verdict."""
+"""The verdict for people and for machines: tables, and one row of plain values for each judged row."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,8 +7,8 @@ from typing import Any
 from sweep.report.names import method_name
 from sweep.report.tables import Table, TableEntry
 from sweep.reproduce.published import FAIL, PASS, Claim, Number
-from sweep.reproduce.samples import mean_text
-from sweep.reproduce.verdict import VERDICTS, Row, Verdict
+from sweep.reproduce.sample import mean_text
+from sweep.reproduce.verdict import VERDICTS, JudgedRow, Verdict
 from sweep.text import percent
 
 _OURS = (
@@ -25,20 +25,21 @@ def tables(verdicts: Iterable[Verdict], epochs: int) -> list[Table]:
     """One table of numbers and one of claims for each network and copy of the data.
 
     Args:
-        epochs: that ours were trained for.
+        verdicts: in order.
+        epochs: of our training.
     """
-    found = [table(verdict, epochs) for verdict in verdicts for table in (_numbers, _claims)]
-    return [table for table in found if table.rows]
+    all_tables = [table(verdict, epochs) for verdict in verdicts for table in (_numbers, _claims)]
+    return [table for table in all_tables if table.rows]
 
 
-def tally(rows: Sequence[Row]) -> str:
+def tally(rows: Sequence[JudgedRow]) -> str:
     """``7 pass, 2 fail (1 known), 1 missing``."""
     counts, known = Counter(row.verdict for row in rows), sum(bool(row.known) for row in rows)
     named = {FAIL: f" ({known} known)" if known else ""}
     return ", ".join(f"{counts[verdict]} {verdict}{named.get(verdict, '')}" for verdict in VERDICTS if counts[verdict])
 
 
-def verdict_text(row: Row) -> str:
+def verdict_text(row: JudgedRow) -> str:
     """``pass``, ``undecided (both at chance)``, ``fail (known: …)``."""
     if row.known:
         return f"{row.verdict} (known: {row.known})"
@@ -50,7 +51,7 @@ def verdict_text(row: Row) -> str:
 def _numbers(verdict: Verdict, epochs: int) -> Table:
     rows = [(row, row.published) for row in verdict.rows if isinstance(row.published, Number)]
     body = [
-        (_what(number), row.ours.text(), _number(number), _signed(row.difference), _tolerance(number), _verdict(row))
+        (_title(number), row.ours.text(), _number(number), _signed(row.difference), _tolerance(number), _verdict(row))
         for row, number in rows
     ]
     numbers = [number for _, number in rows]
@@ -71,7 +72,7 @@ def _tolerance(number: Number) -> str:
 def _claims(verdict: Verdict, epochs: int) -> Table:
     rows = [(row, row.published) for row in verdict.rows if isinstance(row.published, Claim)]
     body = [
-        (_what(claim), row.ours.text(), _reference(row), _signed(row.difference), _interval(row), _verdict(row))
+        (_title(claim), row.ours.text(), _reference(row), _signed(row.difference), _interval(row), _verdict(row))
         for row, claim in rows
     ]
     notes = [_OURS.format(epochs=epochs), _CLAIMS, *(f"Claimed by {claim.source}." for _, claim in rows)]
@@ -79,16 +80,16 @@ def _claims(verdict: Verdict, epochs: int) -> Table:
     return _table(f"{verdict.title}: published claims", notes, header, body)
 
 
-def _reference(row: Row) -> str:
+def _reference(row: JudgedRow) -> str:
     return row.reference.text() if row.reference else "–"
 
 
-def _interval(row: Row) -> str:
+def _interval(row: JudgedRow) -> str:
     return f"{row.interval.low:+.2f} to {row.interval.high:+.2f}" if row.interval else "–"
 
 
-def _verdict(row: Row) -> TableEntry:
-    """What is not in order stands out."""
+def _verdict(row: JudgedRow) -> TableEntry:
+    """Bold where the row is not in order."""
     return TableEntry(verdict_text(row), best=not row.in_order)
 
 
@@ -99,7 +100,7 @@ def _table(
     return Table(title, tuple(dict.fromkeys(filter(None, notes))), header, tuple(rows))
 
 
-def _what(published: Number | Claim) -> str:
+def _title(published: Number | Claim) -> str:
     """``SNIP, 99%``, ``SNIP below Random, 99%``, ``Dense (beside SNIP)``."""
     name = method_name(published.method)
     if isinstance(published, Claim):
@@ -120,18 +121,18 @@ def _allowance(number: Number) -> str:
     return f"Tolerance in percentage points: {number.allows}." if number.allows else ""
 
 
-def flat(verdicts: Iterable[Verdict], epochs: int) -> list[dict[str, Any]]:
-    """One row a verdict for CSV and JSON: accuracies in per cent, differences in percentage points."""
-    return [_flat(verdict.title, row, epochs) for verdict in verdicts for row in verdict.rows]
+def verdict_rows(verdicts: Iterable[Verdict], epochs: int) -> list[dict[str, Any]]:
+    """One row of plain values for each judged row: accuracies in per cent, differences in percentage points."""
+    return [_plain_row(verdict.title, row, epochs) for verdict in verdicts for row in verdict.rows]
 
 
-def _flat(title: str, row: Row, epochs: int) -> dict[str, Any]:
+def _plain_row(title: str, row: JudgedRow, epochs: int) -> dict[str, Any]:
     published = row.published
     number, claim = (published, None) if isinstance(published, Number) else (None, published)
     return {
         "panel": title,
         "kind": "number" if number else "claim",
-        "what": _what(published),
+        "what": _title(published),
         "verdict": row.verdict,
         "remark": row.remark,
         "in_order": row.in_order,

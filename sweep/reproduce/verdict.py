@@ -1,4 +1,4 @@
-"""The verdicts: each published number and each claim against the runs that the store has."""
+"""Verdicts on published numbers and claims, from the runs that a store has."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from sweep.report.statistics import same_start
 from sweep.report.trials import Panel, among, from_table, panels
 from sweep.reproduce.interval import Interval, t_interval
 from sweep.reproduce.published import ABOVE, FAIL, PASS, Claim, Number
-from sweep.reproduce.samples import Sample, sample
-from sweep.reproduce.shipped import Reproduction
+from sweep.reproduce.reproduction import Reproduction
+from sweep.reproduce.sample import Sample, sample
 from sweep.store import Store
 
 UNDECIDED, MISSING = "undecided", "missing"
@@ -20,15 +20,15 @@ Samples = Mapping[tuple[str, float], Sample]  # by method and sparsity
 
 
 @dataclass(frozen=True)
-class Row:
-    """One published number or claim, and how ours compares. Accuracies in per cent, differences in points.
+class JudgedRow:
+    """One published number or claim with its verdict. Accuracies in per cent, differences in percentage points.
 
     Attributes:
         published: the row of the table.
         ours: our runs of that cell.
-        reference: of a claim: our runs of the method that it is compared with.
-        difference: ours − published; of a claim the mean of method − reference, seed by seed, with its interval.
-        remark: why nothing could be decided, or which runs were left out.
+        reference: of a claim: our runs of the reference method.
+        difference: ours − published; of a claim the mean of method − reference over seeds, with its interval.
+        remark: why it is undecided, or which runs were left out.
     """
 
     published: Number | Claim
@@ -41,13 +41,13 @@ class Row:
 
     @property
     def known(self) -> str:
-        """Why it fails, where that is known and expected."""
+        """The reason of an expected failure; empty for any other verdict."""
         claim = self.published
         return claim.reason if isinstance(claim, Claim) and claim.expected == self.verdict == FAIL else ""
 
     @property
     def in_order(self) -> bool:
-        """Whether it passed, or failed as is known."""
+        """Whether it passed, or failed as expected."""
         return self.verdict == PASS or bool(self.known)
 
 
@@ -57,12 +57,12 @@ class Verdict:
 
     Attributes:
         title: ``CIFAR-10 (JPEG), VGG-16``.
-        panel: its trials, as the report draws them; None where there is not one.
+        panel: its trials, as the report draws them; None where there are none.
     """
 
     title: str
     panel: Panel | None
-    rows: tuple[Row, ...]
+    rows: tuple[JudgedRow, ...]
 
     @property
     def in_order(self) -> bool:
@@ -71,66 +71,68 @@ class Verdict:
 
 
 def judge(reproduction: Reproduction, store: Store) -> list[Verdict]:
-    """Every row against the trials of exactly this grid that the store has, whoever ran them first.
+    """Judge every row by the stored trials of exactly this grid, whichever sweep ran them first.
 
-    Exact images and a lossy copy of them are judged apart, each under its own name.
+    Trials on exact images and on a lossy copy of them are judged separately.
     """
     sweep = reproduction.sweep
     trials = expand(sweep)
-    asked: dict[str, Counter[tuple[str, float]]] = defaultdict(Counter)
+    requested: dict[str, Counter[tuple[str, float]]] = defaultdict(Counter)  # runs by architecture and cell
     for trial in trials:
-        asked[trial.architecture.label][trial.method_label, trial.sparsity] += 1
-    found = panels(from_table(among(store.trials(), map(trial_id, trials)), rounds=False))
+        requested[trial.architecture.label][trial.method_label, trial.sparsity] += 1
+    all_panels = panels(from_table(among(store.trials(), map(trial_id, trials)), rounds=False))
     verdicts = []
     for architecture in dict.fromkeys(row.architecture for row in reproduction.rows):
-        its: list[Panel | None] = [panel for panel in found if panel.architecture == architecture]
+        of_network: list[Panel | None] = [panel for panel in all_panels if panel.architecture == architecture]
         absent = f"{data_name(sweep.data.name, None)}, {architecture_name(architecture)}"
-        for panel in its or [None]:
-            samples = _samples(asked[architecture], panel)
+        for panel in of_network or [None]:
+            samples = _samples(requested[architecture], panel)
             rows = tuple(_row(row, samples) for row in reproduction.rows if row.architecture == architecture)
             verdicts.append(Verdict(panel.title if panel else absent, panel, rows))
     return verdicts
 
 
-def _row(row: Number | Claim, samples: Samples) -> Row:
+def _row(row: Number | Claim, samples: Samples) -> JudgedRow:
     ours = samples[row.method, row.sparsity]
     return (
         number_row(row, ours) if isinstance(row, Number) else claim_row(row, ours, samples[row.reference, row.sparsity])
     )
 
 
-def _samples(asked: Mapping[tuple[str, float], int], panel: Panel | None) -> Samples:
-    """What there is of every cell of the grid, of which so many runs are asked for."""
-    have = {cell.key: cell for cell in (panel.cells if panel else ())}
-    return {key: sample(have.get(key), many) for key, many in asked.items()}
+def _samples(requested: Mapping[tuple[str, float], int], panel: Panel | None) -> Samples:
+    """A sample of every cell of the grid; ``requested``: the number of its runs."""
+    cells = {cell.key: cell for cell in (panel.cells if panel else ())}
+    return {key: sample(cells.get(key), runs) for key, runs in requested.items()}
 
 
-def number_row(number: Number, ours: Sample) -> Row:
-    """A published number: within its tolerance, or at chance in every run where theirs was."""
+def number_row(number: Number, ours: Sample) -> JudgedRow:
+    """A number passes within its tolerance; a published collapse, if every run of ours is at chance."""
     if ours.mean is None:
-        return Row(number, ours, MISSING)
+        return JudgedRow(number, ours, MISSING)
     difference = ours.mean - number.value
     if number.tolerance is None:
-        return Row(number, ours, PASS if ours.collapsed else FAIL, difference=difference)
-    return Row(number, ours, PASS if round(abs(difference), 6) <= number.tolerance else FAIL, difference=difference)
+        return JudgedRow(number, ours, PASS if ours.collapsed else FAIL, difference=difference)
+    return JudgedRow(
+        number, ours, PASS if round(abs(difference), 6) <= number.tolerance else FAIL, difference=difference
+    )
 
 
-def claim_row(claim: Claim, ours: Sample, reference: Sample) -> Row:
-    """A claim: decided where the whole 95 % t-interval of the paired difference lies on one side of zero."""
+def claim_row(claim: Claim, ours: Sample, reference: Sample) -> JudgedRow:
+    """A claim is decided if the whole 95 % t-interval of the paired difference is on one side of zero."""
     if not ours.n or not reference.n:
-        return Row(claim, ours, MISSING, reference)
+        return JudgedRow(claim, ours, MISSING, reference)
     common = sorted(ours.accuracies.keys() & reference.accuracies.keys())
-    seeds = [seed for seed in common if same_start(ours.starts.get(seed), reference.starts.get(seed))]
+    seeds = [seed for seed in common if same_start(ours.initial_weights.get(seed), reference.initial_weights.get(seed))]
     unlike = f"seeds of other initial weights left out: {len(common) - len(seeds)}" if len(seeds) < len(common) else ""
     if len(seeds) < 2:
         remark = f"fewer than two seeds in common{', ' * bool(unlike)}{unlike}"
-        return Row(claim, ours, UNDECIDED, reference, remark=remark)
+        return JudgedRow(claim, ours, UNDECIDED, reference, remark=remark)
     differences = [ours.accuracies[seed] - reference.accuracies[seed] for seed in seeds]
     interval = t_interval(differences)
     verdict, remark = _side(claim.relation, interval), unlike
     if ours.at_chance.issuperset(seeds) and reference.at_chance.issuperset(seeds):
         verdict, remark = UNDECIDED, f"both at chance{', ' * bool(unlike)}{unlike}"
-    return Row(claim, ours, verdict, reference, interval.mean, interval, remark)
+    return JudgedRow(claim, ours, verdict, reference, interval.mean, interval, remark)
 
 
 def _side(relation: str, interval: Interval) -> str:

@@ -7,7 +7,7 @@ from rich.console import Console
 from sweep.cli.print.console import Row
 from sweep.report import ReportFiles
 from sweep.report.terminal import render
-from sweep.reproduce import Reproduction, Verdict, VerdictFiles, flat, tables, tally
+from sweep.reproduce import Reproduction, Verdict, VerdictFiles, tables, tally, verdict_rows
 
 
 def report(out: Console, files: ReportFiles) -> None:
@@ -24,7 +24,7 @@ def verdicts_json(asked: Reproduction, found: Sequence[Verdict], files: VerdictF
         "sweep": asked.sweep.name,
         "in_order": all(verdict.in_order for verdict in found),
         "left_out": asked.left_out,
-        "rows": flat(found, asked.sweep.training.epochs),
+        "rows": verdict_rows(found, asked.sweep.training.epochs),
         "files": [str(path) for path in files.all],
     }
 

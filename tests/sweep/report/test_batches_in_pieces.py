@@ -9,7 +9,7 @@ from sweep.report.figures.cost import cost_figure
 from sweep.report.figures.sanity import sanity_figure
 from sweep.report.statistics import paired
 from sweep.report.tables import difference_text
-from sweep.reproduce.samples import sample
+from sweep.reproduce.sample import sample
 
 from .conftest import MakeStore, artist, panel, places, texts, trial
 

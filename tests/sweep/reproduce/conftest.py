@@ -8,7 +8,7 @@ import pytest
 
 from sweep.config.grid import expand, trial_id
 from sweep.records import Outcome
-from sweep.reproduce import Reproduction, Row, Verdict, judge, read
+from sweep.reproduce import JudgedRow, Reproduction, Verdict, judge, read
 from sweep.store import Store
 
 YAML = """
@@ -74,7 +74,7 @@ class Experiment:
     def judge(self, *settings: str) -> list[Verdict]:
         return judge(self.read(*settings), self.store)
 
-    def row(self) -> Row:
+    def row(self) -> JudgedRow:
         """The only row's verdict."""
         [[row]] = [verdict.rows for verdict in self.judge()]
         return row

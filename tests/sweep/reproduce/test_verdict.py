@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sweep.records import Outcome
-from sweep.reproduce.verdict import Row
+from sweep.reproduce.verdict import JudgedRow
 
 from .conftest import Experiment
 
@@ -14,7 +14,7 @@ BELOW = "resnet20,snip,below,random,0.99,,,A paper"
 ABOVE = "resnet20,force,above,random,0.99,,,A paper"
 
 
-def verdict(row: Row) -> tuple[str, str]:
+def verdict(row: JudgedRow) -> tuple[str, str]:
     return row.verdict, row.remark
 
 

@@ -1,4 +1,4 @@
-"""What a verdict leaves behind: ``verdict.csv``, ``verdict.md`` and a figure a network, published points over ours."""
+"""The files of a verdict: ``verdict.csv``, ``verdict.md`` and one figure a network, with the published points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from sweep.report.figures.accuracy import accuracy_figure
 from sweep.report.figures.published_points import PublishedPoint
 from sweep.report.folder import remove_outdated
 from sweep.reproduce.published import Number
-from sweep.reproduce.shipped import Reproduction
-from sweep.reproduce.tables import flat, tables, tally
+from sweep.reproduce.reproduction import Reproduction
+from sweep.reproduce.tables import tables, tally, verdict_rows
 from sweep.reproduce.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class VerdictFiles:
-    """What was written."""
+    """The files written."""
 
     table: Path
     page: Path
@@ -31,7 +31,7 @@ class VerdictFiles:
 
 
 def write(reproduction: Reproduction, verdicts: Sequence[Verdict], out: Path) -> VerdictFiles:
-    """Write the verdict and its figures into ``out``, made if need be; files of the same name are replaced.
+    """Write the verdict and its figures into ``out``, which is created if missing; files of the same name are replaced.
 
     Figures of an earlier verdict that are no longer drawn are removed.
 
@@ -47,14 +47,14 @@ def write(reproduction: Reproduction, verdicts: Sequence[Verdict], out: Path) ->
     files = VerdictFiles(
         out / "verdict.csv", out / "verdict.md", tuple(path for paths in figures.values() for path in paths)
     )
-    files.table.write_text(to_csv(flat(verdicts, epochs)), encoding="utf-8")
+    files.table.write_text(to_csv(verdict_rows(verdicts, epochs)), encoding="utf-8")
     files.page.write_text(_page(reproduction, verdicts, files.figures), encoding="utf-8")
     remove_outdated(out, "verdict", files.all)
     return files
 
 
 def _draw(verdict: Verdict, out: Path) -> list[Path]:
-    """The report's figure with the published points over it; none where nothing has run."""
+    """The report's figure with the published points; no files where no run completed."""
     panel = verdict.panel
     if panel is None or not any(cell.completed for cell in panel.cells):
         return []

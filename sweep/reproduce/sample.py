@@ -1,4 +1,4 @@
-"""The runs of one cell as a sample: every completed run in, whatever it came to."""
+"""The runs of one cell as a sample: all completed runs, those at chance too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,20 +11,20 @@ from sweep.report.statistics import Cell
 class Sample:
     """Final test accuracies by seed, in per cent.
 
-    Unlike in the report's tables a run at chance is averaged with the others: a published mean has all of its runs in,
-    and a claim that left some out could be won by collapsing.
+    Unlike in the report's tables, runs at chance are averaged with the others: published means include all runs, and a
+    method must not win a claim because its collapsed runs are left out.
 
     Attributes:
-        at_chance: seeds whose run did not train.
-        lost: how many of the grid's runs have no accuracy, by what became of them.
-        starts: hashes of the initial weights by seed, where they are known.
-        in_pieces: runs whose batches were taken in pieces, for lack of memory.
+        at_chance: seeds whose run ended at chance.
+        unfinished: number of the grid's runs without an accuracy, by status.
+        initial_weights: hashes by seed; None where a record has none.
+        in_pieces: runs that split their batches for lack of memory.
     """
 
     accuracies: Mapping[int, float] = field(default_factory=dict)
     at_chance: frozenset[int] = frozenset()
-    lost: Mapping[str, int] = field(default_factory=dict)
-    starts: Mapping[int, str | None] = field(default_factory=dict)
+    unfinished: Mapping[str, int] = field(default_factory=dict)
+    initial_weights: Mapping[int, str | None] = field(default_factory=dict)
     in_pieces: int = 0
 
     @property
@@ -34,12 +34,12 @@ class Sample:
 
     @property
     def mean(self) -> float | None:
-        """Their mean; None of nothing."""
+        """Their mean; None where there are none."""
         return fmean(self.accuracies.values()) if self.accuracies else None
 
     @property
     def std(self) -> float | None:
-        """Their sample standard deviation; one run has none."""
+        """Their sample standard deviation; None of fewer than two runs."""
         return stdev(self.accuracies.values()) if self.n > 1 else None
 
     @property
@@ -54,28 +54,29 @@ class Sample:
         return ", ".join([mean_text(self.mean, self.std, self.n), *self._asides()])
 
     def _asides(self) -> list[str]:
-        lost = [f"{count} {what}" for what, count in {"in pieces": self.in_pieces, **self.lost}.items() if count]
+        counts = {"in pieces": self.in_pieces, **self.unfinished}
+        asides = [f"{count} {status}" for status, count in counts.items() if count]
         if not self.at_chance:
-            return lost
-        return ["all at chance" if self.collapsed else f"{len(self.at_chance)} at chance", *lost]
+            return asides
+        return ["all at chance" if self.collapsed else f"{len(self.at_chance)} at chance", *asides]
 
 
-def sample(cell: Cell | None, asked: int) -> Sample:
-    """The sample of a cell of the report, of which the grid asks for so many runs."""
+def sample(cell: Cell | None, requested: int) -> Sample:
+    """The sample of a cell of the report, of which the grid has ``requested`` runs."""
     if cell is None:
-        return Sample(lost={"missing": asked})
-    known = {"diverged": cell.diverged, "failed": cell.failed, "interrupted": cell.interrupted}
-    missing = asked - len(cell.completed) - sum(known.values())
+        return Sample(unfinished={"missing": requested})
+    unfinished = {"diverged": cell.diverged, "failed": cell.failed, "interrupted": cell.interrupted}
+    missing = requested - len(cell.completed) - sum(unfinished.values())
     return Sample(
         {trial.seed: 100 * trial.test_accuracy for trial in cell.completed if trial.test_accuracy is not None},
         frozenset(trial.seed for trial in cell.collapsed),
-        {**known, "missing": missing},
+        {**unfinished, "missing": missing},
         {trial.seed: trial.initial_weights_hash for trial in cell.completed},
         len(cell.in_pieces),
     )
 
 
 def mean_text(mean: float, std: float | None, n: int | None) -> str:
-    """``89.15 ± 0.50 (3)``, without what is not known."""
+    """``89.15 ± 0.50 (3)``; unknown parts are left out."""
     spread = "" if std is None else f" ± {std:.2f}"
     return f"{mean:.2f}{spread}" + ("" if n is None else f" ({n})")
