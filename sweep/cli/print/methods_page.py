@@ -1,4 +1,4 @@
-"""The handbook: docs/methods.md, written from the methods' docstrings, presets and options."""
+"""docs/methods.md, written from the methods' docstrings, presets and options."""
 
 import dataclasses
 import inspect
@@ -47,7 +47,7 @@ _TITLE = re.compile(r"(?P<name>[^(:]+?)(?: \((?P<paper>[^)]*)\))?(?:: (?P<claim>
 
 
 def page() -> str:
-    """The whole page, in Markdown. Of what this project ships alone: the same wherever it is written."""
+    """The whole page, in Markdown. Only shipped methods are in it: the page is the same on every machine."""
     methods = [method for method in registry.usable()[0] if method.shipped]
     modules: dict[str, list[Method]] = {}
     for method in methods:
@@ -60,12 +60,12 @@ def page() -> str:
 
 
 def heading(time: str) -> str:
-    """What stands above the methods of a time of :data:`pruning.method.TIMES`."""
+    """The heading above the methods of one of :data:`pruning.method.TIMES`."""
     return "Controls" if time == "control" else time.capitalize()
 
 
 def shown(value: Any) -> str:
-    """A default as a YAML has it."""
+    """A default as it is written in YAML."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -74,10 +74,10 @@ def shown(value: Any) -> str:
 def _overview(methods: Sequence[Method]) -> Iterator[str]:
     head = ("name", "score", "data", "rounds", "removed weights return", "paper")
     for time in TIMES:
-        found = [method for method in methods if method.time == time]
+        of_time = [method for method in methods if method.time == time]
         rows = [
             (_linked(m), prose(m.summary.rstrip(".")), _data(m), _rounds(m), _returns(m), references(m.paper))
-            for m in found
+            for m in of_time
         ]
         if rows:
             yield f"### {heading(time)}\n"
@@ -95,8 +95,8 @@ def _data(method: Method) -> str:
 
 
 def _batches(method: Method) -> str:
-    least = method.batches(method.options)
-    return f"{least} batches or more" if least > 1 else ""
+    fewest = method.batches(method.options)
+    return f"{fewest} batches or more" if fewest > 1 else ""
 
 
 def _rounds(method: Method) -> str:
@@ -115,14 +115,16 @@ def _shared_options() -> str:
     scoped = re.findall(r"^``(\w+)``\s+(.*(?:\n[ ]+.*)*)", inspect.getdoc(scopes) or "", re.MULTILINE)
     rows = [
         ("`rounds`", "the method's", "T: how often weights are scored and removed."),
-        *((f"`schedule: {name}`", _usual(name), first_line(function)) for name, function in SCHEDULES.items()),
-        *((f"`scope: {name}`", _usual(name), text.rstrip(";.") + ".") for name, text in scoped),
+        *((f"`schedule: {name}`", _default(name), first_line(function)) for name, function in SCHEDULES.items()),
+        *((f"`scope: {name}`", _default(name), text.rstrip(";.") + ".") for name, text in scoped),
         ("`floor`", "0", attributes(scopes.select, "Args")["floor"].partition(";")[0].rstrip(".") + "."),
     ]
-    return table(("option", "default", "meaning"), [(option, usual, sentence(text)) for option, usual, text in rows])
+    return table(
+        ("option", "default", "meaning"), [(option, default, sentence(text)) for option, default, text in rows]
+    )
 
 
-def _usual(choice: str) -> str:
+def _default(choice: str) -> str:
     return "yes" if choice in ("exponential", "global") else ""
 
 
@@ -135,9 +137,9 @@ def _settings() -> str:
 def _section(module: str, methods: Sequence[Method]) -> Iterator[str]:
     title, file = _title(module), f"{module.replace('.', '/')}.py"
     papers = dict.fromkeys(references(method.paper) for method in methods if ":" in method.paper)
-    facts = [title["paper"] and f"*{title['paper']}*", *papers, f"[{file}](../{file})"]
+    sources = [title["paper"] and f"*{title['paper']}*", *papers, f"[{file}](../{file})"]
     yield f"### {title['name']}\n"
-    yield f"{' · '.join(filter(None, facts))}\n"
+    yield f"{' · '.join(filter(None, sources))}\n"
     if title["claim"]:
         yield f"{sentence(title['claim'])}.\n"
     for paragraph in paragraphs(sys.modules[module]):
@@ -147,22 +149,22 @@ def _section(module: str, methods: Sequence[Method]) -> Iterator[str]:
 
 
 def _title(module: str) -> dict[str, str]:
-    found = _TITLE.fullmatch(first_line(sys.modules[module]))
-    assert found is not None  # every line matches
-    return {key: prose(value or "") for key, value in found.groupdict().items()}
+    match = _TITLE.fullmatch(first_line(sys.modules[module]))
+    assert match is not None  # every line matches
+    return {key: prose(value or "") for key, value in match.groupdict().items()}
 
 
 def _preset(method: Method) -> str:
     if not method.removes:
         return "keeps everything"
     times = {"during training": "the mask moves", "after training": "the dense network is trained first"}
-    said = [
+    parts = [
         times.get(method.time) or (f"{method.rounds} rounds" if method.rounds else "one-shot"),
         "removed weights may come back" if method.recover else "",
         f"layer densities by `{method.scope}`" if method.scope != "global" else "",
         _batches(method),
     ]
-    return "; ".join(filter(None, said))
+    return "; ".join(filter(None, parts))
 
 
 def _own(method: Method) -> str:
@@ -171,5 +173,5 @@ def _own(method: Method) -> str:
 
 
 def _shared(method: Method) -> str:
-    found = [name for name in SHARED if name in method.options]
-    return ", ".join(f"`rounds: {method.options[name]}`" if name == "rounds" else f"`{name}`" for name in found) or "–"
+    shared = [name for name in SHARED if name in method.options]
+    return ", ".join(f"`rounds: {method.options[name]}`" if name == "rounds" else f"`{name}`" for name in shared) or "–"
