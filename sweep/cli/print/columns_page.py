@@ -1,6 +1,5 @@
-"""docs/report-columns.md, written from the columns of the report: ``python -m sweep.cli.print.columns_page``."""
+"""docs/report-columns.md, written from the columns of the report."""
 
-import sys
 from collections.abc import Sequence
 
 from sweep.cli.print.markdown import table
@@ -9,9 +8,8 @@ from sweep.report.columns import AVERAGED, COST, END, MOVED, START, SUMMARY, Col
 HEAD = """\
 # The columns of a report
 
-Written by `python -m sweep.cli.print.columns_page > docs/report-columns.md` from
-[`sweep/report/columns.py`](../sweep/report/columns.py); a test compares the two. A row is one method at one sparsity,
-on one data set, network and recipe. What words mean: [words.md](words.md).
+Written by `make docs` from [`sweep/report/columns.py`](../sweep/report/columns.py); a test compares. A row is one
+method at one sparsity, on one data set, network and recipe. What words mean: [words.md](words.md).
 """
 AVERAGES = """\
 All other columns are means over all completed runs of the record's field of that name
@@ -37,7 +35,3 @@ def page() -> str:
 
 def _table(columns: Sequence[Column]) -> str:
     return table(("column", "meaning"), ((f"`{column.name}`", column.meaning) for column in columns))
-
-
-if __name__ == "__main__":
-    sys.stdout.buffer.write(page().encode())

@@ -1,7 +1,5 @@
-from pathlib import Path
 from typing import Any
 
-from sweep.cli.print import columns_page
 from sweep.records import TrialRecord
 from sweep.report.tables import Table, cost_table, end_table, start_table
 
@@ -119,8 +117,3 @@ def test_the_cost_table_is_in_multiples_of_dense_training_and_says_what_of_it_pr
         "peak memory MiB": "3",
     }
     assert (lottery["training FLOPs"], lottery["of it pruning"], lottery["epochs in all"]) == ("6×", "0%", "30")
-
-
-def test_the_page_of_columns_is_as_the_columns_say() -> None:
-    written = Path(__file__).parents[3] / "docs" / "report-columns.md"
-    assert written.read_text(encoding="utf-8") == columns_page.page(), "make it again, see its first lines"
