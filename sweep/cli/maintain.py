@@ -80,20 +80,20 @@ def sync(stores: tuple[str, ...], uri: str | None, name: str | None, as_json: bo
     from sweep.tracking.sync import sync as export
     from sweep.tracking.sync import sync_jobs
 
-    opened, found = [existing(each) for each in stores or ("results",)], []
+    opened, results = [existing(address) for address in stores or ("results",)], []
     jobs = sync_jobs(opened, uri, name)
-    for synced in export(jobs, partial(counting, make_console(to_stderr=True))):
-        found.append(synced)
+    for result in export(jobs, partial(counting, make_console(to_stderr=True))):
+        results.append(result)
         if not as_json:
-            click.echo(str(synced))
+            click.echo(str(result))
     for store in opened:
         for path, reason in store.damaged.items():
             click.echo(f"skipped, cannot read {path}: {reason}", err=True)
-    for error in dict.fromkeys(each.error for each in found if each.error):
+    for error in dict.fromkeys(result.error for result in results if result.error):
         click.secho("error: ", fg="red", bold=True, nl=False, err=True)
         click.echo(f"{error}. What is in the store is safe; sync again when it answers", err=True)
     if as_json:
-        click.echo(json.dumps([each.as_dict() for each in found]))
-    elif not found:
+        click.echo(json.dumps([result.as_dict() for result in results]))
+    elif not results:
         click.echo(f"{', '.join(store.name for store in opened)}: nothing to sync: no sweep was launched into it")
-    sys.exit(0 if all(each.is_done for each in found) else 1)
+    sys.exit(0 if all(result.is_done for result in results) else 1)

@@ -103,7 +103,7 @@ def test_bad_input_is_told_and_exits_with_two(filled: Store, arguments: list[str
     assert "hunter2" not in ran.stdout + ran.stderr
 
 
-def test_syncing_reads_by_many_and_asks_nothing_of_what_is_level(
+def test_syncing_reads_by_many_and_asks_nothing_of_what_is_up_to_date(
     filled: Store, trials: list[TrialConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
@@ -112,12 +112,12 @@ def test_syncing_reads_by_many_and_asks_nothing_of_what_is_level(
         inner = getattr(kind, name)
 
         def counted(self: Any, *arguments: Any, **named: Any) -> Any:
-            calls.append(arguments[0] if name == "_ask" else name)
+            calls.append(arguments[0] if name == "_call_method" else name)
             return inner(self, *arguments, **named)
 
         monkeypatch.setattr(kind, name, counted)
 
-    for kind, name in ((Store, "trials"), (Store, "epochs"), (Store, "masks"), (Client, "_ask")):
+    for kind, name in ((Store, "trials"), (Store, "epochs"), (Store, "masks"), (Client, "_call_method")):
         count(kind, name)
     monkeypatch.setattr(sweep_export, "TRIALS_A_READ", 6)
     assert tallies(filled) == [(12, 0, 0)]
