@@ -108,7 +108,7 @@ def test_under_inference_mode_pruning_is_refused_and_no_grad_is_fine():
         assert prune(model).masks
 
 
-def test_batches_made_under_inference_mode_serve_like_others():
+def test_batches_made_under_inference_mode_are_accepted():
     with torch.inference_mode():
         made = [batch()]
     assert made[0][0].is_inference()
@@ -116,7 +116,7 @@ def test_batches_made_under_inference_mode_serve_like_others():
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_a_network_of_which_a_part_is_frozen_is_pruned_whole():
+def test_frozen_layers_are_pruned_too_if_others_train():
     model = convolutional()
     model[0].requires_grad_(False)
     assert count(prune(model).masks) == count(prune().masks)
@@ -170,7 +170,7 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize(("options", "message"), ARGUMENTS.values(), ids=ARGUMENTS)
-def test_a_wrong_argument_is_said_in_one_line_before_anything_is_run(options, message):
+def test_a_wrong_argument_raises_a_one_line_error_before_anything_runs(options, message):
     model = convolutional()
     before = whole_state(model)
     refused(lambda: prune(model, **options), message)
@@ -257,7 +257,7 @@ def test_masks_of_another_network_are_refused_before_anything_is_written(change,
     assert whole_state(model) == before
 
 
-def test_diagnosing_wants_a_mask_of_every_prunable_weight():
+def test_diagnosing_needs_a_mask_for_every_prunable_weight():
     masks = prune().masks
     del masks["4.weight"]
     refused(lambda: diagnose(convolutional(), masks, [batch()]), "no mask for 4.weight: .*another network")

@@ -68,14 +68,14 @@ def test_every_method_keeps_as_many_weights_as_asked_for_of_an_attention_network
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_scoring_in_bf16_takes_attention_whole():
+def test_scoring_in_bf16_includes_attention():
     """Where little is kept it runs the live part of a network; of attention it runs all."""
     model = Attention()
     masks = pruning.prune(model, "force", 0.98, [tokens()], rounds=3, precision="bf16").masks
     assert count(masks) == kept_count(sum(weight.numel() for weight in prunable(model).values()), 0.98)
 
 
-def test_phew_refuses_attention_by_name_and_compaction_leaves_it_whole():
+def test_phew_refuses_attention_by_name_and_compaction_does_not_narrow_it():
     model = Attention()
     masks = pruning.prune(model, "random", 0.9).masks
     assert pruning.compact(model, masks, (TOKENS, WIDTH)) is None
@@ -174,7 +174,7 @@ def test_pytorchs_fast_encoder_computes_with_the_masked_weights():
     assert not torch.allclose(fast, dense) and torch.allclose(fast, slow, atol=1e-5)
 
 
-def test_a_layers_weight_is_counted_where_a_function_is_given_it():
+def test_a_layers_weight_is_counted_in_a_function_called_with_it():
     class Given(nn.Module):
         def __init__(self):
             super().__init__()

@@ -112,7 +112,7 @@ def three_layers() -> tuple[nn.Sequential, pruning.Masks]:
     return model, masks
 
 
-def test_channels_that_are_not_fed_or_not_read_go_by_hand():
+def test_channels_that_are_not_fed_or_not_read_are_removed_by_hand():
     model, masks = three_layers()
     compaction = compact(model, masks, (1, 6, 6))
     first, _, _, second, _, _, _, _, classifier = compaction.model
@@ -134,7 +134,7 @@ def test_weights_and_macs_are_counted_by_hand():
     assert compaction.macs_dense == 16 * 4 * 9 + 4 * 3 * 4 * 9 + 2 * 3
 
 
-def test_a_dead_channel_takes_with_it_what_only_it_feeds_and_what_only_it_reads():
+def test_channels_that_only_a_dead_channel_feeds_or_reads_are_removed_too():
     model = perceptron(2, 3, 3, 3, 2, bias=False)
     masks = full({name: weight.detach() for name, weight in pruning.prunable(model).items()})
     for name in ("2.weight", "4.weight"):  # unit i leads to unit i alone
@@ -144,13 +144,13 @@ def test_a_dead_channel_takes_with_it_what_only_it_feeds_and_what_only_it_reads(
     assert widths(compact(model, masks, (2,))) == [1, 1, 1, 2]
 
 
-def test_every_layer_keeps_a_channel_when_nothing_leads_through():
+def test_every_layer_keeps_a_channel_when_no_path_is_left():
     model, masks = three_layers()
     masks["3.weight"][:] = False
     assert widths(assert_trains_the_same(model, masks, (1, 6, 6), classes=2, statistics=False)) == [1, 1, 2]
 
 
-def test_channels_fill_up_to_a_multiple_as_far_as_there_are_any():
+def test_widths_are_rounded_up_to_a_multiple_at_most_to_the_original():
     model = perceptron(2, 7, 3, 2, bias=False)
     masks = drop_outputs(model, **{"0": [0, 1, 2, 3, 4, 6], "2": [0]})
     assert widths(compact(model, masks, (2,))) == [1, 2, 2]
@@ -158,7 +158,7 @@ def test_channels_fill_up_to_a_multiple_as_far_as_there_are_any():
     assert_trains_the_same(model, masks, (2,), multiple_of=4, classes=2)
 
 
-def test_nothing_to_drop_is_none():
+def test_compact_returns_none_when_no_channel_can_be_removed():
     model = convolutional()
     assert compact(model, keep_all(model), IMAGE) is None
     assert compact(model, {}, IMAGE) is None
@@ -197,7 +197,7 @@ def streams(how="add", gate=F.relu) -> Streams:
 
 
 @pytest.mark.parametrize("how", ["add", "iadd"])
-def test_a_residual_channel_goes_only_when_it_is_dead_on_every_branch(how):
+def test_a_residual_channel_is_removed_only_when_it_is_dead_on_every_branch(how):
     model = streams(how)
     assert compact(model, drop_outputs(model, stem=[0]), IMAGE) is None
     assert compact(model, drop_outputs(model, branch=[1]), IMAGE) is None
@@ -212,21 +212,21 @@ def test_a_concatenation_keeps_its_parts_apart():
     assert compaction.model.classifier.in_features == 5
 
 
-def test_what_is_fed_behind_a_sum_does_not_feed_what_reads_before_it():
+def test_a_channel_fed_after_a_sum_does_not_feed_readers_before_the_sum():
     model = streams()
     masks = drop_outputs(model, stem=[0, 3], branch=[3])  # channel 0 of the stream begins at the sum
     masks["branch.weight"][3, 0] = True
     assert widths(assert_trains_the_same(model, masks, IMAGE)) == [3, 3, 4]
 
 
-def test_a_shift_goes_on_through_sums_and_concatenations():
+def test_a_shift_is_followed_through_sums_and_concatenations():
     for how in ("add", "cat"):
         model = streams(how, gate=F.gelu)
         assert compact(model, drop_outputs(model, stem=[0], branch=[0]), IMAGE) is None
 
 
 @pytest.mark.parametrize("how", ["mul", "cat of positions"])
-def test_a_product_of_two_tensors_and_a_concatenation_of_positions_stay_whole(how):
+def test_products_of_two_tensors_and_concatenations_of_positions_are_not_narrowed(how):
     model = streams(how)
     assert compact(model, drop_outputs(model, stem=[0], branch=[0]), IMAGE) is None
 
@@ -272,7 +272,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize(("rows", "narrows"), ROWS.values(), ids=ROWS)
-def test_a_view_is_followed_where_it_says_that_it_flattens(rows, narrows):
+def test_a_view_is_followed_where_its_arguments_flatten(rows, narrows):
     torch.manual_seed(0)
     model = Viewing(rows)
     masks = drop_outputs(model, conv=[0, 3])
@@ -311,18 +311,18 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("make", UNKNOWN.values(), ids=UNKNOWN)
-def test_what_is_not_known_to_keep_channels_apart_and_zero_stays_whole(make):
+def test_operations_not_known_to_keep_channels_apart_and_zeros_zero_are_not_narrowed(make):
     model = convolution(make(), nn.ReLU())
     assert compact(model, drop_outputs(model, **{"0": [0]}), IMAGE) is None
 
 
-def test_a_window_as_wide_as_the_channels_are_many_and_a_mean_over_channels_stay_whole():
+def test_a_window_over_the_channel_dimension_and_a_mean_over_channels_are_not_narrowed():
     for function, positions in ((lambda x, _: F.max_pool2d(x, x.shape[1]), 4), (lambda x, _: x.mean(1), 16)):
         model = convolution(Function(function), positions=positions)
         assert compact(model, drop_outputs(model, **{"0": [0]}), IMAGE) is None
 
 
-def test_a_layer_that_is_called_twice_or_shares_its_weight_stays_whole():
+def test_a_layer_that_is_called_twice_or_shares_its_weight_is_not_narrowed():
     again = nn.Conv2d(4, 4, 3, padding=1, bias=False)
     twice = convolution(again, nn.ReLU(), again)
     shared = convolution(
@@ -333,7 +333,7 @@ def test_a_layer_that_is_called_twice_or_shares_its_weight_stays_whole():
         assert compact(model, drop_outputs(model, **{"0": [0], "1": [0]}), IMAGE) is None
 
 
-def test_a_model_with_a_hook_is_none():
+def test_a_model_with_a_hook_is_not_compacted():
     model = convolution(nn.ReLU())
     handle = model[0].register_forward_hook(lambda *_: None)
     assert compact(model, drop_outputs(model, **{"0": [0]}), IMAGE) is None
@@ -341,7 +341,7 @@ def test_a_model_with_a_hook_is_none():
     assert compact(model, drop_outputs(model, **{"0": [0]}), IMAGE) is not None
 
 
-def test_a_layer_whose_weight_is_used_beside_it_stays_whole():
+def test_a_layer_whose_weight_is_used_outside_it_is_not_narrowed():
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()
@@ -378,7 +378,7 @@ class Branching(nn.Module):
 
 
 @pytest.mark.parametrize("how", ["value", "training", "width"])
-def test_a_network_whose_code_branches_is_none(how):
+def test_a_network_whose_code_branches_is_not_compacted(how):
     model = Branching(how)
     assert compact(model, drop_outputs(model, layer=[0]), (3,)) is None
     assert widths(compact(Branching(""), drop_outputs(model, layer=[0]), (3,))) == [3, 4]
@@ -400,7 +400,7 @@ class Aliased(nn.Module):
         return self.head(b) + self.other(F.relu(a))
 
 
-def test_a_sum_in_place_that_has_another_name_stays_whole():
+def test_a_sum_in_place_of_a_tensor_with_another_reader_is_not_narrowed():
     model = Aliased()
     assert compact(model, drop_outputs(model, first=[0], second=[0]), (3,)) is None
 
@@ -428,7 +428,7 @@ BIAS = {
 
 
 @pytest.mark.parametrize(("then", "bias", "drops"), BIAS.values(), ids=BIAS)
-def test_a_channel_without_weights_goes_where_a_gate_holds_its_shift(then, bias, drops):
+def test_a_channel_without_weights_is_removed_if_a_gate_follows_its_shift(then, bias, drops):
     model = convolution(*(make() for make in then), bias=bias)
     if bias:
         nn.init.zeros_(model[0].bias)
@@ -476,7 +476,7 @@ class PreActivation(nn.Module):
         return self.classifier(F.relu(self.norms[-1](x)).mean((2, 3)))
 
 
-def test_a_pre_activation_stream_goes_where_it_is_dead_on_every_branch():
+def test_a_pre_activation_channel_is_removed_where_it_is_dead_on_every_branch():
     torch.manual_seed(0)
     model = PreActivation()
     assert compact(model, drop_outputs(model, stem=[0], convs__0=[0]), IMAGE) is None
@@ -489,7 +489,7 @@ def test_a_pre_activation_stream_goes_where_it_is_dead_on_every_branch():
 
 @pytest.mark.parametrize("dropout", [nn.Dropout(0.4), nn.Dropout(0.4, inplace=True), nn.Dropout2d(0.3)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_dropout_drops_the_same_in_the_channels_that_are_left(dropout, layout):
+def test_dropout_drops_the_same_in_the_kept_channels(dropout, layout):
     model = convolution(nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2), dropout, positions=16).to(memory_format=layout)
     masks = drop_outputs(model, **{"0": [0, 2, 3]})
     assert widths(assert_trains_the_same(model, masks, IMAGE)) == [2, 4]  # one channel has no layout
@@ -524,7 +524,7 @@ class Recontiguous(nn.Module):
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("channels", "kernel"), [(3, 1), (1, 3), (1, 1), (3, 3)])
-def test_a_kernel_whose_memory_format_its_shape_does_not_tell_keeps_it(channels, kernel, layout):
+def test_a_kernel_whose_shape_fits_two_memory_formats_keeps_its_own(channels, kernel, layout):
     torch.manual_seed(0)
     model = Recontiguous(channels, kernel).to(memory_format=layout)
     masks = drop_outputs(model, first=[0, 3], second=[1, 2])
@@ -642,7 +642,7 @@ def test_any_masks_train_the_same(make, seed, density, multiple_of, adam):
 
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.floats(0.1, 0.6))
-def test_the_kept_weights_that_are_left_are_those_on_a_path(seed, density):
+def test_the_kept_weights_of_the_compact_network_are_those_on_a_path(seed, density):
     model = perceptron(5, 6, 6, 6, 3, bias=False)
     masks = random_masks(model, seed, density)
     compaction, on_paths = compact(model, masks, (5,)), count(effective(model, masks, (5,)))

@@ -78,7 +78,7 @@ def made(kind: type[nn.Module]) -> nn.Module:
 
 
 @pytest.mark.parametrize("kind", UNCOPYABLE)
-def test_a_network_that_cannot_be_copied_stays_whole_and_says_so(kind):
+def test_a_network_that_cannot_be_copied_is_not_compacted_with_a_warning(kind):
     model = made(kind)
     before = whole_state(model)
     masks = drop_outputs(model, conv=[0, 2])
@@ -93,7 +93,7 @@ def test_a_network_that_cannot_be_copied_stays_whole_and_says_so(kind):
 
 @pytest.mark.parametrize("kind", UNCOPYABLE)
 @pytest.mark.parametrize("method", ["force", "synflow", "prospr", "phew"])
-def test_a_network_that_cannot_be_copied_is_pruned_all_the_same(method, kind):
+def test_a_network_that_cannot_be_copied_is_pruned(method, kind):
     model, other = made(kind), made(Plain)
     before = whole_state(model)
     for precision in ("fp32", "bf16"):
@@ -107,7 +107,7 @@ def test_a_network_that_cannot_be_copied_is_pruned_all_the_same(method, kind):
     assert whole_state(model) == before
 
 
-def test_a_network_stays_whole_for_a_reason():
+def test_the_reason_why_a_network_is_not_compacted_is_given():
     found = try_compact(made(Plain), keep_all(made(Plain)), IMAGE)
     assert found == NotCompacted("every channel may be fed and read")
     hooked = made(Plain)
@@ -117,7 +117,7 @@ def test_a_network_stays_whole_for_a_reason():
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", SHARING)
-def test_networks_that_share_modules_or_weights_train_the_same_or_stay_whole(kind, seed):
+def test_networks_that_share_modules_or_weights_train_the_same_or_are_not_compacted(kind, seed):
     model, draws = sharing(kind, seed), torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):

@@ -55,7 +55,7 @@ def random_masks(model: nn.Module, density: float, seed: int = 0) -> pruning.Mas
 
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize(("architecture", "sparsity"), [("vgg_digits", 0.995), ("resnet20", 0.97)])
-def test_every_gradient_is_that_of_the_whole_network(architecture, sparsity, train):
+def test_every_gradient_equals_that_of_the_full_network(architecture, sparsity, train):
     model, data = build(architecture).train(train), batches(SHAPES[architecture], 2)
     masks = pruning.prune(model, "force", sparsity, data, rounds=10, train_mode=train).masks
     live = LiveParts(model)
@@ -68,7 +68,7 @@ def test_every_gradient_is_that_of_the_whole_network(architecture, sparsity, tra
     assert_same_gradients(model, masks, live, data)
 
 
-def test_channels_that_are_fed_or_read_stay_and_those_that_are_neither_go(monkeypatch):
+def test_channels_that_are_neither_fed_nor_read_are_removed(monkeypatch):
     monkeypatch.setattr("pruning.compaction.live_part.BELOW", 1.0)
     monkeypatch.setattr("pruning.compaction.live_part.WIDTH", 1)
     model = nn.Sequential(
@@ -85,7 +85,7 @@ def test_channels_that_are_fed_or_read_stay_and_those_that_are_neither_go(monkey
     assert_same_gradients(model, masks, LiveParts(model), batches((3, 8, 8)))
 
 
-def test_weights_that_come_back_to_dead_channels_are_seen_again():
+def test_regrown_weights_of_dead_channels_are_found_again():
     model, data = build("vgg_digits"), batches((1, 8, 8))
     masks = pruning.prune(model, "force", 0.995, data, rounds=4).masks
     live = LiveParts(model)
@@ -97,7 +97,7 @@ def test_weights_that_come_back_to_dead_channels_are_seen_again():
     assert_same_gradients(model, masks, live, data)
 
 
-def test_a_part_serves_until_a_seventh_of_its_weights_are_gone():
+def test_a_part_is_reused_until_a_seventh_of_its_weights_is_removed():
     model = build("vgg_digits")
     masks = pruning.prune(model, "force", 0.99, batches((1, 8, 8)), rounds=4).masks
     live = LiveParts(model)
@@ -120,7 +120,7 @@ def test_a_part_serves_until_a_seventh_of_its_weights_are_gone():
     assert smaller is not None and smaller.model is not part.model
 
 
-def test_dense_networks_and_those_that_cannot_be_traced_run_whole():
+def test_dense_networks_and_those_that_cannot_be_traced_run_in_full():
     model = build("vgg_digits")
     assert LiveParts(model).at(full({n: w.detach() for n, w in pruning.prunable(model).items()}), (1, 8, 8)) is None
 
@@ -141,7 +141,7 @@ def test_dense_networks_and_those_that_cannot_be_traced_run_whole():
     )
 
 
-def test_weights_that_a_method_has_put_in_are_those_that_are_differentiated():
+def test_gradients_are_taken_at_weights_that_a_method_has_replaced():
     model, data = build("vgg_digits"), batches((1, 8, 8))
     masks = pruning.prune(model, "force", 0.995, data, rounds=4).masks
     found = []
@@ -152,7 +152,7 @@ def test_weights_that_a_method_has_put_in_are_those_that_are_differentiated():
     assert all(found[0][name].equal(found[1][name]) for name in masks)
 
 
-def test_passes_in_bf16_leave_dead_channels_out_and_those_in_fp32_do_not(monkeypatch):
+def test_passes_in_bf16_skip_dead_channels_and_those_in_fp32_do_not(monkeypatch):
     model, seen = build("vgg_digits").float(), []
     data = [(images.float(), labels) for images, labels in batches((1, 8, 8))]
     monkeypatch.setattr(Problem, "_gradients_of", lambda self, part, temperature: seen.append(part) or self.dense)

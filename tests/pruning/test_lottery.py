@@ -44,7 +44,7 @@ def kept(masking: pruning.Masking) -> list[int]:
 # --- what goes, by hand
 
 
-def test_the_smallest_weights_go_after_training():
+def test_the_smallest_weights_are_removed_after_training():
     model = linear([9.0, 9.0, 9.0, 9.0])
     masking = start(MagnitudeAfter, model, short())
     model[0].weight.data = torch.tensor([[1.0, -4.0, -2.0, 3.0]])  # what training made of them
@@ -53,14 +53,14 @@ def test_the_smallest_weights_go_after_training():
     assert masking.after_training(model) is None
 
 
-def test_inverted_the_largest_weights_go():
+def test_inverted_the_largest_weights_are_removed():
     model = linear([1.0, -4.0, -2.0, 3.0])
     masking = start(MagnitudeAfter, model, short(invert=True))
     masking.after_training(model)
     assert kept(masking) == [0, 2]
 
 
-def test_of_equal_weights_the_first_stay():
+def test_of_equal_weights_the_first_are_kept():
     model = linear([2.0, -2.0, 2.0, -2.0])
     masking = start(MagnitudeAfter, model, short())
     masking.after_training(model)
@@ -76,7 +76,7 @@ def test_the_threshold_is_global_unless_the_scope_says_otherwise():
         assert [int(mask.sum()) for mask in masking.masks.values()] == expected
 
 
-def test_a_floor_keeps_a_layer_from_vanishing():
+def test_a_floor_keeps_a_layer_from_becoming_empty():
     model = nn.Sequential(nn.Linear(2, 1, bias=False), nn.Linear(1, 2, bias=False))
     model[0].weight.data, model[1].weight.data = torch.tensor([[8.0, 9.0]]), torch.tensor([[1.0], [2.0]])
     masking = start(MagnitudeAfter, model, short(), floor=0.5)
@@ -86,7 +86,7 @@ def test_a_floor_keeps_a_layer_from_vanishing():
     }  # fmt: skip
 
 
-def test_each_round_removes_the_same_fraction_of_the_survivors_and_removed_weights_never_return():
+def test_each_round_removes_the_same_fraction_of_kept_weights_and_regrows_none():
     # d = 1/8 in three rounds: half of them each time. A weight that has gone is no candidate, however large
     model = linear([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
     masking, found = start(MagnitudeAfter, model, short(0.875), rounds=3), []
@@ -129,7 +129,7 @@ def whole_state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("rewind_epoch", [0, 1, 2])
-def test_everything_goes_back_to_the_end_of_the_epoch_it_is_rewound_to(rewind_epoch):
+def test_parameters_and_buffers_are_rewound_to_the_end_of_the_epoch(rewind_epoch):
     torch.manual_seed(0)
     model = Network()
     masking, optimizer = start(Lottery, model, short(0.7), rounds=2, rewind_epoch=rewind_epoch), sgd(model)
@@ -152,7 +152,7 @@ def test_everything_goes_back_to_the_end_of_the_epoch_it_is_rewound_to(rewind_ep
         assert not torch.equal(states[4]["norm.running_mean"], model.norm.running_mean)  # there was something to rewind
 
 
-def test_masks_that_are_exchanged_after_pruning_find_the_rewound_weights_whole():
+def test_masks_replaced_after_pruning_apply_to_all_rewound_weights():
     # as a control does that shuffles the mask
     model = linear([1.0, 2.0, 3.0, 4.0])
     masking = start(Lottery, model, short())
@@ -251,7 +251,7 @@ def test_there_is_no_lottery_without_training():
         Lottery({"0.weight": torch.ones(1, 4).bool()}, short(epochs=0))
 
 
-def test_weights_that_are_no_numbers_are_named():
+def test_weights_that_are_not_finite_are_named():
     model = linear([1.0, float("nan")])
     with pytest.raises(ValueError, match="0.weight are not numbers"):
         start(MagnitudeAfter, model, short()).after_training(model)

@@ -157,7 +157,7 @@ def test_one_round_of_iter_snip_and_force_is_snip_to_the_bit():
         assert all(torch.equal(masks[name], snip[name]) for name in snip)
 
 
-def test_iter_snip_supports_are_nested_and_force_revives_weights():
+def test_iter_snip_supports_are_nested_and_force_regrows_weights():
     model = convolutional(width=32)
 
     def fresh(step: int):

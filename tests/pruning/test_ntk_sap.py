@@ -131,7 +131,7 @@ def test_fresh_weights_make_the_mask_independent_of_the_networks_own_but_for_the
     assert not all(torch.equal(mask, own[1][name]) for name, mask in own[0].items())
 
 
-def test_removed_weights_do_not_come_back():
+def test_removed_weights_are_not_regrown():
     pruned = pruning.prune(convolutional(), "ntk_sap", 0.95, input_shape=(3, 8, 8), rounds=5, inputs=4)
     assert [r.revived for r in pruned.rounds] == [0] * 5
     assert [r.kept for r in pruned.rounds] == sorted((r.kept for r in pruned.rounds), reverse=True)

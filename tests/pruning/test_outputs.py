@@ -49,7 +49,7 @@ def test_the_logits_are_the_output_of_that_name_or_the_first(output):
 
 
 @pytest.mark.parametrize("output", [None, (), {}, "logits", (None, LOGITS), 3])
-def test_an_answer_without_logits_says_so(output):
+def test_an_output_without_logits_raises_an_error(output):
     with pytest.raises(TypeError, match="a network must return logits, or several outputs with the logits first, not"):
         logits_of(output)
 

@@ -103,7 +103,7 @@ def test_rice_names_dead_channels_and_removed_weights_by_hand():
     assert torch.equal(unpack("rice", by_hand, mask.shape), mask)
 
 
-def test_dense_masks_are_a_bit_a_weight():
+def test_dense_masks_take_one_bit_per_weight():
     mask = torch.tensor([True] * 5 + [False] * 4)
     assert pack(mask) == ("bits", bytes([0b11111000, 0]))
     assert torch.equal(unpack("bits", bytes([0b11111000, 0]), (9,)), mask)
@@ -120,7 +120,7 @@ def test_the_gaps_of_older_stores_are_read(blob, kept):
 
 
 @given(SHAPES, st.floats(0, 1))
-def test_no_mask_takes_more_than_a_bit_a_weight(shape, density):
+def test_no_mask_takes_more_than_one_bit_per_weight(shape, density):
     mask = drawn(shape, density)
     assert len(pack(mask)[1]) <= math.ceil(mask.numel() / 8)
 
@@ -141,7 +141,7 @@ def test_random_masks_of_any_density_are_within_four_percent_of_the_entropy_boun
     assert len(pack(mask)[1]) < 1.04 * entropy_bytes(mask)
 
 
-def test_channels_that_are_dead_cost_next_to_nothing():
+def test_empty_channels_take_almost_no_bytes():
     mask = drawn((256, 256, 3, 3), 0.1)
     mask[::2] = False
     mask[:, 1::2] = False

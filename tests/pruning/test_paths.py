@@ -218,7 +218,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_where_it_cannot_be_told_nothing_is_said(name):
+def test_effective_is_none_where_paths_are_unknown(name):
     torch.manual_seed(0)
     model = Through(UNKNOWN[name])
     masks = full(pruning.prunable(model))
@@ -237,7 +237,7 @@ def shy(x: Tensor) -> Tensor:
     return x * 2
 
 
-def test_an_operator_that_cannot_be_looked_at_leaves_paths_unknown_and_macs_counted_by_layer():
+def test_an_operator_without_dispatch_modes_leaves_paths_unknown_and_macs_counted_by_layer():
     model = Through(Function(lambda x, m: shy(x)))
     assert effective(model, full(pruning.prunable(model)), SHAPE) is None
     assert positions(model, SHAPE) == {"first.weight": 16, "second.weight": 16, "classifier.weight": 1}
@@ -249,7 +249,7 @@ def test_a_weight_that_is_standardised_before_it_is_used_is_not_followed():
 
 
 @pytest.mark.parametrize("end", [nn.LogSoftmax(1), nn.Softmax(1), nn.RMSNorm(10), nn.LayerNorm(10), nn.Identity()])
-def test_what_a_network_ends_in_cuts_nothing_off(end):
+def test_the_last_operation_of_a_network_blocks_no_path(end):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 10), end)
     masks = pruning.prune(model, "random", 0.5, scope="layerwise").masks
@@ -258,7 +258,7 @@ def test_what_a_network_ends_in_cuts_nothing_off(end):
 
 
 @pytest.mark.parametrize("scale", [1.0, -1.0, 0.0])
-def test_the_sign_of_a_residual_scale_cuts_nothing_off(scale):
+def test_the_sign_of_a_residual_scale_blocks_no_path(scale):
     class Residual(nn.Module):
         def __init__(self):
             super().__init__()
@@ -295,7 +295,7 @@ def test_many_layers_with_one_path_are_connected():
     assert found is not None and count(found) == 160
 
 
-def test_looking_for_paths_changes_nothing():
+def test_finding_paths_does_not_change_the_model():
     model = Through(MIDDLES["batch norm"]).train()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     draws, flags = torch.get_rng_state(), [module.training for module in model.modules()]

@@ -47,7 +47,7 @@ def test_two_layers_by_hand():
     assert seen == {(-4.0, -5.0), (-3.0, -2.0)}
 
 
-def test_a_unit_whose_weights_are_all_zero_chooses_evenly():
+def test_a_unit_whose_weights_are_all_zero_chooses_uniformly():
     taken = _frequencies(problem(linear([0.0], [0.0]), (1,)), forward=True, walks=20_000)
     assert taken["0.weight"] == pytest.approx([0.5, 0.5], abs=0.02)
 
@@ -228,19 +228,19 @@ def test_a_shortcut_is_taken_where_its_branch_is_weak():
     assert taken["branch.weight"].sum() == 0 and taken["wide.weight"].sum() > 0
 
 
-def test_every_weight_has_a_time_of_its_own():
+def test_no_two_weights_have_the_same_time():
     times = torch.cat([-score.flatten() for score in phew(problem(residual(), (2, 4, 4))).values()])
     assert times.unique().numel() == times.numel()
 
 
-def test_whole_kernels_are_kept_but_for_the_last():
+def test_full_kernels_are_kept_except_the_last():
     model = convolutional()
     masks = pruning.prune(model, "phew", 0.9, input_shape=(3, 8, 8), whole_kernels=True).masks
     kernels = torch.cat([mask.flatten(2).sum(2).flatten() for mask in masks.values() if mask.ndim == 4])
     assert int(((kernels > 0) & (kernels < 9)).sum()) <= 1 and int((kernels == 9).sum()) > 5
 
 
-def test_what_no_walk_finds_is_kept_last_and_at_random():
+def test_weights_that_no_walk_takes_are_kept_last_in_random_order():
     # Forward, every input leads to the second output; back, the first output leads to the first input and the second
     # anywhere. So walks find 51 of 100 weights, and 39 of the other 49 are drawn.
     model = linear([1.0] + [0.0] * 49, [1.0] * 50)
@@ -314,7 +314,7 @@ def test_a_linear_layer_on_anything_but_features_is_named():
         pruning.prune(model, "phew", 0.5, input_shape=(3, 5))
 
 
-def test_no_walk_goes_where_no_output_is():
+def test_no_walk_enters_a_branch_without_output():
     class Aside(nn.Module):
         def __init__(self):
             super().__init__()
@@ -351,7 +351,7 @@ def test_every_output_is_walked_back_from():
         assert (taken["one.weight"].sum(), taken["two.weight"].sum()) == shares
 
 
-def test_a_network_without_a_way_through_is_refused():
+def test_a_network_without_a_path_is_refused():
     with pytest.raises(ValueError, match="no path from the input"):
         pruning.prune(Forward(lambda x: torch.ones(1, 4)), "phew", 0.5, input_shape=(3, 2, 2))
 

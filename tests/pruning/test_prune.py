@@ -45,7 +45,7 @@ def test_a_model_with_nothing_to_prune_is_refused():
         pruning.prune(nn.Sequential(nn.ReLU()), "magnitude", 0.5)
 
 
-def test_batches_may_be_drawn_anew_every_round():
+def test_batches_may_be_drawn_again_every_round():
     seen = []
 
     def supply(step: int):
@@ -123,7 +123,7 @@ def test_synflow_works_on_one_input_a_round_whatever_the_batches():
     assert pruning.prune(convolutional(), "synflow", 0.9, [batch(size=16)], rounds=7).work == 7 * 3
 
 
-def test_fresh_batches_are_paid_for_by_their_own_size():
+def test_fresh_batches_are_counted_by_their_own_size():
     def supply(step: int):
         return [batch(step, size=10 * step)]
 

@@ -47,7 +47,7 @@ def test_a_methods_time_is_a_field_and_not_read_off_its_papers_title():
         Method("m", "p", lambda problem: {}, starts_dense=True)
 
 
-def test_an_unknown_method_is_answered_with_the_nearest_known_one():
+def test_an_unknown_method_is_refused_with_the_nearest_known_one():
     with pytest.raises(ValueError, match="unknown method 'forse'; did you mean 'force'"):
         find("forse")
     with pytest.raises(ValueError, match="known: dense"):
@@ -89,7 +89,7 @@ def test_options_are_the_loops_and_the_scores_own():
     assert find("dense").options == {}
 
 
-def test_options_that_are_off_by_default_and_stay_off_leave_no_trace():
+def test_options_that_are_off_by_default_and_stay_off_are_not_in_the_identity():
     assert find("force").resolve({}) == {"rounds": 60, "schedule": "exponential", "scope": "global"}
     assert find("force").resolve({"floor": 0, "rounds": 5}) == {
         "rounds": 5,

@@ -109,7 +109,7 @@ def test_masking_a_masked_network_again_changes_no_bit_and_no_sign_of_a_zero(spl
 # --- the masking's own state
 
 
-def test_a_masking_comes_back_with_its_masks_rounds_draws_and_price():
+def test_a_masking_is_restored_with_its_masks_rounds_draws_and_cost():
     model = linear([1.0, 2.0, 3.0, 4.0])
     first = SparseEvolution(mask_of(1, 1, 0, 0), short(epochs=3, seed=1), drop=0.5)
     first.before_training(model, still(model))
@@ -122,7 +122,7 @@ def test_a_masking_comes_back_with_its_masks_rounds_draws_and_price():
     assert second.course.generator.get_state().equal(first.course.generator.get_state())
 
 
-def test_rigl_comes_back_with_its_step():
+def test_rigl_is_restored_with_its_step():
     model = linear([1.0, 2.0])
     first, second = (RigL(mask_of(1, 0), short(steps=9), every=4) for _ in range(2))
     optimizer = still(model)

@@ -47,7 +47,7 @@ def test_set_grows_every_inactive_weight_with_the_same_chance():
     assert grown[1:].max() < 130
 
 
-def test_set_forgets_the_momentum_of_grown_weights_too():
+def test_set_zeroes_the_momentum_of_grown_weights_too():
     model = linear([1.0, 0.0])
     optimizer = still(model, momentum=0.9)
     masking = SparseEvolution(bits(1, 0), short(epochs=2, seed=1), drop=0.9)
@@ -85,7 +85,7 @@ def test_set_moves_after_every_so_many_epochs_and_never_after_the_last(epochs, e
     st.sampled_from(["sgd", "nesterov", "adam"]),
     st.integers(0, 1000),
 )
-def test_layer_counts_never_change_and_what_is_grown_starts_at_nothing(method, sparsity, drop, kind, seed):
+def test_layer_counts_never_change_and_grown_weights_start_at_zero(method, sparsity, drop, kind, seed):
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 5))
     parameters = list(model.parameters())
@@ -124,7 +124,7 @@ def test_layer_counts_never_change_and_what_is_grown_starts_at_nothing(method, s
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_layer_that_is_dense_is_left_alone(method):
+def test_a_dense_layer_does_not_change(method):
     model = linear([3.0, -1.0, 2.0])
     optimizer = still(model, momentum=0.9)
     masking = pruning.find(method).masking(bits(1, 1, 1), short(epochs=3, steps=1), drop=0.9, every=1)  # type: ignore[call-arg]
@@ -165,7 +165,7 @@ def test_a_real_training_moves_the_mask_learns_and_keeps_the_count(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_same_course_gives_the_same_network(method):
+def test_the_same_generator_gives_the_same_network(method):
     networks = []
     for _ in range(2):
         model = vgg()
@@ -175,7 +175,7 @@ def test_the_same_course_gives_the_same_network(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_training_that_diverges_is_the_loops_to_report(method):
+def test_the_loop_reports_a_training_that_diverges(method):
     model = vgg()
     recipe = loop.TrainConfig(epochs=3, batch_size=64, learning_rate=1e30)
     masking = masking_of(method, model, course(0.8, recipe), every=1)

@@ -144,7 +144,7 @@ def test_a_layer_that_keeps_zeros_zero_is_pruned(make):
     assert whole_state(model) == before
 
 
-def test_it_is_found_when_a_sweep_is_planned_without_values():
+def test_a_standardising_layer_is_detected_on_the_meta_device():
     with torch.device("meta"):
         model, plain = Standardised(3, 4, 3), Named(3, 4, 3)
         with pytest.raises(ValueError, match="removing weights would remove nothing"):
@@ -213,7 +213,7 @@ def test_a_network_that_standardises_around_its_layers_is_found(change, names):
 
 
 @pytest.mark.parametrize("kind", [*SHARING, "convolutional", "attention"])
-def test_networks_that_use_their_weights_themselves_are_not_taken_for_such(kind):
+def test_networks_that_use_their_weights_directly_are_not_refused(kind):
     torch.manual_seed(0)
     if kind == "attention":
         layer = nn.TransformerEncoderLayer(8, 2, 8, batch_first=True, dropout=0.0)

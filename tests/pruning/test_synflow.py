@@ -24,7 +24,7 @@ def test_synflow_by_hand_on_two_layers():
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(2, 9), min_size=3, max_size=6), st.floats(0.3, 1), st.integers(0, 10**6))
-def test_every_layer_without_bias_carries_the_whole_flow_pruned_or_not(widths, density, seed):
+def test_scores_of_every_layer_without_bias_sum_to_the_flow_pruned_or_not(widths, density, seed):
     model = perceptron(*widths, seed=seed, bias=False)
     made = problem(model, shape=(widths[0],))
     made.mask({name: torch.rand(w.shape) < density for name, w in made.dense.items()})
@@ -37,7 +37,7 @@ def test_every_layer_without_bias_carries_the_whole_flow_pruned_or_not(widths, d
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(2, 6), st.integers(0, 10**6))
-def test_every_convolution_carries_the_whole_flow_through_pooling_and_padding(width, seed):
+def test_scores_of_every_convolution_sum_to_the_flow_with_pooling_and_padding(width, seed):
     torch.manual_seed(seed)
     model = nn.Sequential(
         nn.Conv2d(3, width, 3, padding=1, bias=False),
@@ -168,20 +168,20 @@ class Saturating(nn.Module):
 
 
 @pytest.mark.parametrize("kind", CONSERVING)
-def test_no_shipped_kind_of_network_is_said_to_break_the_conservation_of_flow(kind):
+def test_no_shipped_network_counts_as_unconserved(kind):
     made = problem(CONSERVING[kind](), shape=(3, 32, 32))
     score("synflow", made)
     assert made.unconserved == ()
 
 
 @pytest.mark.parametrize("kind", BREAKING)
-def test_a_network_whose_scores_are_rounding_is_told_by_a_warning_and_its_layers(kind):
+def test_a_network_whose_scores_are_rounding_errors_raises_a_warning_and_names_its_layers(kind):
     with pytest.warns(pruning.PruningWarning, match=r"method synflow: in \d+ layers SynFlow's scores cancel or vanish"):
         pruned = pruning.prune(BREAKING[kind](), "synflow", 0.5, input_shape=(3, 32, 32), rounds=2)
     assert pruned.unconserved
 
 
-def test_a_branch_that_pruning_itself_has_emptied_is_no_break_of_conservation():
+def test_a_branch_that_pruning_has_emptied_does_not_count_as_unconserved():
     one_shot = pruning.prune(residual(), "synflow", 0.99, input_shape=(3, 8, 8), rounds=3)
     assert any(not mask.any() for mask in one_shot.masks.values())
     assert one_shot.unconserved == ()

@@ -83,7 +83,7 @@ def test_ties_are_those_that_a_removed_weight_has_with_kept_ones(sizes, seed, sc
     assert found.ties == (kept_by_index, candidates)
 
 
-def test_random_scores_do_not_tie_and_nothing_is_said():
+def test_random_scores_do_not_tie_and_raise_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pruned = pruning.prune(convolutional(), "random", 0.9)
@@ -96,7 +96,7 @@ def test_the_dense_network_has_no_threshold():
 
 
 @pytest.mark.parametrize("method", ["snip", "force"])
-def test_extreme_sparsities_of_a_network_with_dead_units_are_told(method):
+def test_extreme_sparsities_of_a_network_with_dead_units_raise_a_warning(method):
     network = perceptron(6, 8, 3)
     network[0].bias.data = torch.tensor([10.0] * 2 + [-1e6] * 6)  # 12 + 6 weights have a gradient
     options = {"rounds": 1} if pruning.find(method).rounds else {}

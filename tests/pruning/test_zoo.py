@@ -118,7 +118,7 @@ def test_macs_and_paths_are_known_of_every_network(name, models):
 
 
 @pytest.mark.parametrize("name", [name for name in ZOO if name not in LARGE])
-def test_diagnostics_are_there_for_every_network(name, models):
+def test_every_network_has_diagnostics(name, models):
     model = models(name)
     found = diagnose(model, full(prunable(model)), [images()])
     assert found.sparsity == 0.0 <= found.effective_sparsity < 0.25 and found.disconnected is False
@@ -127,7 +127,7 @@ def test_diagnostics_are_there_for_every_network(name, models):
 
 @pytest.mark.parametrize("name", [name for name in ZOO if name not in LARGE])
 @pytest.mark.parametrize("train", [False, True])
-def test_compaction_computes_what_the_masked_network_does_or_leaves_it_whole(name, train, models):
+def test_compaction_computes_the_same_as_the_masked_network_or_is_refused(name, train, models):
     model = copy.deepcopy(models(name)).double()
     masks = full(prunable(model))
     for mask in masks.values():

@@ -53,7 +53,7 @@ def plain(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_the_main_thread_is_given_what_it_has_freed_without_a_page_fault():
+def test_the_main_thread_reuses_freed_memory_without_page_faults():
     before, after = numbers("faults_of_ten(); assert allocator.keep_freed_memory(); faults_of_ten()")
     assert before > 10_000
     assert after < before / 4
@@ -65,7 +65,7 @@ def test_a_process_started_in_the_environment_does_so_in_every_thread():
     assert after < before / 4
 
 
-def test_what_is_kept_can_be_given_back():
+def test_freed_memory_can_be_returned_to_the_system():
     code = "allocator.keep_freed_memory(); faults_of_ten(); full = resident(); allocator.give_back()"
     [_, returned] = numbers(f"{RESIDENT}\n{code}; print(full - resident())")
     assert returned > 50_000_000

@@ -50,7 +50,7 @@ def test_resolving_again_changes_nothing_and_settings_win_over_the_table():
     assert resolve(resolved) == resolved
 
 
-def test_only_what_says_where_the_data_lies_is_outside_a_trials_identity():
+def test_only_the_location_of_the_data_is_outside_a_trials_identity():
     outside = {field.name for field in dataclasses.fields(DataConfig) if not field.metadata.get("identity", True)}
     assert outside == {"path", "download", "workers", "image_column", "label_column"}
 
@@ -79,7 +79,7 @@ def test_every_set_in_the_table_resolves(name, tmp_path):
         ("imagenet", {"crop_padding": 4}, "crop_padding: imagenet uses random resized crops"),
     ],
 )
-def test_a_config_that_cannot_be_is_refused(name, settings, message):
+def test_an_invalid_config_is_refused(name, settings, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is compared below
         resolve(DataConfig(name, path="nowhere", **settings))
     assert str(caught.value).startswith(message)
@@ -221,7 +221,7 @@ def test_batches_without_a_generator_come_in_order_and_the_last_is_smaller(make_
     assert batches[0][1].dtype == torch.int64
 
 
-def test_shuffled_batches_follow_the_order_that_split_tells(make_splits):
+def test_shuffled_batches_follow_the_splits_order(make_splits):
     train = make_splits(50).train
     order = train.order(seeding.generator(0, "training", 1))
     labels = torch.cat([labels for _, labels in train.batches(16, generator=seeding.generator(0, "training", 1))])
@@ -254,7 +254,7 @@ def test_augmented_batches_are_the_images_cropped_and_flipped_before_normalisati
 
 
 @given(st.integers(1, 70))
-def test_the_batch_size_does_not_change_what_an_epoch_shows(make_splits_once, batch_size):
+def test_the_batch_size_does_not_change_the_images_of_an_epoch(make_splits_once, batch_size):
     train = make_splits_once
 
     def epoch(size: int) -> torch.Tensor:
@@ -290,7 +290,7 @@ def test_a_sample_draws_without_replacement_and_only_from_its_generator(make_spl
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_sample_is_augmented_unless_told_otherwise(make_splits):
+def test_a_sample_is_augmented_by_default(make_splits):
     train = make_splits(20).train
     [(augmented, labels)] = train.sample(20, seeding.generator(0, "saliency"))
     [(plain, same_labels)] = train.sample(20, seeding.generator(0, "saliency"), augment=False)

@@ -46,7 +46,7 @@ def test_images_of_every_kind_that_pillow_decodes_are_read(cats_and_dogs, ending
     assert "leaves out" not in summary(own(cats_and_dogs))
 
 
-def test_what_is_read_and_what_is_left_out_is_said_in_one_line(cats_and_dogs):
+def test_one_line_says_which_files_are_read_and_which_are_left_out(cats_and_dogs):
     for name in ("a.heic", "b.HEIC", "noending", "c.npy"):
         (cats_and_dogs / "train" / "cat" / name).write_bytes(b"x")
     shutil.copy(cats_and_dogs / "train/cat/0.png", cats_and_dogs / "train/stray.png")  # in no class
@@ -144,7 +144,7 @@ def parquet_set(folder: Path, *names: str) -> DataConfig:
     return DataConfig("parquet", path=str(folder), classes=2, image_size=8)
 
 
-def test_files_beside_the_set_neither_join_it_nor_go_unnamed(tmp_path):
+def test_other_files_in_the_folder_are_not_read_but_named(tmp_path):
     config = parquet_set(
         tmp_path, "train.parquet", "test.parquet", "train_small.parquet", "test_ood.parquet", "validation.parquet"
     )
@@ -155,7 +155,7 @@ def test_files_beside_the_set_neither_join_it_nor_go_unnamed(tmp_path):
     )
 
 
-def test_a_missing_shard_is_found_before_anything_is_read(tmp_path):
+def test_a_missing_shard_is_detected_before_any_file_is_read(tmp_path):
     config = parquet_set(tmp_path, "train-00000-of-00002.parquet", "test.parquet")
     with pytest.raises(DataError, match=r"^path: 1 of 2 train files are missing: train-00001-of-00002"):
         resolve(config)
@@ -205,7 +205,7 @@ def test_a_column_that_is_there_twice_is_named(tmp_path, column):
 
 
 @pytest.mark.parametrize("labels", [["cat"], [0.0], [True]], ids=["text", "floating point", "true or false"])
-def test_labels_that_are_no_whole_numbers_are_refused_by_their_type(tmp_path, labels):
+def test_labels_that_are_not_whole_numbers_are_refused_by_type(tmp_path, labels):
     config = parquet_set(tmp_path, "train.parquet", "test.parquet")
     for part in ("train", "test"):
         table = pq.read_table(tmp_path / f"{part}.parquet")

@@ -69,7 +69,7 @@ def test_archives_are_unpacked_without_a_network_and_damaged_ones_are_named(tmp_
 
 
 @NAMES
-def test_what_is_missing_says_how_to_get_it(tmp_path, name):
+def test_missing_files_raise_an_error_that_says_how_to_get_them(tmp_path, name):
     config = resolve(DataConfig(name, path=str(tmp_path)))
     with pytest.raises(DataError, match=rf"^path: no {name} in .*data\.download=true.*train-images-idx3-ubyte"):
         data.check(config)

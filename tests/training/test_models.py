@@ -264,7 +264,7 @@ def test_a_shallow_vgg_digits_is_refused():
 
 
 @pytest.mark.usefixtures("own")
-def test_your_own_factory_is_found_beside_you_and_told_what_it_takes():
+def test_a_users_factory_is_found_in_the_working_folder_and_gets_its_arguments():
     assert models.build("own_networks:plain", classes=7)(torch.rand(2, 3, 32, 32)).shape == (2, 7)
     assert models.build("own_networks:sized", classes=7, channels=1, size=8)(torch.rand(2, 1, 8, 8)).shape == (2, 7)
     wide = models.build("own_networks:plain", classes=7, hidden=9)
@@ -285,7 +285,7 @@ def test_channels_and_size_with_a_default_are_the_factorys_own_and_without_one_a
 
 
 @pytest.mark.usefixtures("own")
-def test_a_default_that_is_not_that_of_the_images_is_told():
+def test_a_default_that_differs_from_the_images_is_reported():
     options = models.check("own_networks:wide", {})
     [line] = models.mismatched_options("own_networks:wide", options, channels=64, size=32)
     assert line.startswith("size=16 is an option of the factory, but the images have size=32")
@@ -294,7 +294,7 @@ def test_a_default_that_is_not_that_of_the_images_is_told():
 
 
 @pytest.mark.usefixtures("own")
-def test_the_number_of_classes_is_told_as_classes_or_num_classes():
+def test_the_number_of_classes_is_passed_as_classes_or_num_classes():
     assert models.build("own_networks:required", classes=7).layers[2].out_features == 7
     assert models.build("own_networks:keywords", classes=7).layers[2].out_features == 7
     with pytest.raises(ValueError, match="own_networks:neither must take 'classes' or 'num_classes'"):
@@ -309,7 +309,7 @@ def test_a_class_is_a_factory():
 
 
 @pytest.mark.usefixtures("own")
-def test_a_factory_of_ones_own_keeps_the_weights_that_it_made_unless_another_initialiser_is_named():
+def test_a_users_factory_keeps_its_own_weights_unless_an_initialiser_is_named():
     assert all(weight.eq(0.25).all() for weight in models.build("own_networks:constant", classes=7).parameters())
     drawn = models.build("own_networks:constant", classes=7, init="kaiming_normal")
     assert not drawn.layers[1].weight.eq(0.25).any()
@@ -353,7 +353,7 @@ print(torch.equal(*biases))
         ("own_networks:nothing", {}, "returned a NoneType"),
     ],
 )
-def test_a_factory_of_your_own_that_cannot_work_is_refused(name, options, message):
+def test_a_users_factory_that_cannot_be_called_is_refused(name, options, message):
     with pytest.raises(ValueError, match=r"own_networks|no_such|broken") as caught:
         models.build(name, classes=10, **options)
     assert message in str(caught.value)

@@ -94,7 +94,7 @@ def test_a_column_that_is_not_there_or_not_of_its_kind_is_named(tmp_path, write_
         ({"a": [b"x"], "label": [1], "fine_label": [1]}, r"label_column: cannot tell .*\(label or fine_label\)"),
     ],
 )
-def test_columns_that_cannot_be_told_have_to_be_named(tmp_path, columns, message):
+def test_ambiguous_columns_must_be_named(tmp_path, columns, message):
     for part in ("train", "test"):
         pq.write_table(pa.table(columns), tmp_path / f"{part}.parquet")
     with pytest.raises(DataError, match=message):
@@ -126,7 +126,7 @@ def test_a_damaged_row_is_named(tmp_path, write_parquet, image, label, message):
         loaded(DataConfig("cifar10", format="parquet", path=str(tmp_path)))
 
 
-def test_a_file_that_is_no_parquet_is_named(tmp_path, write_parquet):
+def test_a_file_that_is_not_parquet_is_named(tmp_path, write_parquet):
     parquet_set(tmp_path, write_parquet, random_images(1))
     config = resolve(DataConfig("cifar10", format="parquet", path=str(tmp_path)))
     (tmp_path / "train.parquet").write_bytes(b"PAR1 but not really")
@@ -148,7 +148,7 @@ def test_a_missing_part_is_named(tmp_path, write_parquet):
     not (CIFAR10_PARQUET / "train.parquet").exists(),
     reason=f"no CIFAR-10 Parquet in {CIFAR10_PARQUET}; set SWEEP_CIFAR10",
 )
-def test_the_real_cifar10_loads_whole_and_balanced():
+def test_the_real_cifar10_loads_complete_and_balanced():
     config = resolve(DataConfig("cifar10", format="parquet", path=str(CIFAR10_PARQUET), validation=5000))
     assert (config.format, config.image_column, config.label_column) == ("parquet", "img", "label")
     dataset = loaded(config)

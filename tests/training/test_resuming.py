@@ -150,7 +150,7 @@ def test_a_state_is_plain_and_by_name(splits):
     assert not any(tensor.requires_grad for tensor in state["model"].values())
 
 
-def test_before_the_first_step_the_optimizer_remembers_nothing(splits):
+def test_before_the_first_step_the_optimizer_has_no_state(splits):
     state = start(splits).state()
     assert (state["optimizer"], state["epoch"], state["step"], state["random"]) == ({}, 1, 0, None)
     assert start(splits, first_epoch=3).state()["epoch"] == 3

@@ -33,7 +33,7 @@ def test_a_generator_draws_the_same_again():
     assert torch.equal(first, second)
 
 
-def test_seeded_draws_the_same_again_and_leaves_the_outside_alone():
+def test_seeded_draws_the_same_again_and_restores_the_generator():
     torch.manual_seed(5)
     expected_outside = torch.rand(3)
     torch.manual_seed(5)
@@ -47,7 +47,7 @@ def test_seeded_draws_the_same_again_and_leaves_the_outside_alone():
     assert not torch.equal(first, outside)
 
 
-def test_seeded_makes_random_and_numpy_draw_the_same_and_leaves_them_outside_alone():
+def test_seeded_makes_random_and_numpy_draw_the_same_and_restores_them():
     def draw() -> list[float]:
         return [random.random(), random.gauss(0, 1), np.random.rand(), float(np.random.randn())]
 

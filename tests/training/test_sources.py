@@ -128,7 +128,7 @@ def test_grey_and_palette_images_become_colour(tmp_path):
     assert (dataset.train_images == 9).all()
 
 
-def test_a_folder_with_other_classes_than_said_or_trained_on_is_refused(tmp_path, write_images):
+def test_a_folder_with_other_classes_than_configured_or_trained_on_is_refused(tmp_path, write_images):
     for folder in ("train/cat", "train/dog", "test/cat", "test/cow"):
         write_images(tmp_path / folder, random_images(1))
     with pytest.raises(DataError, match=r"^classes: .*train has 2 class folders, not 3; set data\.classes=2"):
@@ -186,7 +186,7 @@ def test_tiny_imagenet_is_read_as_it_comes_out_of_its_archive(tmp_path, write_im
         (b"\xff.png\tn01", "val_annotations.txt cannot be read: 'utf-8' codec can't decode"),
     ],
 )
-def test_a_line_that_is_no_annotation_is_a_data_error_that_names_it(line, message, tmp_path, write_images):
+def test_a_malformed_annotation_is_a_data_error_that_names_its_line(line, message, tmp_path, write_images):
     for folder in ("train/n01", "train/n02", "val/images"):
         write_images(tmp_path / folder, random_images(2, size=64))
     (tmp_path / "val" / "val_annotations.txt").write_bytes(b"0.png\tn01\t0\t0\t62\t62\n" + line + b"\n")

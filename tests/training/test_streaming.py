@@ -43,7 +43,7 @@ def test_a_streamed_set_splits_and_samples_like_one_in_memory(config):
     assert torch.equal(colour.long(), labels)
 
 
-def test_shuffled_batches_follow_the_order_that_the_split_tells(config):
+def test_shuffled_batches_follow_the_splits_order(config):
     split = splits(config).train
     _, labels = epoch(split)
     assert torch.equal(labels, split.labels[split.order(seeding.generator(0, "training", 1))])
@@ -155,13 +155,13 @@ SEEDS = (None, *range(8))
 
 
 @pytest.mark.parametrize(("name", "side"), [("photo.png", 16), ("photo.jpg", 100)])
-def test_what_is_decoded_whole_is_what_torchvisions_transforms_give(name, side, tmp_path):
+def test_full_size_decoding_equals_torchvisions_transforms(name, side, tmp_path):
     path = photograph(tmp_path / name, 160, 120)
     for seed in SEEDS:
         assert torch.equal(read(path, side, seed), plainly(path, side, seed))
 
 
-def test_what_is_decoded_smaller_looks_the_same(tmp_path):
+def test_smaller_decoding_is_close_to_full_size_decoding(tmp_path):
     path = photograph(tmp_path / "photo.jpg", 1600, 1200)
     for seed in SEEDS:
         apart = (read(path, 64, seed).float() - plainly(path, 64, seed).float()).abs()
