@@ -40,6 +40,8 @@ class Method:
             told, it follows from the masking: "at initialization" without one, "after training" where training starts
             dense, else "during training".
         check: is told all options once each is of the right kind; raises ValueError("option: what is wrong").
+        display_name: what tables and figures call it; empty: ``name``.
+        colour, marker: of its points and lines in figures, as matplotlib takes them; empty: chosen by its name.
 
     Raises:
         ValueError: a function whose arguments a config could not set.
@@ -59,6 +61,9 @@ class Method:
     starts_dense: bool = False
     time: str = ""
     check: Callable[[Mapping[str, Any]], None] = lambda options: None
+    display_name: str = ""
+    colour: str = ""
+    marker: str = ""
 
     def __post_init__(self) -> None:
         try:

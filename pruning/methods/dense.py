@@ -12,7 +12,16 @@ from pruning.problem import Problem
 from pruning.registry import register
 
 
-@register("dense", paper="control", time="control", data=False, removes=False)
+@register(
+    "dense",
+    paper="control",
+    time="control",
+    data=False,
+    removes=False,
+    display_name="Dense",
+    colour="#1a1a1a",
+    marker="o",
+)
 def dense(problem: Problem) -> Scores:
     """The dense network: removes nothing; run once per architecture and seed."""
     return {name: torch.ones_like(weight) for name, weight in problem.dense.items()}

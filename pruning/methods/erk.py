@@ -15,7 +15,16 @@ from pruning.problem import Problem
 from pruning.registry import register
 
 
-@register("erk", paper="control, arXiv:1911.11134", time="control", data=False, scope="erk")
+@register(
+    "erk",
+    paper="control, arXiv:1911.11134",
+    time="control",
+    data=False,
+    scope="erk",
+    display_name="ERK",
+    colour="#7a5230",
+    marker="p",
+)
 def erk(problem: Problem) -> Scores:
     """Random within layers; layer densities by the Erdős–Rényi kernel."""
     return random(problem)

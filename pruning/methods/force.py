@@ -29,19 +29,32 @@ PAPER = "arXiv:2006.09081"
 ROUNDS = 60  # T of the authors' examples
 
 
-@register("iter_snip", paper=PAPER, rounds=ROUNDS, truncates=True)
+@register(
+    "iter_snip", paper=PAPER, rounds=ROUNDS, truncates=True, display_name="Iter-SNIP", colour="#56b4e9", marker="^"
+)
 def iter_snip(problem: Problem) -> Scores:
     """SNIP in many rounds; removed weights stay removed."""
     return snip(problem)
 
 
-@register("force", paper=PAPER, rounds=ROUNDS, truncates=True, recover=True)
+@register(
+    "force",
+    paper=PAPER,
+    rounds=ROUNDS,
+    truncates=True,
+    recover=True,
+    display_name="FORCE",
+    colour="#d55e00",
+    marker="o",
+)
 def force(problem: Problem) -> Scores:
     """Foresight connection sensitivity in many rounds; removed weights may be regrown."""
     return snip(problem)
 
 
-@register("iter_grasp", paper=PAPER, rounds=ROUNDS, truncates=True)
+@register(
+    "iter_grasp", paper=PAPER, rounds=ROUNDS, truncates=True, display_name="Iter-GraSP", colour="#6fcf97", marker="d"
+)
 def iter_grasp(problem: Problem) -> Scores:
     """Squared gradient of the pruned network, in many rounds."""
     return {name: gradient.square() for name, gradient in problem.gradients(lent=True).items()}

@@ -27,7 +27,7 @@ from pruning.registry import register
 from pruning.second_order import second_derivatives
 
 
-@register("grasp", paper="arXiv:2002.07376")
+@register("grasp", paper="arXiv:2002.07376", display_name="GraSP", colour="#009e73", marker="D")
 def grasp(problem: Problem, *, temperature: float = 200.0, redraw_classifier: bool = False) -> Scores:
     """Weight times Hessian-gradient product."""
     others = _redrawn_classifier(problem) if redraw_classifier else {}

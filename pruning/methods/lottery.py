@@ -102,7 +102,16 @@ def _state(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-@register("imp", paper="arXiv:1803.03635, arXiv:1912.05671", data=False, masking=Lottery, starts_dense=True)
+@register(
+    "imp",
+    paper="arXiv:1803.03635, arXiv:1912.05671",
+    data=False,
+    masking=Lottery,
+    starts_dense=True,
+    display_name="IMP",
+    colour="#c51b7d",
+    marker="s",
+)
 def imp(problem: Problem) -> Scores:
     """Lottery tickets: train, prune by magnitude, rewind the weights, several times."""
     return magnitude(problem)

@@ -15,7 +15,14 @@ from pruning.problem import Problem
 from pruning.registry import register
 
 
-@register("magnitude", paper="arXiv:1506.02626 (there after training)", data=False)
+@register(
+    "magnitude",
+    paper="arXiv:1506.02626 (there after training)",
+    data=False,
+    display_name="Magnitude",
+    colour="#e0b400",
+    marker="h",
+)
 def magnitude(problem: Problem) -> Scores:
     """Absolute value of the initial weight."""
     return {name: weight.abs() for name, weight in problem.dense.items()}

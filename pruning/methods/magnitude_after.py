@@ -80,7 +80,16 @@ class MagnitudeAfter(Masking):
         return self._restart
 
 
-@register("magnitude_after", paper="arXiv:1506.02626", data=False, masking=MagnitudeAfter, starts_dense=True)
+@register(
+    "magnitude_after",
+    paper="arXiv:1506.02626",
+    data=False,
+    masking=MagnitudeAfter,
+    starts_dense=True,
+    display_name="Magnitude, after training",
+    colour="#8a6d00",
+    marker="h",
+)
 def magnitude_after(problem: Problem) -> Scores:
     """Magnitude pruning of the trained network, then retraining the kept weights."""
     return magnitude(problem)

@@ -40,7 +40,16 @@ def _check(options: Mapping[str, Any]) -> None:
         raise ValueError(f"epsilon: must be above 0, not {options['epsilon']}: the weights would not be perturbed")
 
 
-@register("ntk_sap", paper="arXiv:2304.02840", rounds=20, data=False, check=_check)
+@register(
+    "ntk_sap",
+    paper="arXiv:2304.02840",
+    rounds=20,
+    data=False,
+    check=_check,
+    display_name="NTK-SAP",
+    colour="#6a3d9a",
+    marker="P",
+)
 def ntk_sap(
     problem: Problem, *, epsilon: float = 0.01, inputs: int = 32, draws: int = 1, fresh_weights: bool = True
 ) -> Scores:

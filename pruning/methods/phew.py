@@ -44,7 +44,7 @@ BELOW_ONE = 1 - 2.0**-32  # so that unit + draw never rounds up to the next unit
 FRUITLESS = 0.02  # new weights per step
 
 
-@register("phew", paper="arXiv:2010.11354", data=False)
+@register("phew", paper="arXiv:2010.11354", data=False, display_name="PHEW", colour="#8a9a00", marker="X")
 def phew(problem: Problem, *, whole_kernels: bool = False) -> Scores:
     """Order of weights on random walks from inputs to outputs that prefer large weights; data-free."""
     walks = _Walks(_Network(problem), problem.generator, whole_kernels)

@@ -35,7 +35,14 @@ from pruning.second_order import second_derivatives
 Vector = dict[str, Tensor]  # a value for every trained parameter
 
 
-@register("prospr", paper="arXiv:2202.08132", batches=lambda options: options["steps"] + 1)
+@register(
+    "prospr",
+    paper="arXiv:2202.08132",
+    batches=lambda options: options["steps"] + 1,
+    display_name="ProsPr",
+    colour="#a50f15",
+    marker=">",
+)
 def prospr(
     problem: Problem, *, steps: int = 3, learning_rate: float = 0.1, momentum: float = 0.0, first_order: bool = False
 ) -> Scores:

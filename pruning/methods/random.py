@@ -17,8 +17,17 @@ from pruning.problem import Problem
 from pruning.registry import register
 
 
-@register("random_layerwise", paper="control", time="control", data=False, scope="layerwise")
-@register("random", paper="control", time="control", data=False)
+@register(
+    "random_layerwise",
+    paper="control",
+    time="control",
+    data=False,
+    scope="layerwise",
+    display_name="Random, layerwise",
+    colour="#b8a98a",
+    marker="<",
+)
+@register("random", paper="control", time="control", data=False, display_name="Random", colour="#8a8a8a", marker="s")
 def random(problem: Problem) -> Scores:
     """Uniform random scores; ``random_layerwise`` with the same density in every layer."""
     return {

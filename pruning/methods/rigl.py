@@ -86,7 +86,16 @@ class RigL(DropAndGrow):
         return self._drop / 2 * (1 + math.cos(math.pi * step / self._end))
 
 
-@register("rigl", paper="arXiv:1911.11134", data=False, scope="erk", masking=RigL)
+@register(
+    "rigl",
+    paper="arXiv:1911.11134",
+    data=False,
+    scope="erk",
+    masking=RigL,
+    display_name="RigL",
+    colour="#3f2b96",
+    marker="8",
+)
 def rigl(problem: Problem) -> Scores:
     """Sparse training: a random mask that drops its smallest weights and grows those with the largest gradients."""
     return random(problem)

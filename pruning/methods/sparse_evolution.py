@@ -42,7 +42,16 @@ class SparseEvolution(DropAndGrow):
             self._move(self._drop, draws)
 
 
-@register("set", paper="doi:10.1038/s41467-018-04316-3", data=False, scope="erk", masking=SparseEvolution)
+@register(
+    "set",
+    paper="doi:10.1038/s41467-018-04316-3",
+    data=False,
+    scope="erk",
+    masking=SparseEvolution,
+    display_name="SET",
+    colour="#00b8a9",
+    marker="H",
+)
 def sparse_evolution(problem: Problem) -> Scores:
     """Sparse training: a random mask that drops its smallest weights and grows others at random, every epoch."""
     return random(problem)

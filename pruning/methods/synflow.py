@@ -36,7 +36,9 @@ VANISHED = 1e-6  # share of R; in the shipped networks the smallest is 5e-4, of 
 UNCANCELLED = 0.99  # least sum of a layer's terms over the sum of their absolute values
 
 
-@register("synflow", paper="arXiv:2006.05467", rounds=100, data=False)
+@register(
+    "synflow", paper="arXiv:2006.05467", rounds=100, data=False, display_name="SynFlow", colour="#cc79a7", marker="*"
+)
 def synflow(problem: Problem) -> Scores:
     """Weight times its share of the synaptic flow; data-free, iterative."""
     others = {**dict(problem.model.named_parameters()), **dict(problem.model.named_buffers())}

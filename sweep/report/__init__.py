@@ -14,7 +14,7 @@ report.py       write_report; folder.py is where it writes
     write_report([Store("results")], Path("report"))        # PNG, SVG, CSV, Markdown
     best_cells(summary_rows(store.trials()))                # the best method at every sparsity
 
-Cheap to import: matplotlib is loaded by the first figure, torch never.
+Cheap to import: matplotlib is loaded by the first figure, torch by the first method name.
 """
 
 from sweep.report.csv_rows import best_cells, summary_rows

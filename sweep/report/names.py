@@ -1,12 +1,17 @@
 """What things are called where people read: in tables, figures and file names."""
 
+import functools
 import hashlib
 import math
 import re
 import textwrap
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sweep.text import percent
+
+if TYPE_CHECKING:
+    from pruning.method import Method
 
 DATA = {
     "digits": "digits",
@@ -25,26 +30,10 @@ ARCHITECTURES = {
     "imagenet_resnet50": "ResNet-50",
     "imagenet_vgg19": "VGG-19",
 }
-METHODS = {  # in the order of every table and legend: controls, at initialization by age, in training, after it
-    "dense": "Dense",
-    "random": "Random",
-    "random_layerwise": "Random, layerwise",
-    "erk": "ERK",
-    "magnitude": "Magnitude",
-    "snip": "SNIP",
-    "grasp": "GraSP",
-    "synflow": "SynFlow",
-    "iter_snip": "Iter-SNIP",
-    "iter_grasp": "Iter-GraSP",
-    "force": "FORCE",
-    "ntk_sap": "NTK-SAP",
-    "prospr": "ProsPr",
-    "phew": "PHEW",
-    "set": "SET",
-    "rigl": "RigL",
-    "imp": "IMP",
-    "magnitude_after": "Magnitude, after training",
-}
+ORDER = (  # of methods in every table and legend; others follow by name
+    "dense", "random", "random_layerwise", "erk", "magnitude", "snip", "grasp", "synflow", "iter_snip", "iter_grasp",
+    "force", "ntk_sap", "prospr", "phew", "set", "rigl", "imp", "magnitude_after",
+)  # fmt: skip
 CONTROLS = {  # in order, after the method that they are made of
     "shuffle_layerwise": "shuffled within layers",
     "reinitialize": "re-initialised",
@@ -73,8 +62,25 @@ def method_name(label: str) -> str:
     """``force rounds=300`` -> ``FORCE, rounds=300``; ``snip ablation=invert`` -> ``SNIP, inverted``."""
     own, control = split_control(label)
     name, options = _split(own)
-    parts = [METHODS.get(name, name), *(_OPTIONS.get(option, option) for option in options)]
+    registered = registered_method(name)
+    parts = [(registered and registered.display_name) or name, *(_OPTIONS.get(option, option) for option in options)]
     return ", ".join([*parts, CONTROLS.get(control, control)] if control else parts)
+
+
+@functools.cache
+def registered_method(name: str) -> "Method | None":
+    """The method of that name, for its display name, colour and marker; None where it is unknown here.
+
+    A method that is named by its path (``package.module:function``) is not imported, so it has none of these.
+    """
+    if ":" in name:
+        return None
+    from pruning import registry  # imports torch, which importing a report does without
+
+    try:
+        return registry.find(name)
+    except ValueError:
+        return None
 
 
 def figure_name(label: str) -> str:
@@ -99,11 +105,11 @@ def split_control(label: str) -> tuple[str, str]:
 
 
 def method_order(label: str) -> tuple[int, list[str | int], int, str]:
-    """Sort key: as in :data:`METHODS`, then others by name; options by number; controls after their method."""
+    """Sort key: as in :data:`ORDER`, then others by name; options by number; controls after their method."""
     own, control = split_control(label)
     name, _ = _split(own)
     numbered = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", own)]
-    return _place(name, METHODS), numbered, _place(control, CONTROLS) if control else -1, control
+    return _place(name, ORDER), numbered, _place(control, CONTROLS) if control else -1, control
 
 
 def _place(name: str, known: Iterable[str]) -> int:

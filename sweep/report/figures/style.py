@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweep.report.names import split_control
+from sweep.report.names import registered_method, split_control
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import: only figures pay for it
     from matplotlib.figure import Figure
@@ -22,27 +22,7 @@ RING: dict[str, Any] = {"s": 60, "facecolors": "none", "edgecolors": INK, "zorde
 RING_ENTRY: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgecolor": INK}  # in a legend
 ABOVE = 1.0  # the y of titles; unless it is given matplotlib looks for it in every drawing, for a fifth of the time
 
-# Colours that people with any colour vision tell apart (after Okabe and Ito); the marker says it once more.
-_METHODS: dict[str, tuple[str, str]] = {
-    "dense": (INK, "o"),
-    "random": ("#8a8a8a", "s"),
-    "random_layerwise": ("#b8a98a", "<"),
-    "erk": ("#7a5230", "p"),
-    "magnitude": ("#e0b400", "h"),
-    "snip": ("#0072b2", "v"),
-    "grasp": ("#009e73", "D"),
-    "synflow": ("#cc79a7", "*"),
-    "iter_snip": ("#56b4e9", "^"),
-    "iter_grasp": ("#6fcf97", "d"),
-    "force": ("#d55e00", "o"),
-    "ntk_sap": ("#6a3d9a", "P"),
-    "prospr": ("#a50f15", ">"),
-    "phew": ("#8a9a00", "X"),
-    "set": ("#00b8a9", "H"),
-    "rigl": ("#3f2b96", "8"),
-    "imp": ("#c51b7d", "s"),
-    "magnitude_after": ("#8a6d00", "h"),
-}
+# Methods have colours that people with any colour vision tell apart (after Okabe and Ito), and different markers.
 _SPARE = ("#9e7bd1", "#b2df8a", "#a6761d", "#1b4f72", "#ff9896", "#66a61e")
 _SPARE_MARKERS = ">8HPX"
 _DASHES: tuple[Any, ...] = (
@@ -58,14 +38,15 @@ _DASHES: tuple[Any, ...] = (
 
 
 def colour(method: str) -> str:
-    """The method's colour, the same in every figure; an unknown method's follows from its name."""
-    return _METHODS[method][0] if method in _METHODS else _SPARE[_number(method) % len(_SPARE)]
+    """The method's colour, the same in every figure; one without a colour of its own gets one by its name."""
+    registered = registered_method(method)
+    return (registered and registered.colour) or _SPARE[_number(method) % len(_SPARE)]
 
 
 def marker(method: str) -> str:
-    """The method's marker."""
-    spare = _SPARE_MARKERS[_number(method) % len(_SPARE_MARKERS)]
-    return _METHODS[method][1] if method in _METHODS else spare
+    """The method's marker, likewise."""
+    registered = registered_method(method)
+    return (registered and registered.marker) or _SPARE_MARKERS[_number(method) % len(_SPARE_MARKERS)]
 
 
 def point(label: str, size: float = 17) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import pruning
 from sweep.records import FAILED
 from sweep.report import from_table
 from sweep.report.figures import style
@@ -154,10 +155,9 @@ def test_a_long_text_below_the_title_is_wrapped_and_does_not_squeeze_the_axes(
 
 
 def test_known_methods_have_colours_of_their_own_and_an_unknown_one_always_the_same() -> None:
-    from sweep.report.figures.style import _METHODS
-
-    assert len({colour for colour, _ in _METHODS.values()}) == len(_METHODS)
-    assert style.colour("my_method") == style.colour("my_method") not in {c for c, _ in _METHODS.values()}
+    shipped = {style.colour(name) for name in pruning.names() if pruning.find(name).shipped}
+    assert len(shipped) == sum(pruning.find(name).shipped for name in pruning.names())
+    assert style.colour("my_method") == style.colour("my_method") not in shipped
 
 
 @pytest.mark.parametrize(
