@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import CellType, FunctionType, MethodType, ModuleType
@@ -91,8 +91,8 @@ class HostState:
         self._attributes: dict[str, Any] = {}  # holds the objects, so that no other gets the place of one
         self._seen: dict[int, Any] = {}
         for name, module in model.named_modules() if model is not None else ():
+            self._note(name, _of_class(type(module)))
             self._note(name, vars(module))
-            self._note(f"{name}.forward", type(module).forward)
 
     def difference(self, later: "HostState") -> str | None:
         """What is another one later."""
@@ -131,8 +131,21 @@ def _state(value: Any) -> Any:
     if type(value).__module__.startswith("numpy"):
         if hasattr(value, "bit_generator"):
             return repr(value.bit_generator.state)
-        return _comparable(value.get_state()) if hasattr(value, "get_state") else pickle.dumps(value)
+        with suppress(Exception):  # some hold on to what cannot be pickled
+            return _comparable(value.get_state()) if hasattr(value, "get_state") else pickle.dumps(value)
     return 0
+
+
+def _of_class(kind: type) -> dict[str, Any]:
+    """Attributes and methods of a module's class, and of those that it inherits from; not of PyTorch's own."""
+    own = [cls for cls in reversed(kind.__mro__) if not cls.__module__.startswith((*_TORCH, "builtins"))]
+    kinds = (*_ATOMS, *_CONTAINERS, FunctionType)
+    return {
+        key: value
+        for cls in own
+        for key, value in vars(cls).items()
+        if isinstance(value, kinds) and (key == "__call__" or not key.startswith("__"))
+    }
 
 
 def _parts(value: Any) -> list[tuple[Any, Any]]:
@@ -150,6 +163,7 @@ def _parts(value: Any) -> list[tuple[Any, Any]]:
             return []
         around = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
         held = [(name, cell.cell_contents) for name, cell in around if cell != CellType()]
+        held += [("defaults", value.__defaults__), ("keyword defaults", value.__kwdefaults__)]
         names = {name: value.__globals__[name] for name in value.__code__.co_names if name in value.__globals__}
         return held + [(name, part) for name, part in names.items() if not isinstance(part, (type, ModuleType))]
     if isinstance(value, (type, ModuleType)) or type(value).__module__.startswith(_TORCH):

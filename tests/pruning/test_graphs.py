@@ -82,6 +82,8 @@ def test_the_generators_are_put_back_when_a_function_fails():
 class Counting(nn.Module):
     """Does what it is told in each pass."""
 
+    in_class = 0
+
     def __init__(self, effect):
         super().__init__()
         self.effect, self.inner = effect, nn.Linear(2, 2)
@@ -92,6 +94,9 @@ class Counting(nn.Module):
         self.effect(self)
         return self.inner(x)
 
+    def helper(self):
+        called[0] += 1
+
 
 class Schedule:
     """An object of one's own that counts."""
@@ -100,7 +105,7 @@ class Schedule:
         self.calls, self.bits = 0, np.zeros(1)
 
 
-calls_of_the_file = [0]
+calls_of_the_file, called = [0], [0]
 schedule, counts, own_random, own_numpy, own_torch = (
     Schedule(), itertools.count(), random.Random(0), np.random.default_rng(0), torch.Generator(),
 )  # fmt: skip
@@ -108,6 +113,10 @@ schedule, counts, own_random, own_numpy, own_torch = (
 
 def count_in_the_file(module):
     calls_of_the_file[0] += 1
+
+
+def count_in_a_default(module, calls=[0]):  # noqa: B006
+    calls[0] += 1
 
 
 def counting_around():
@@ -122,6 +131,9 @@ def counting_around():
 
 CHANGES = {
     "calls_of_the_file": count_in_the_file,
+    "effect.defaults": count_in_a_default,
+    "in_class": lambda m: setattr(type(m), "in_class", type(m).in_class + 1),
+    "called": lambda m: m.helper(),
     "effect.calls": counting_around(),
     "schedule.calls": lambda m: setattr(schedule, "calls", schedule.calls + 1),
     "schedule.bits": lambda m: schedule.bits.__iadd__(1),
