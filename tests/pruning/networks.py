@@ -1,4 +1,4 @@
-"""Small networks and problems whose scores can be worked out, or checked, by hand."""
+"""Small networks and problems whose scores can be computed or checked by hand."""
 
 import itertools
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def batch(seed: int = 0, size: int = 16, classes: int = 4) -> tuple[Tensor, Tens
 
 
 def squared(outputs: Tensor, targets: Tensor) -> Tensor:
-    """½ mean‖y − t‖²: its gradients and Hessians can be done in the head."""
+    """½ mean‖y − t‖²: with gradients and Hessians that are easy to compute by hand."""
     return 0.5 * (outputs - targets).square().sum(1).mean()
 
 
@@ -90,7 +90,7 @@ def problem(
     seed: int = 0,
     shape: Sequence[int] | None = None,
 ) -> Problem:
-    """A problem as ``prune`` hands it to a method: round one, in whatever mode the model is."""
+    """A problem as ``prune`` passes it to a method: in round one, with the model in its current mode."""
     made = Problem(model, loss, torch.Generator().manual_seed(seed), shape)
     made.batches, made.round = batches, 1
     return made
@@ -116,7 +116,7 @@ class TwoNames(nn.Module):
 
 
 class Repeated(nn.Module):
-    """One block that stands three times in a list: a recurrent network in depth."""
+    """One block three times in a list: a network that is recurrent in depth."""
 
     def __init__(self, width: int = 8, classes: int = 4):
         super().__init__()
@@ -187,7 +187,7 @@ class Caching(nn.Module):
 
 
 def whole_state(model: nn.Module) -> list[Any]:
-    """Everything that a model has, to be compared by ``==``: which objects, and the bits of every tensor."""
+    """A model's objects and the bits of all its tensors, to be compared by ``==``."""
     found: list[Any] = []
 
     def note(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Trainings by hand: one layer, one step at a time, with gradients that are written down. ``from steps import …``."""
+"""Trainings by hand: one layer, one step at a time, with given gradients. ``from steps import …``."""
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ def short(epochs: int = 1, steps: int = 8, seed: int = 0) -> pruning.Course:
 
 
 def still(model: nn.Module, momentum: float = 0.0) -> torch.optim.Optimizer:
-    """An optimizer that moves no weight, so that the numbers below stay as they are written."""
+    """An optimizer with learning rate 0, so that weights keep the values written below."""
     return torch.optim.SGD(model.parameters(), lr=0.0, momentum=momentum)
 
 

@@ -1,4 +1,4 @@
-"""Controls that are made of any method's mask."""
+"""Controls that are derived from any method's mask."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What prune, diagnose, apply and compact are given: each mistake is one line that says what, where and what instead."""
+"""Wrong arguments of prune, diagnose, apply and compact raise one line: what is wrong, where, and what to pass."""
 
 import types
 

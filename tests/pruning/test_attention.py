@@ -39,7 +39,7 @@ class Attention(nn.Module):
 
 
 def encoder() -> nn.Sequential:
-    """PyTorch's own encoder: in evaluation it skips ``MultiheadAttention.forward``."""
+    """PyTorch's own encoder: in evaluation it bypasses ``MultiheadAttention.forward``."""
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(WIDTH, 2, 16, batch_first=True)
     return nn.Sequential(nn.TransformerEncoder(layer, 2), nn.Flatten(), nn.Linear(TOKENS * WIDTH, 3))
@@ -69,7 +69,7 @@ def test_every_method_keeps_as_many_weights_as_asked_for_of_an_attention_network
 
 
 def test_scoring_in_bf16_includes_attention():
-    """Where little is kept it runs the live part of a network; of attention it runs all."""
+    """At high sparsity bf16 scoring runs only the live part of a network, but all of attention."""
     model = Attention()
     masks = pruning.prune(model, "force", 0.98, [tokens()], rounds=3, precision="bf16").masks
     assert count(masks) == kept_count(sum(weight.numel() for weight in prunable(model).values()), 0.98)

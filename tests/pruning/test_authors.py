@@ -1,4 +1,4 @@
-"""Masks against the authors' published algorithms, written anew from a reading of their code.
+"""Masks against the authors' published algorithms, rewritten after reading their code.
 
 FORCE, Iter-SNIP and GRASP-It as in naver/force, GraSP as in alecwangcq/GraSP, SynFlow as in
 ganguli-lab/Synaptic-Flow: plain torch, in their manner (weights of a copy overwritten, gradients blocked by hooks,
@@ -56,7 +56,7 @@ def average_gradients(network: nn.Module, batches: list[Batch]) -> list[Tensor]:
 
 
 def at_least_the_kth(scores: list[Tensor], k: int) -> tuple[list[Tensor], int]:
-    """Masks of all that reach the k-th highest score, and how many weights too many that makes."""
+    """Masks of all weights that reach the k-th highest score, and the number of weights beyond k."""
     threshold = torch.cat([s.flatten() for s in scores]).topk(k).values[-1]
     masks = [(s >= threshold).to(s) for s in scores]
     return masks, int(sum(m.sum() for m in masks)) - k

@@ -1,4 +1,4 @@
-"""Compaction: which channels go, by hand; and that what is left trains, in float64, as the whole network does."""
+"""Compaction: removed channels by hand; in float64, the compact network trains as the masked one."""
 
 import copy
 
@@ -69,7 +69,7 @@ def noise(shape, steps, size=8, classes=4):
 
 
 def assert_trains_the_same(model, masks, shape, multiple_of=1, steps=20, classes=4, statistics=True, **options):
-    """Train the masked network and the compact one; compare losses, survivors, and what is restored."""
+    """Train the masked network and the compact one; compare losses, kept weights and the restored model."""
     before = copy.deepcopy(model.double().state_dict())
     compaction = compact(model, masks, shape, multiple_of=multiple_of)
     assert compaction is not None
@@ -232,7 +232,7 @@ def test_products_of_two_tensors_and_concatenations_of_positions_are_not_narrowe
 
 
 def convolution(*then: nn.Module, positions: int = 64, bias: bool = False, reads: bool = True) -> nn.Sequential:
-    """A convolution of three channels, something, and a classifier of what comes out of it at these positions."""
+    """A convolution of three channels, something, and a classifier of its output at these positions."""
     torch.manual_seed(0)
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1, bias=bias), *then, nn.Flatten(), nn.Linear(4 * positions, 4, bias=False)
@@ -385,7 +385,7 @@ def test_a_network_whose_code_branches_is_not_compacted(how):
 
 
 class Aliased(nn.Module):
-    """Adds in place, and reads the sum under the name of the summand: no ReLU sees the shift."""
+    """Adds in place, and reads the sum through the summand, so that no ReLU follows the shift."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What every registered method owes: exact counts, determinism, and a model left as it was."""
+"""Requirements on every registered method: exact counts, determinism, and an unchanged model."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def few_rounds(method: str) -> dict[str, int]:
 
 
 def data(method: str, seed: int = 0) -> list[Batch]:
-    """As many batches as it needs."""
+    """As many batches as the method needs."""
     preset = pruning.find(method)
     return [batch(seed + number) for number in range(preset.batches(preset.options))]
 

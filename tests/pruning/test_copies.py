@@ -1,4 +1,4 @@
-"""Networks that cannot be copied, or that share modules: pruned like others, try_compact exactly or left whole."""
+"""Networks that cannot be copied, or that share modules: pruned like others, and compacted exactly or not at all."""
 
 import io
 import threading
@@ -19,7 +19,7 @@ from .test_conformance import data, few_rounds
 
 
 class Plain(nn.Module):
-    """A network with a channel that can go."""
+    """A network with a channel that can be removed."""
 
     def __init__(self):
         super().__init__()

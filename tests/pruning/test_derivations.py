@@ -22,7 +22,7 @@ STEP = 1e-5
 
 
 def smooth(widths: list[int], seed: int, loss: str = "cross_entropy") -> Problem:
-    """A network of tanh units, so that differences meet no kink, on two batches of unequal size."""
+    """A network of tanh units, so that finite differences are smooth, on two batches of unequal size."""
     model = perceptron(*widths, seed=seed, activation=nn.Tanh).double()
     batches = [(torch.randn(n, widths[0]).double(), torch.randint(0, widths[-1], (n,))) for n in (7, 4)]
     return problem(model, batches, LOSSES[loss])
@@ -103,7 +103,7 @@ def test_iter_grasp_is_the_squared_finite_difference_of_the_pruned_networks_loss
 
 
 def explicit_grasp(made: Problem, temperature: float) -> dict[str, Tensor]:
-    """θ ⊙ (H g) with the whole Hessian of the mean loss in all prunable weights, written down as a matrix."""
+    """θ ⊙ (H g) with the full Hessian matrix of the mean loss in all prunable weights."""
     shapes = [weight.shape for weight in made.dense.values()]
     sizes = [weight.numel() for weight in made.dense.values()]
     theta = torch.cat([weight.flatten() for weight in made.dense.values()])

@@ -1,4 +1,4 @@
-"""What a mask does to a network."""
+"""Measurements of a masked network: paths, gradient norm, multiply-accumulates."""
 
 import itertools
 
@@ -37,7 +37,7 @@ def convolution_edges(
 
 
 def on_a_path(edges: Edges, masks: dict[str, torch.Tensor], first: str, last: str) -> dict[str, torch.Tensor]:
-    """Brute force: walk every path from a unit of the first layer to one of the last, and note the weights on it."""
+    """Brute force: walk every path from a unit of the first layer to one of the last, and collect the weights on it."""
     alive = {name: torch.zeros_like(mask) for name, mask in masks.items()}
 
     def walk(unit: tuple, weights: list[tuple]) -> None:

@@ -1,4 +1,4 @@
-"""The global generators: only those of devices in use are looked at, and all are left as they were."""
+"""The global generators: only those of devices in use are read, and all are restored."""
 
 import contextlib
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ GPU = torch.device("cuda:1")
 
 @pytest.fixture
 def two_gpus(monkeypatch):
-    """A machine that has two GPUs, on which nothing may be started."""
+    """A machine with two GPUs, on which no context may be created."""
 
     def start(*_):
         raise AssertionError("CUDA was started")

@@ -1,4 +1,4 @@
-"""Layers that are left out by name stay dense, whatever prunes the others."""
+"""Layers that are excluded by name stay dense under every method."""
 
 import re
 

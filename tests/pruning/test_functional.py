@@ -1,4 +1,4 @@
-"""Networks with modules or weights under several names, and those that keep tensors on themselves: left as they were."""
+"""Networks with modules or weights under several names, and those that store tensors as attributes: unchanged after scoring."""
 
 from collections import Counter, OrderedDict, defaultdict, deque
 
@@ -174,7 +174,7 @@ def test_diagnosing_leaves_no_tensor_on_the_network(used):
 
 def test_each_pass_starts_from_what_the_network_keeps_not_from_what_the_last_pass_left():
     class Folding(nn.Module):
-        """Works out its kernel once, in evaluation mode, and keeps it."""
+        """Computes its kernel once, in evaluation mode, and stores it."""
 
         def __init__(self):
             super().__init__()

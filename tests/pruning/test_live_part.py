@@ -1,4 +1,4 @@
-"""The live part of a network: which channels stay, by hand; and that it has every gradient of the whole, in float64."""
+"""The live part of a network: kept channels by hand; in float64, it has every gradient of the full network."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def problem(model: nn.Module, masks: pruning.Masks, data, live: LiveParts | None
 
 
 def assert_same_gradients(model: nn.Module, masks: pruning.Masks, live: LiveParts, data) -> None:
-    """By the live part and by the whole network."""
+    """Compare gradients of the live part with those of the full network."""
     by_part, by_all = problem(model, masks, data, live), problem(model, masks, data, None)
     found, expected = by_part.gradients(), by_all.gradients()
     assert found.keys() == expected.keys()

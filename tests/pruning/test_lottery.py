@@ -1,4 +1,4 @@
-"""Magnitude pruning after training and lottery tickets: what goes, what is rewound, what is trained again."""
+"""Magnitude pruning after training and lottery tickets: removed weights, rewound values, retrained epochs."""
 
 from itertools import pairwise
 
@@ -112,7 +112,7 @@ def test_twenty_rounds_and_one_remove_the_papers_fifth_a_round():
 
 
 class Network(nn.Module):
-    """Everything that has to be rewound: weights, biases, BatchNorm's buffers, and one that no state_dict has."""
+    """Has all kinds of values to rewind: weights, biases, BatchNorm's buffers and a non-persistent buffer."""
 
     def __init__(self) -> None:
         super().__init__()

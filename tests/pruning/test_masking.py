@@ -1,4 +1,4 @@
-"""What every masking owes the training loop: removed weights are zero, whatever the optimizer does."""
+"""Requirements on every masking: removed weights are zero after each step of any optimizer."""
 
 import pytest
 import torch

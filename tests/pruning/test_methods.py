@@ -1,4 +1,4 @@
-"""Each score by hand arithmetic; what rounds do; what a method may not look at.
+"""Each score by hand arithmetic; the effect of rounds; inputs that a method must not use.
 
 Scores against independent derivations: test_derivations.py. SynFlow: test_synflow.py.
 """

@@ -68,7 +68,7 @@ def distance(model, noise, weights, shaken, mask) -> float:
 
 
 def with_statistics_of(model, noise, weights, mask):
-    """A copy in eval mode, whose BatchNorm has seen the noise at weights⊙mask and nothing else."""
+    """A copy in eval mode, whose BatchNorm has the statistics of the noise at weights⊙mask."""
     model = copy.deepcopy(model)
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):

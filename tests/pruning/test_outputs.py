@@ -1,4 +1,4 @@
-"""Networks that answer with more than logits."""
+"""Networks that return more than logits."""
 
 import copy
 from collections import OrderedDict

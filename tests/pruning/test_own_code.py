@@ -1,4 +1,4 @@
-"""Code of one's own by name: packages called as ours are, files by their path."""
+"""User code by name: packages with the names of ours, and files by their path."""
 
 import pickle
 import subprocess
@@ -21,7 +21,7 @@ METHOD = "from pruning import Problem\n\ndef score(problem: Problem):\n    retur
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A working folder; interpreter and imports are as before afterwards."""
+    """A working folder; interpreter and imports are restored afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
     yield tmp_path

@@ -1,4 +1,4 @@
-"""Masks as bytes."""
+"""Encoding masks as bytes and back."""
 
 import contextlib
 import math

@@ -1,4 +1,4 @@
-"""Which kept weights lie on a path from input to output: held against the derivatives of what networks compute."""
+"""Which kept weights lie on a path from input to output: compared with derivatives of the network."""
 
 import copy
 import functools
@@ -186,12 +186,12 @@ def test_a_weight_times_a_number_keeps_its_paths():
 
 
 def by_value(x: Tensor) -> Tensor:
-    """A step that Python takes by the values of an activation."""
+    """Python code that branches on the values of an activation."""
     return -x if x.sum() > 0 else x
 
 
 class Unseen(torch.autograd.Function):
-    """What somebody's own code does where no operation is seen."""
+    """User code that computes outside of tensor operations."""
 
     @staticmethod
     def forward(ctx, x):
@@ -231,7 +231,7 @@ def test_effective_is_none_where_paths_are_unknown(name):
 
 
 def shy(x: Tensor) -> Tensor:
-    """Refuses to be looked at, as PyTorch's operators of higher order do."""
+    """Does not support dispatch modes, like PyTorch's higher-order operators."""
     if _get_current_dispatch_mode() is not None:
         raise NotImplementedError("there was no rule registered for this operator and mode")
     return x * 2

@@ -1,4 +1,4 @@
-"""PHEW: walks by hand, their frequencies against exact probabilities, and that what they keep lies on paths."""
+"""PHEW: walks by hand, their frequencies against exact probabilities, and kept weights that lie on paths."""
 
 import itertools
 
@@ -89,7 +89,7 @@ def _frequencies(made: Problem, forward: bool, walks: int) -> dict[str, np.ndarr
 
 
 def _exact(model: Residual, forward: bool) -> dict[str, np.ndarray]:
-    """Probability that a walk takes each weight: sums over all ways, by loops over units."""
+    """Probability that a walk takes each weight: sums over all paths, by loops over units."""
     size = {name: weight.detach().abs().double().numpy() for name, weight in pruning.prunable(model).items()}
     size["classifier.weight"] = size["classifier.weight"].reshape(2, 4, 4)  # a channel's features are a kernel
     size["none"] = np.eye(3)  # the shortcut without weights
@@ -142,7 +142,7 @@ def test_every_weight_of_finished_walks_lies_on_a_path(widths, walks, seed):
 
 
 class Dense(nn.Module):
-    """Concatenations of what is used again, a grouped convolution, and a sum at the input."""
+    """Concatenations of tensors that are used again, a grouped convolution, and a sum at the input."""
 
     def __init__(self):
         super().__init__()
@@ -277,7 +277,7 @@ def test_it_costs_one_forward_pass_of_one_input():
 
 
 class Forward(nn.Module):
-    """A layer, then what a test says."""
+    """A layer, then a function that the test gives."""
 
     def __init__(self, then):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Methods of one's own: by path, and offered by installed packages."""
+"""User methods: by path, and from entry points of installed packages."""
 
 import importlib
 import sys
@@ -36,7 +36,7 @@ def other(problem):
 
 @pytest.fixture(autouse=True)
 def lab(tmp_path, monkeypatch):
-    """A working directory to write modules into; interpreter and registry are as before afterwards."""
+    """A working directory to write modules into; interpreter and registry are restored afterwards."""
     monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
     monkeypatch.setattr(registry, "_ASIDE", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -51,7 +51,7 @@ def lab(tmp_path, monkeypatch):
 
 
 def install(folder, package, points, **modules):
-    """What pip leaves of a package, in a folder on the path."""
+    """A package's metadata as pip installs it, in a folder on the path."""
     information = folder / f"{package}-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")

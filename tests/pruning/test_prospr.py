@@ -1,4 +1,4 @@
-"""ProsPr by hand, and against finite differences of the whole inner training in the mask."""
+"""ProsPr by hand, and against finite differences of the full inner training in the mask."""
 
 import copy
 
@@ -77,7 +77,7 @@ def trained_loss(model, batches, steps, momentum, mask) -> float:
 
 
 def smooth() -> nn.Sequential:
-    """BatchNorm, biases and a classifier, and no kinks that a finite difference would trip over."""
+    """BatchNorm, biases and a classifier, smooth, so that finite differences are exact enough."""
     torch.manual_seed(1)
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten(), nn.Linear(256, 4)

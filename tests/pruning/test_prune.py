@@ -1,4 +1,4 @@
-"""The loop as a library: what it takes, what it refuses, what it reports."""
+"""pruning.prune as a library function: arguments, errors and results."""
 
 import pytest
 import torch

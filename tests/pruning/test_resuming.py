@@ -164,7 +164,7 @@ def test_the_state_of_other_masks_or_of_another_method_is_refused():
 
 
 def dead(model: nn.Module) -> pruning.Masks:
-    """Masks that leave some channels of each layer without anything to carry, and remove others' weights too."""
+    """Masks that disconnect some channels of each layer, and remove weights of others too."""
     masks = pruning.prune(model, "random", 0.3, generator=torch.Generator().manual_seed(3)).masks
     masks["0.weight"][[1, 4]] = False
     masks["4.weight"][[0, 5, 6]] = False
@@ -172,7 +172,7 @@ def dead(model: nn.Module) -> pruning.Masks:
 
 
 def compacted() -> Made:
-    """As a trial makes it: the original waits, to be written to at the end."""
+    """As in a trial: the weights are written back to the original at the end."""
     model = network()
     small = compact(model, dead(model), IMAGE)
     assert (small.model[0].out_channels, small.model[4].out_channels) == (4, 5)

@@ -1,4 +1,4 @@
-"""A method's scores are checked in one place, and a method that writes to what it is given is noticed."""
+"""A method's scores are checked in one place, and a method that writes to its inputs is detected."""
 
 import re
 
@@ -18,7 +18,7 @@ NAMES = ["0.weight", "4.weight", "10.weight"]
 
 @pytest.fixture
 def own(monkeypatch):
-    """Make a function the method "own"; whatever it answers with for the scores of |θ| is what it returns."""
+    """Register a function of the scores |θ| as the method "own"."""
 
     def add(function, **preset):
         monkeypatch.setitem(registry._METHODS, "own", Method("own", "", function, **preset))

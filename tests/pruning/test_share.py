@@ -1,4 +1,4 @@
-"""How much of a network has masks: told with the masks, and warned of where it is not almost all."""
+"""The share of a network's weights that has masks, and the warning where it is below 99 %."""
 
 import warnings
 

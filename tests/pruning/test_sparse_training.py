@@ -1,4 +1,4 @@
-"""SET by hand, and what SET and RigL have in common: exact layer counts, a clean start for what is grown."""
+"""SET by hand, and what SET and RigL have in common: exact layer counts, and grown weights that start at zero."""
 
 import pytest
 import torch

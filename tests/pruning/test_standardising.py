@@ -1,4 +1,4 @@
-"""Layers that compute with something made of their weight: refused where removing a weight would remove nothing."""
+"""Layers that compute with a tensor derived from their weight are refused if removing a weight has no effect."""
 
 import pytest
 import torch
@@ -181,7 +181,7 @@ def test_a_standardising_layer_that_is_swapped_for_a_plain_one_is_pruned():
 
 
 class Around(nn.Module):
-    """Works out what to convolve with around a plain layer."""
+    """Computes its kernel from a plain layer's weight."""
 
     def __init__(self, change):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The k-th highest score, found without sorting, is the one that sorting finds."""
+"""The k-th highest score, found without sorting, equals the one found by sorting."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SMALL_SAMPLE = 64
 
 @pytest.fixture(autouse=True)
 def sampled(monkeypatch):
-    """Let a few hundred scores be many."""
+    """Make a few hundred scores count as many."""
     monkeypatch.setattr(threshold, "SAMPLE", SMALL_SAMPLE)
 
 

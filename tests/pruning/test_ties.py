@@ -1,4 +1,4 @@
-"""Kept weights that were chosen by index among equal scores are counted, and told."""
+"""Kept weights that were chosen by index among equal scores are counted and reported."""
 
 import warnings
 
@@ -19,7 +19,7 @@ from .networks import batch, convolutional, perceptron
 
 
 class ZeroBranch(nn.Module):
-    """x + branch(x), the last layer of the branch being zero: nothing reaches the one before it."""
+    """x + branch(x), the last layer of the branch being zero: no gradient reaches the layer before it."""
 
     def __init__(self):
         super().__init__()

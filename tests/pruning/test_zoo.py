@@ -1,4 +1,4 @@
-"""Networks of other people's kinds: exact counts, models left as they were, compaction exact or declined."""
+"""Networks of many kinds: exact counts, unchanged models, compaction exact or declined."""
 
 import copy
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def models() -> Callable[[str], nn.Module]:
 
 
 def state(model: nn.Module) -> list[Any]:
-    """What scoring could change, besides values: which objects the tensors are, flags, gradients, hooks, draws."""
+    """Everything that scoring could change besides values: which objects the tensors are, flags, gradients, hooks, draws."""
     tensors = [*model.named_parameters(), *model.named_buffers()]
     return [
         [(name, id(tensor), tensor.requires_grad, tensor.grad is None, tensor.dtype) for name, tensor in tensors],

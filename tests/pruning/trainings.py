@@ -51,7 +51,7 @@ def fit(model: nn.Module, masking: pruning.Masking, recipe: TrainConfig = RECIPE
 
 
 def after_every_step(masking: pruning.Masking, check: Callable[[], None]) -> None:
-    """Have ``check`` called whenever the masking is done with a step."""
+    """Call ``check`` after every step of the masking."""
     own = masking.after_step
 
     def both() -> None:

@@ -1,4 +1,4 @@
-"""Networks of other people's kinds, each small: torchvision's, recurrent, attention, a U-Net, shared and zero parts."""
+"""Small networks of many kinds: torchvision's, recurrent, attention, a U-Net, shared and zero parts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -118,7 +118,7 @@ ZOO: dict[str, Callable[[], Any]] = {
 
 
 def network(name: str) -> nn.Module:
-    """One of them, at initial weights that depend on nothing."""
+    """One of the networks, with fixed initial weights."""
     torch.manual_seed(0)
     made: nn.Module = ZOO[name]()
     return made

@@ -76,7 +76,7 @@ def write_images() -> Callable[[Path, np.ndarray], None]:
 
 @pytest.fixture
 def cifar_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[Path, np.ndarray]]:
-    """Make a tiny CIFAR archive that torchvision takes for the real one; the archive and its training images.
+    """Make a tiny CIFAR archive that torchvision accepts as the real one; the archive and its training images.
 
     The pickles are as Python 2 and an early numpy wrote them; only the expected checksums are ours.
     """

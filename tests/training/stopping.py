@@ -74,7 +74,7 @@ def live(
     stop: int | None = None,
     **options: Any,
 ) -> Life:
-    """Make everything anew, go on from what is saved, and stop after so many events."""
+    """Build everything again, resume from the saved state, and stop after so many events."""
     torch.manual_seed(len(saved))  # whatever another process has done
     made, life = make(), Life([])
     state = checkpoint.load(saved) if saved else None
@@ -109,7 +109,7 @@ def live(
 
 
 def of_training(saved: bytes) -> dict[str, str]:
-    """The bits of a checkpoint, but for what the clock says."""
+    """The bits of a checkpoint, without its time measurements."""
     return {path: leaf for path, leaf in bits(checkpoint.load(saved)).items() if path != "/training/seconds"}
 
 

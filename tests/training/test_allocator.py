@@ -1,4 +1,4 @@
-"""Freed memory is kept for the next tensors, and can be given back."""
+"""Freed memory is kept for later tensors, and can be returned to the system."""
 
 import os
 import subprocess

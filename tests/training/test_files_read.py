@@ -1,4 +1,4 @@
-"""Which files are a data set: those that are read, those that are left out and named, those that may not be there."""
+"""Which files form a data set: files that are read, files that are skipped and named, files that are refused."""
 
 import shutil
 from pathlib import Path

@@ -38,7 +38,7 @@ def state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def measured(results: list[EpochResult]) -> list[EpochResult]:
-    """Results without what the clock says."""
+    """Results without time measurements."""
     return [replace(result, images_per_second=0, epoch_seconds=0) for result in results]
 
 

@@ -326,7 +326,7 @@ def test_a_network_of_torchvision_is_named_by_its_path():
 
 @pytest.mark.usefixtures("own")
 def test_a_factory_that_imports_torchvision_itself_works_and_draws_once():
-    """In a process of its own, where torchvision has not been imported and put in order yet."""
+    """In a process of its own, where torchvision has not been imported yet."""
     code = """
 import torch
 from training import models

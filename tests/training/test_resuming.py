@@ -17,7 +17,7 @@ from .stopping import RECIPE, Made, Stopped, assert_stops_anywhere, bits, live
 
 
 class Counting(nn.Module):
-    """Looks at how often it was called: a buffer that no state_dict has."""
+    """Uses the number of its calls, stored in a non-persistent buffer."""
 
     def __init__(self) -> None:
         super().__init__()

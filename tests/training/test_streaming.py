@@ -1,4 +1,4 @@
-"""Sets too big for memory: the same interface, read from disk."""
+"""Data sets too large for memory: the same interface, read from disk."""
 
 import time
 from dataclasses import replace
@@ -139,7 +139,7 @@ def read(path: Path, side: int, seed: int | None) -> torch.Tensor:
 
 
 def plainly(path: Path, side: int, seed: int | None) -> torch.Tensor:
-    """By torchvision's transforms of the whole image."""
+    """By torchvision's transforms of the image at full size."""
     transforms = torchvision().transforms
     with Image.open(path) as file, torch.random.fork_rng():
         image = file.convert("RGB")
