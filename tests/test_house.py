@@ -40,7 +40,10 @@ def test_the_functions_on_the_map_of_sweep_exist() -> None:
         assert re.search(rf"(def|class) {name}\b|\b{name}\b", text), step
 
 
-@pytest.mark.parametrize("folder", ["sweep/" + name for name in ("config", "engines", "launch", "store", "trial")])
+@pytest.mark.parametrize(
+    "folder",
+    ["sweep/" + name for name in ("config", "engines", "launch", "report", "reproduce", "store", "tracking", "trial")],
+)
 def test_a_package_lists_its_modules(folder: str) -> None:
     listed = (ROOT / folder / "__init__.py").read_text(encoding="utf-8")
     missing = [path.name for path in (ROOT / folder).glob("[!_]*.py") if path.name not in listed]
