@@ -49,11 +49,12 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The fast tests on the lowest versions that pyproject.toml claims, in a virtual environment of their own.
+# The fast tests on the lowest versions that pyproject.toml claims, in a virtual environment of their own. Warnings are
+# no errors there: old libraries beside new ones warn of each other.
 lowest: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[dev]'
-	.venv-lowest/bin/pytest -n $(CORES) --dist worksteal -m "not slow"
+	.venv-lowest/bin/pytest -n $(CORES) --dist worksteal -m "not slow" -W default
 
 clean:
 	rm -rf $(VENV) .venv-lowest build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
