@@ -11,6 +11,8 @@ from benchmarks import plain, streamed
 from pruning.masks import kept_count
 from pruning.schedules import kept_counts
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 
 def network() -> nn.Module:
     torch.manual_seed(0)

@@ -22,6 +22,8 @@ from sweep.store import Store
 from sweep.text import redacted
 from training import checkpoint
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 ROOT = Path(__file__).parents[1]
 SECRET = "hush-hush"
 
@@ -180,7 +182,6 @@ def test_no_module_of_ours_unpickles_what_a_store_or_a_config_holds() -> None:
     assert found <= allowed
 
 
-@pytest.mark.slow
 def test_mlflows_pages_listen_on_loopback_alone(tmp_path: Path) -> None:
     from sweep.tracking import ui_command
 
@@ -208,7 +209,6 @@ def listening(port: int) -> set[str]:
     return {address for address, number in places if int(number, 16) == port}
 
 
-@pytest.mark.slow
 def test_a_local_ray_has_no_dashboard_and_its_token_is_its_owners_alone(tmp_path: Path) -> None:
     code = """
 import os

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 ROOT = Path(__file__).parents[1]
 SETUPTOOLS = int(version("setuptools").partition(".")[0])
 PARTS = ("sweep", "pruning", "training")
@@ -83,7 +85,6 @@ def test_shipped_sweeps_and_published_numbers_are_there_without_a_checkout(insta
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(SETUPTOOLS < 77, reason="pyproject.toml asks for setuptools 77 or newer to build")
 def test_a_wheel_that_is_built_and_installed_plans_and_lists_in_an_empty_folder(source: Path, tmp_path: Path) -> None:
     wheels, library, empty = tmp_path / "wheels", tmp_path / "library", tmp_path / "empty"

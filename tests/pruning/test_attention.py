@@ -193,6 +193,7 @@ def test_tensors_in_one_storage_are_counted_apart():
     assert positions(model, (TOKENS, WIDTH)) == {"0.weight": TOKENS, "1.weight": TOKENS}
 
 
+@pytest.mark.slow
 def test_counting_macs_imports_no_compiler():
     code = """
 import sys, torch

@@ -156,6 +156,7 @@ def test_masks_equal_the_force_authors_to_the_letter_where_both_round_alike(name
     assert_equal(prune_like_them(network, method, 1 - density, steps, schedule), theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "steps", "schedule"),
     [
@@ -175,6 +176,7 @@ def test_masks_equal_the_force_authors_over_many_rounds_with_counts_rounded(name
     assert_equal(prune_like_them(network, method, sparsity, steps, schedule), theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sparsity", "steps", "schedule"),
     [

@@ -604,6 +604,7 @@ def shipped(name: str) -> tuple[nn.Module, int]:
     return models.build(name, classes=4, channels=3, size=size, width=width), size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", models.names())
 def test_shipped_architectures_train_the_same(name):
     model, size = shipped(name)
@@ -621,6 +622,7 @@ def random_masks(model: nn.Module, seed: int, density: float) -> pruning.Masks:
     return {name: torch.rand(shape, generator=generator) < density for name, shape in shapes.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     st.sampled_from([convolutional, residual, streams, lambda: streams("cat"), three_layers]),

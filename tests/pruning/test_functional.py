@@ -87,6 +87,7 @@ class Aliases(nn.Module):
         return self.classifier(x)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     st.lists(st.integers(0, 2), min_size=1, max_size=5),

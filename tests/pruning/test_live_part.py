@@ -53,6 +53,7 @@ def random_masks(model: nn.Module, density: float, seed: int = 0) -> pruning.Mas
     return {name: torch.rand(w.shape, generator=draws) < density for name, w in weights.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize(("architecture", "sparsity"), [("vgg_digits", 0.995), ("resnet20", 0.97)])
 def test_every_gradient_equals_that_of_the_full_network(architecture, sparsity, train):
@@ -152,6 +153,7 @@ def test_gradients_are_taken_at_weights_that_a_method_has_replaced():
     assert all(found[0][name].equal(found[1][name]) for name in masks)
 
 
+@pytest.mark.slow
 def test_passes_in_bf16_skip_dead_channels_and_those_in_fp32_do_not(monkeypatch):
     model, seen = build("vgg_digits").float(), []
     data = [(images.float(), labels) for images, labels in batches((1, 8, 8))]

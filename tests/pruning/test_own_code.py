@@ -99,6 +99,7 @@ def test_another_working_folder_has_other_code(folder, monkeypatch):
         assert found("training.nets:build").value().scale == number
 
 
+@pytest.mark.slow
 def test_an_object_of_a_package_called_as_ours_can_be_read_in_another_process(folder):
     package(folder, "training", scale=9)
     (folder / "net.pickle").write_bytes(pickle.dumps(found("training.nets:build").value()))

@@ -149,6 +149,7 @@ def test_empty_channels_take_almost_no_bytes():
     assert len(pack(mask)[1]) < 1.04 * entropy_bytes(alive) < 0.75 * entropy_bytes(mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("density", [0.002, 0.02, 0.1, 0.17, 0.3, 0.5, 0.9])
 @pytest.mark.parametrize("dead", [1, 2])
 def test_what_is_written_is_never_a_thirtieth_larger_than_an_older_encoding_as_the_store_compresses_it(density, dead):
@@ -187,6 +188,7 @@ def test_bytes_that_are_no_mask_of_this_shape_are_refused(encoding, blob, shape,
         unpack(encoding, blob, shape)
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(st.sampled_from(ENCODINGS), st.binary(max_size=80), SHAPES | st.sampled_from([(700,), (30, 30), (2**20, 3)]))
 @example("rice", b"\xff" * 100, (2**15,))
@@ -200,6 +202,7 @@ def test_any_bytes_are_a_mask_of_the_shape_or_refused(encoding, blob, shape):
     assert set(mask.view(torch.uint8).unique().tolist()) <= {0, 1}
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(st.data(), st.sampled_from([0.01, 0.1, 0.4, 0.9]), st.booleans())
 def test_a_damaged_mask_is_a_mask_of_the_shape_or_refused(data, density, dead):

@@ -64,6 +64,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("method", ITERATED)
 def test_replays_give_the_masks_and_rounds_of_eager_passes(method, network, replayed):

@@ -147,6 +147,7 @@ MIDDLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MIDDLES)
 def test_effective_weights_are_those_that_the_output_depends_on(name):
     torch.manual_seed(0)

@@ -181,6 +181,7 @@ def _whole(masks: pruning.Masks) -> pruning.Masks:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("sparsity", [0.6, 0.9, 0.98])
 def test_kept_weights_lie_on_paths_but_for_those_of_the_last_walk(name, sparsity):

@@ -64,6 +64,7 @@ METHODS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "options", "trainings"), METHODS.values(), ids=METHODS)
 def test_every_masking_can_be_stopped_after_every_step_and_epoch_of_all_its_trainings(
     splits, method, options, trainings
@@ -74,6 +75,7 @@ def test_every_masking_can_be_stopped_after_every_step_and_epoch_of_all_its_trai
     assert bool(changes) == (method != "random")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 @pytest.mark.parametrize("method", ["random", "rigl", "set"])
 def test_masks_that_move_take_adams_moments_with_them_after_a_stop(splits, method, optimizer):
@@ -184,6 +186,7 @@ def compacted() -> Made:
     return Made(small.model, pruning.FixedMask(small.masks), lambda state: small.widen(state, model), small.narrow, end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_a_compacted_training_can_be_stopped_anywhere_and_its_checkpoints_are_the_originals(splits, optimizer):
     config = replace(RECIPE, optimizer=optimizer, learning_rate=0.02)

@@ -57,6 +57,7 @@ def test_scores_of_every_convolution_sum_to_the_flow_with_pooling_and_padding(wi
     assert sums == pytest.approx([flow] * 4, rel=1e-12, abs=0)
 
 
+@pytest.mark.slow
 def test_one_shot_synflow_empties_layers_of_a_resnet_at_a_sparsity_that_a_hundred_rounds_survive():
     torch.manual_seed(0)
     model = models.build("resnet18", classes=10, size=32, width=0.125)
@@ -167,6 +168,7 @@ class Saturating(nn.Module):
         return torch.tanh(30 * values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CONSERVING)
 def test_no_shipped_network_counts_as_unconserved(kind):
     made = problem(CONSERVING[kind](), shape=(3, 32, 32))

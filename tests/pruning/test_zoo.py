@@ -76,6 +76,7 @@ def same_tensors(model: nn.Module, before: dict[str, Tensor]) -> bool:
     return all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pruning.PruningWarning")
 @pytest.mark.parametrize(("name", "method"), CASES)
 def test_counts_are_exact_and_the_model_is_left_as_it_was(name, method, models):
@@ -98,6 +99,7 @@ def test_phew_refuses_by_name_what_it_cannot_follow(name, method, models):
         pruning.prune(models(name), method, 0.9, input_shape=SHAPE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 def test_macs_and_paths_are_known_of_every_network(name, models):
     model = models(name)
@@ -125,6 +127,7 @@ def test_every_network_has_diagnostics(name, models):
     assert found.macs_kept == found.macs_dense > 0 and found.gradient_norm > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ZOO if name not in LARGE])
 @pytest.mark.parametrize("train", [False, True])
 def test_compaction_computes_the_same_as_the_masked_network_or_is_refused(name, train, models):

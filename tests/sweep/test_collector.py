@@ -4,8 +4,11 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 import gc, json
+import pytest
 from sweep.cli import main
 found = [gc.get_threshold()]
 try:
@@ -19,6 +22,7 @@ print("\\n" + json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_a_command_imports_without_collecting_and_trials_are_collected_as_usual() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     usual, imports, trials, frozen = json.loads(done.stdout.splitlines()[-1])

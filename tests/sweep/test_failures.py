@@ -192,6 +192,7 @@ def networks(tmp_path, monkeypatch):
     yield from own_networks(tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_the_printed_retry_command_tries_them_again(tmp_path, networks, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.yaml").write_text(

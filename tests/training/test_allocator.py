@@ -53,18 +53,21 @@ def plain(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.slow
 def test_the_main_thread_reuses_freed_memory_without_page_faults():
     before, after = numbers("faults_of_ten(); assert allocator.keep_freed_memory(); faults_of_ten()")
     assert before > 10_000
     assert after < before / 4
 
 
+@pytest.mark.slow
 def test_a_process_started_in_the_environment_does_so_in_every_thread():
     [before], [after] = numbers("in_a_thread()"), numbers("in_a_thread()", **allocator.ENVIRONMENT)
     assert before > 10_000
     assert after < before / 4
 
 
+@pytest.mark.slow
 def test_freed_memory_can_be_returned_to_the_system():
     code = "allocator.keep_freed_memory(); faults_of_ten(); full = resident(); allocator.give_back()"
     [_, returned] = numbers(f"{RESIDENT}\n{code}; print(full - resident())")

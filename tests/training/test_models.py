@@ -202,6 +202,7 @@ def test_default_leaves_the_networks_own_initialisation():
     assert models.build("resnet20", classes=10).fc.weight.abs().max() > 1 / 8
 
 
+@pytest.mark.slow
 def test_counting_weights_draws_none_and_does_not_import_torchs_compiler():
     code = """
 import sys, torch
@@ -324,6 +325,7 @@ def test_a_network_of_torchvision_is_named_by_its_path():
     assert models.check("torchvision.models:resnet18", {}) == {"weights": None, "progress": True}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own")
 def test_a_factory_that_imports_torchvision_itself_works_and_draws_once():
     """In a process of its own, where torchvision has not been imported yet."""

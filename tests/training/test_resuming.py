@@ -15,6 +15,8 @@ from training.loop import Training, train
 
 from .stopping import RECIPE, Made, Stopped, assert_stops_anywhere, bits, live
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 
 class Counting(nn.Module):
     """Uses the number of its calls, stored in a non-persistent buffer."""

@@ -55,6 +55,7 @@ def launched(tmp_path_factory):
     return folder, result
 
 
+@pytest.mark.slow
 def test_a_launch_ends_with_zero_and_says_what_ran(launched):
     folder, result = launched
     assert "digits: ran 2 trials. Now 2 completed." in result.stdout
@@ -62,6 +63,7 @@ def test_a_launch_ends_with_zero_and_says_what_ran(launched):
     assert len(list((folder / "results/trials").glob("*.parquet"))) == 2
 
 
+@pytest.mark.slow
 def test_a_launch_side_by_side_stores_what_one_by_one_does(launched, tmp_path):
     folder, _ = launched
     command = [SWEEP, "launch", DIGITS, "--local", "--jobs", "2", *QUICK, "--set", "tracking.enabled=false", "--json"]
@@ -115,6 +117,7 @@ def test_the_same_launch_again_runs_nothing_and_says_so(launched):
     assert {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*.parquet")} == before
 
 
+@pytest.mark.slow
 def test_a_larger_grid_runs_only_what_is_missing(launched, tmp_path):
     folder, _ = launched
     result = sweep("launch", DIGITS, "--local", *QUICK, "--set", "grid.method=dense,snip,random", "--json", cwd=folder)
@@ -178,6 +181,7 @@ def test_one_trial_runs_here_without_touching_the_store(launched):
     assert "is completed in" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_report_is_written_and_printed(launched, tmp_path):
     folder, _ = launched
     result = sweep("report", "--out", str(tmp_path / "figures"), cwd=folder)
@@ -297,6 +301,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_gets_one_message_exit_code_2_and_writes_nothing(case, tmp_path):
     arguments, message = BAD[case]
@@ -363,6 +368,7 @@ def empty(classes):
 """
 
 
+@pytest.mark.slow
 def test_a_failed_trial_gives_exit_code_1_and_the_others_complete(tmp_path, monkeypatch):
     (tmp_path / "own_nets.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
@@ -408,6 +414,7 @@ def test_the_mirror_has_every_trial_of_the_launches(launched):
     assert len(rows) == len(set(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_the_sweep_with_its_exit_code_and_loses_nothing_finished(number, code, tmp_path):
     settings = [*QUICK, "--set", "training.epochs=500", "--set", "tracking.enabled=false"]

@@ -53,6 +53,7 @@ def run(folder: Path, *commands: str, **environment: str) -> subprocess.Complete
     )
 
 
+@pytest.mark.slow
 def test_no_command_needs_a_time_zone_database(stored: Store) -> None:
     """PYTHONTZPATH= is what a minimal container is to Python, where no tzdata is installed."""
     folder = stored.local.parent
@@ -72,6 +73,7 @@ def test_times_in_memory_need_no_database_and_times_in_files_are_named_utc(store
     assert {pq.read_schema(file).field("started").type for file in files} == {utc}
 
 
+@pytest.mark.slow
 def test_times_in_a_report_are_text_in_utc(stored: Store) -> None:
     folder = stored.local.parent
     done = run(folder, "report")
@@ -89,6 +91,7 @@ SMALL = [
 DIGITS = str(Path(__file__).parents[3] / "configs/digits.yaml")
 
 
+@pytest.mark.slow
 def test_what_ascii_lacks_is_printed_in_ascii(stored: Store) -> None:
     folder = stored.local.parent
     commands = ("status", "failures", "report", "trial show aaaa", "methods", "reproduce")
@@ -108,6 +111,7 @@ def test_a_character_is_replaced_only_where_the_encoding_lacks_it(encoding: str,
     assert text.encode(encoding, errors=streams.HANDLER) == shown.encode(encoding)
 
 
+@pytest.mark.slow
 def test_a_launch_on_a_terminal_without_utf_8_ends_as_its_trials_do(tmp_path: Path) -> None:
     reader, terminal = pty.openpty()
     process = subprocess.Popen(
@@ -124,6 +128,7 @@ def test_a_launch_on_a_terminal_without_utf_8_ends_as_its_trials_do(tmp_path: Pa
     assert "3/3 done - 0 running" in shown.decode("ascii")
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_the_printing_and_not_the_sweep(tmp_path: Path) -> None:
     command = [SWEEP, "launch", DIGITS, "--local", *SMALL]
     with open(tmp_path / "errors", "w") as errors:

@@ -45,6 +45,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["script", "module"])
 def test_a_folder_pruning_and_a_file_training_in_the_working_folder_hide_nothing(folder: Path, command: str) -> None:
     if command == "script":  # whose name may be that of a file there, too

@@ -30,7 +30,7 @@ from sweep.store.claims import Claims
 from sweep.trial.record_fields import config_fields
 
 # Ray and what it imports warn of their own affairs
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 SPIES = """
 import gc, json, os, signal
@@ -205,7 +205,6 @@ def test_more_gpu_than_there_is_is_bad_input_and_leaves_nothing(folder: Path) ->
     assert not heard.begun and not (folder / "results").exists() and not ray_processes()
 
 
-@pytest.mark.slow
 def test_a_worker_that_cannot_import_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "elsewhere/sweep").mkdir(parents=True)
     (folder / "elsewhere/sweep/__init__.py").write_text("import a_package_that_is_missing")
@@ -263,7 +262,6 @@ def test_ctrl_c_stops_running_trials_at_their_epoch_and_records_them(folder: Pat
     assert not ray_processes()
 
 
-@pytest.mark.slow
 def test_no_trial_outlives_a_driver_that_dies(folder: Path) -> None:
     driver = subprocess.Popen([sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None
@@ -293,7 +291,6 @@ def cluster(folder: Path) -> Iterator[Any]:
     made.shutdown()
 
 
-@pytest.mark.slow
 def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Path, cluster: Any) -> None:
     sweep, heard = read(folder), Heard()
     store = Store(sweep.store)
@@ -329,7 +326,6 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Pa
             assert disk.completed() == {outcome.trial.trial_id}
 
 
-@pytest.mark.slow
 def test_no_cluster_at_the_address_is_bad_input(folder: Path) -> None:
     sweep = read(folder)
     with pytest.raises(InputError, match=r"--address 127\.0\.0\.1:1: no Ray cluster answers there"):

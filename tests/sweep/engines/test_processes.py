@@ -26,6 +26,8 @@ from sweep.store import Store
 from sweep.store.claims import Claims
 from sweep.trial import machine
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 SPIES = """
 import multiprocessing, os, signal
 from pathlib import Path

@@ -15,6 +15,8 @@ from sweep.launch.run import Summary, run_sweep
 
 from ..small import DIGITS, QUICK
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 
 def test_a_sweep_runs_in_a_thread(tmp_path: Path) -> None:
     settings = [

@@ -11,6 +11,8 @@ from sweep.store.leases import Leases
 
 from ..small import own_networks, sweep
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 CONFIG = """
 name: own
 data: digits

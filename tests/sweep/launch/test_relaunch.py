@@ -27,6 +27,8 @@ from training.data import DataConfig
 
 from ..small import own_networks, sweep
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 CONFIG = """
 name: own
 data: digits
@@ -247,7 +249,6 @@ def test_a_forced_rerun_that_fails_leaves_the_old_record_and_says_so(broken, net
     assert name not in store.checkpoints()
 
 
-@pytest.mark.slow
 def test_a_forced_rerun_that_is_killed_leaves_the_old_record_and_can_be_made_again(broken, folder):
     store, _ = broken
     [name] = by_status(store)["completed"]

@@ -17,6 +17,8 @@ from sweep.trial.run import run_trial
 
 from ..small import own_networks, sweep
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 CONFIG = """
 name: own
 data: {name: digits, validation: 100}

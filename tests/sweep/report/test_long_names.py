@@ -45,6 +45,7 @@ def test_an_option_of_400_characters_leaves_a_figure_its_room(draw) -> None:
     assert not [text for text in texts(figure) if LONG in text]
 
 
+@pytest.mark.slow
 def test_names_that_are_cut_are_told_apart_and_stand_in_full_in_the_summary(store: MakeStore, tmp_path: Path) -> None:
     shown = [figure_name(label) for label in LABELS]
     assert len(set(shown)) == 2 and all(len(name) <= 44 for name in shown)

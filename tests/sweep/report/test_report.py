@@ -59,6 +59,7 @@ def test_the_summary_says_what_was_run_what_it_cost_and_what_was_lost(store: Mak
         assert line in text.splitlines()
 
 
+@pytest.mark.slow
 def test_each_figure_stands_under_the_heading_of_what_it_shows(store: MakeStore, tmp_path: Path) -> None:
     rounds = tuple(RoundRecord(number, 0.1**number, 10, 0, 5, 1.0) for number in (1, 2))
     whole = trial("force", 0.99, 0, 0.8, rounds=rounds, training_flops_share=0.02, kept=10, final_gradient_norm=1.0)
@@ -139,6 +140,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(sweep_store: Store, tmp_path
     assert (tmp_path / "out").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_the_same_store_makes_the_same_files(sweep_store: Store, tmp_path: Path) -> None:
     one, two = (write_report([sweep_store], tmp_path / name) for name in ("one", "two"))
     for first, second in zip(one.all, two.all, strict=True):
@@ -159,6 +161,7 @@ BACKENDS = {  # that are named, and what matplotlib is left with; none of the fi
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_figures_need_no_backend_whatever_mplbackend_names(backend: str, sweep_store: Store, tmp_path: Path) -> None:
     code = (
@@ -175,6 +178,7 @@ def test_figures_need_no_backend_whatever_mplbackend_names(backend: str, sweep_s
     assert (named, left_with) == (backend, BACKENDS[backend])
 
 
+@pytest.mark.slow
 def test_figures_of_an_earlier_report_that_are_no_longer_drawn_are_removed(
     sweep_store: Store, store: MakeStore, tmp_path: Path
 ) -> None:
@@ -194,6 +198,7 @@ def test_figures_of_an_earlier_report_that_are_no_longer_drawn_are_removed(
     assert outside.exists()
 
 
+@pytest.mark.slow
 def test_a_manifest_that_cannot_be_read_removes_nothing(sweep_store: Store, store: MakeStore, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for text in ("", "[1]", '{"report": 3}', '{"report": {"a": 1}}'):

@@ -153,6 +153,7 @@ def figures(found: Panel) -> None:
 GROWING = [{"methods": 8}, {"sparsities": 12}, {"seeds": 40}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", GROWING, ids=str)
 @pytest.mark.parametrize("work", [tables, figures])
 def test_twice_the_trials_are_twice_the_work(work: Callable[[Panel], None], size: dict[str, int]) -> None:

@@ -112,6 +112,7 @@ def test_rows_that_a_setting_leaves_out_are_said_to_be(small: Experiment) -> Non
     assert "left out: 2 published rows outside the grid as it was set" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_known_failure_is_printed_as_such_and_not_counted(small: Experiment) -> None:
     small.write_yaml(data="digits")
     small.claims("resnet20,force,above,random,0.99,fail,digits: not the paper's data,A paper")
@@ -153,6 +154,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_gets_one_message_exit_code_2_and_writes_nothing(case: str, tmp_path: Path) -> None:
     (tmp_path / "bare.yaml").write_text("name: bare\n")
@@ -172,6 +174,7 @@ def test_the_configs_of_the_working_directory_come_before_those_of_the_checkout(
     assert (result.returncode, "small: 1 pass" in result.stdout) == (0, True), result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_a_figure_of_an_earlier_verdict_that_is_no_longer_drawn_is_removed(small: Experiment) -> None:
     judge(small)
     folder = small.folder / "results/reports/small"

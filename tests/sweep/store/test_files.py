@@ -198,6 +198,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_what_was_there_and_leaves_nothing_half(tmp_path):
     """A tmpfs of half a megabyte, in a namespace of its own."""
     mount = f"mount -t tmpfs -o size=512k tmpfs {tmp_path}"

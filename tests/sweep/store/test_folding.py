@@ -97,6 +97,7 @@ def test_an_absent_store_is_folded_to_nothing(local):
     assert not local.local.exists()
 
 
+@pytest.mark.slow
 def test_folds_are_made_one_once_there_are_eight_and_what_has_been_replaced_is_dropped(local):
     for number in range(folding.FOLDS):
         fill(local, 2 * number, 2)
@@ -127,6 +128,7 @@ def test_a_damaged_file_is_left_and_named_and_nothing_else_of_its_trial_is_lost(
     assert (mended.epochs([names[0]]).num_rows, mended.masks([names[0]]).num_rows) == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_damaged_fold_is_left_and_what_belongs_to_it_too(local, folder):
     for number in range(folding.FOLDS):
@@ -244,6 +246,7 @@ def test_of_few_trials_in_a_fold_no_more_than_their_part_of_it_is_read(local, mo
     assert local.masks(["0" * 15 + "x"]).num_rows == 0
 
 
+@pytest.mark.slow
 def test_a_folding_that_is_killed_at_any_moment_loses_nothing(local, forks):
     """Kill -9 at random moments, again and again, with new and replaced trials in between."""
     names = fill(local, 0, 12)

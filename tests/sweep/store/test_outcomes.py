@@ -108,6 +108,7 @@ def test_of_two_written_at_the_same_moment_all_readers_count_the_same(tmp_path):
     assert len(found) == 1
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.lists(st.tuples(st.sampled_from(IDS[:2]), st.sampled_from(ENDINGS), st.booleans()), max_size=8), st.data())
 def test_stores_filled_in_any_order_and_copied_together_count_the_same(tmp_path_factory, written, data):

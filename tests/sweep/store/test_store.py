@@ -155,6 +155,7 @@ def test_half_written_files_are_never_seen(local):
     assert verify_names(local) == set()
 
 
+@pytest.mark.slow
 def test_a_writer_that_dies_leaves_whole_files_only(local, forks):
     """Kill -9 in the middle of writing many trials: all that can be seen can be read."""
     code = """
@@ -309,6 +310,7 @@ def test_a_sweep_under_another_name_is_damaged_and_so_is_one_whose_name_leads_el
     assert local.damaged[str(path)] == "not a file of this store: a name in it is none"
 
 
+@pytest.mark.slow
 def test_bits_flipped_anywhere_never_go_unnoticed_where_they_change_a_record(local, trials):
     """One at a time: the file is damaged, or verify has something to say, and nothing crashes."""
     local.write(trials[0])

@@ -17,7 +17,7 @@ from .helpers import end, launched, sweep
 from .mlflows import Server, black_hole, free_port, once_each, shown
 
 # mlflow and what it imports warn of their own affairs; in the exporter's thread that would end as a failed export
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
 def check_that_nothing_waited(ran: SimpleNamespace, store: Store) -> None:
@@ -29,7 +29,6 @@ def check_that_nothing_waited(ran: SimpleNamespace, store: Store) -> None:
     assert f"run: sweep sync {store.name}" in ran.stderr
 
 
-@pytest.mark.slow
 def test_a_server_that_is_killed_and_hangs_at_a_third_of_a_sweep_costs_it_nothing_and_is_made_level(
     launch: Any, store: Store, database: Path, undisturbed: Any
 ) -> None:
@@ -57,7 +56,6 @@ def test_a_server_that_is_killed_and_hangs_at_a_third_of_a_sweep_costs_it_nothin
     assert once_each(database) == undisturbed(store)
 
 
-@pytest.mark.slow
 def test_a_server_that_refuses_from_the_start_costs_a_sweep_nothing(
     launch: Any, store: Store, database: Path, undisturbed: Any
 ) -> None:
@@ -77,7 +75,6 @@ def test_a_server_that_refuses_from_the_start_costs_a_sweep_nothing(
     assert once_each(database) == undisturbed(store)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True], ids=["never answers", "takes no connection"])
 def test_a_server_that_hangs_from_the_start_costs_a_sweep_seconds_whatever_the_environment_says(
     launch: Any, store: Store, monkeypatch: pytest.MonkeyPatch, full: bool
@@ -90,7 +87,6 @@ def test_a_server_that_hangs_from_the_start_costs_a_sweep_seconds_whatever_the_e
     assert len(store.completed()) == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("full", [False, True], ids=["never answers", "takes no connection"])
 def test_a_sync_gives_up_a_server_that_hangs_whatever_the_environment_says(
     filled: Store, monkeypatch: pytest.MonkeyPatch, full: bool
@@ -107,7 +103,6 @@ def test_a_sync_gives_up_a_server_that_hangs_whatever_the_environment_says(
     assert ran.stderr.count("error:") == 1 and "TimeoutError: no answer for 20 s" in ran.stderr
 
 
-@pytest.mark.slow
 def test_after_a_failure_the_end_of_a_sweep_waits_for_no_further_attempt(
     config: Path, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

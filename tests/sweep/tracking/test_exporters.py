@@ -28,7 +28,7 @@ from .helpers import launched, outcome, sweep, synced, tallies
 from .mlflows import once_each, shown
 
 # mlflow and what it imports warn of their own affairs; in the exporter's thread that would end as a failed export
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
 KILLED = """
@@ -49,7 +49,6 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.slow
 def test_a_run_whose_exporter_was_killed_is_written_again(
     config: Path, filled: Store, database: Path, undisturbed: Any
 ) -> None:
@@ -63,7 +62,6 @@ def test_a_run_whose_exporter_was_killed_is_written_again(
     assert once_each(database) == undisturbed(filled)
 
 
-@pytest.mark.slow
 def test_a_database_whose_maker_was_killed_is_made_by_the_next(filled: Store, database: Path, undisturbed: Any) -> None:
     database.unlink()
     script = """
@@ -222,7 +220,6 @@ def test_what_another_deletes_while_it_is_written_is_left_to_it(
     assert len(once_each(database)) == 12
 
 
-@pytest.mark.slow
 def test_two_that_sync_at_once_leave_one_run_a_trial(filled: Store, database: Path, undisturbed: Any) -> None:
     begin, found = threading.Barrier(2), []
 

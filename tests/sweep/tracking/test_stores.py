@@ -22,7 +22,10 @@ from sweep.tracking.uri import default_uri, sqlite_file, sqlite_uri
 from .helpers import launched, outcome, sweep, tallies
 from .mlflows import Server, copy, free_port, shown
 
-pytestmark = pytest.mark.filterwarnings("default")  # mlflow and what it imports warn of their own affairs
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),
+]  # mlflow and what it imports warn of their own affairs
 
 
 @pytest.fixture
@@ -140,7 +143,6 @@ def own_run(database: Path) -> str:
     return str(run["run"])
 
 
-@pytest.mark.slow
 def test_the_figures_of_a_moved_store_are_served_from_where_it_is_now(
     filled: Store, database: Path, tmp_path: Path
 ) -> None:

@@ -40,7 +40,7 @@ grid:
 training: {epochs: 3}
 """
 # mlflow and what it imports warn of their own affairs; in the exporter's thread that would end as a failed export
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
 @pytest.fixture
@@ -380,7 +380,6 @@ def server(database: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     process.wait()
 
 
-@pytest.mark.slow
 def test_a_server_that_dies_is_given_up_quickly_and_caught_up_with_later(
     sweep: SweepConfig,
     store: Store,

@@ -20,10 +20,9 @@ from .helpers import end, launched, outcome, sweep, tallies
 from .mlflows import Server, copy, free_port, once_each, shown
 
 # mlflow and what it imports warn of their own affairs; in the exporter's thread that would end as a failed export
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
-@pytest.mark.slow
 def test_files_that_have_no_way_to_mlflow_keep_no_trial_from_it(
     filled: Store, trials: list[TrialConfig], database: Path
 ) -> None:
@@ -130,7 +129,6 @@ def test_syncing_reads_by_many_and_asks_nothing_of_what_is_up_to_date(
 # what must not get out
 
 
-@pytest.mark.slow
 def test_secrets_in_uris_are_nowhere(launch: Any, config: Path, store: Store, database: Path, tmp_path: Path) -> None:
     port, said = free_port(), []
     secret = f"http://me:hunter2@127.0.0.1:{port}"
@@ -166,7 +164,6 @@ def test_a_secret_that_the_store_does_not_keep_is_asked_for(filled: Store, trial
     assert "https://***@mlflow.lab" in ran.stderr and "--sweep away --uri URI" in ran.stderr
 
 
-@pytest.mark.slow
 def test_nothing_that_a_stored_config_names_is_imported(
     store: Store, trials: list[TrialConfig], database: Path
 ) -> None:

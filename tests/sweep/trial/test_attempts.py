@@ -170,6 +170,7 @@ def test_memory_that_was_short_counts_as_no_failure(trial, digits, networks):
     assert (record.status, record.accumulate, record.attempts) == ("completed", 2, 3)
 
 
+@pytest.mark.slow
 def test_a_piece_has_two_images_at_least_and_after_that_there_is_nothing_more_to_be_done(digits, networks, caplog):
     trial = the_trial(*SETTINGS, "training.batch_size=25", "training.epochs=1")
     no_room(networks, 3)
@@ -249,6 +250,7 @@ def break_gpu(networks, monkeypatch) -> None:
         monkeypatch.setattr(torch.cuda, name, lambda: None)
 
 
+@pytest.mark.slow
 def test_a_broken_gpu_ends_a_sweep_in_this_process_with_a_record_of_what_broke_it(networks, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.yaml").write_text(

@@ -46,6 +46,7 @@ def bits(outcome):
     return {m.tensor: unpack(m.encoding, m.packed, m.shape) for m in outcome.masks}
 
 
+@pytest.mark.slow
 def test_an_ablation_starts_from_the_same_weights_and_batches_and_is_named_in_the_record(ablations):
     assert {name: o.trial.ablation for name, o in ablations.items()} == {name: name for name in ablations}
     assert all(o.trial.status == "completed" for o in ablations.values())
@@ -75,6 +76,7 @@ def test_an_inverted_mask_keeps_as_many_weights_and_none_of_those_that_score_hig
     assert inverted.trial.force_objective < plain.trial.force_objective / 100
 
 
+@pytest.mark.slow
 def test_baselines_complete_with_the_exact_count_above_chance(baselines):
     for name, outcome in baselines.items():
         record = outcome.trial

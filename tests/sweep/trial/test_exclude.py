@@ -81,6 +81,7 @@ def test_records_are_of_the_layers_that_have_a_mask_and_count_the_work_of_all() 
     assert other.trial.trained_weights <= other.trial.prunable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     ["dense", "set", "rigl", "{name: imp, rounds: 2}", "magnitude_after", "grasp", "synflow", "ntk_sap", "erk"],

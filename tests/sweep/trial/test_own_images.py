@@ -25,6 +25,8 @@ from training.sources import folder as folders
 
 from ..small import sweep
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 ONE_TRIAL = """\
 name: own
 data: {name: %s, path: %s, classes: 2, image_size: 8, flip: false}

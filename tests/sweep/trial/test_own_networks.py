@@ -20,6 +20,8 @@ from training import data
 from ..report.conftest import trial as record
 from ..small import sweep
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 DIGITS = Path(__file__).parents[3] / "configs/digits.yaml"
 NETWORKS = """
 import random

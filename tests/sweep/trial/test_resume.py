@@ -18,6 +18,8 @@ from training import checkpoint
 
 from ..small import EPOCHS, OWN, STEPS, Memory, Stop, differences, own_networks, the_trial, with_compute
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 METHODS = {name: name for name in pruning.names()} | {
     "iter_snip": "{name: iter_snip, rounds: 2}",
     "force": "{name: force, rounds: 2}",
@@ -119,7 +121,6 @@ EVERYWHERE = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", EVERYWHERE.values(), ids=EVERYWHERE)
 def test_a_trial_can_be_stopped_at_every_step_and_epoch(method, digits):
     trial = the_trial(f"grid.method={method}", "training.epochs=2")

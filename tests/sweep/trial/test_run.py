@@ -21,6 +21,8 @@ from training import data
 
 from ..small import the_trial, with_compute
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 CONFIGS = Path(__file__).parents[3] / "configs"
 QUICK = [
     "training.epochs=2", "grid.seed=0", "grid.sparsity=0.9", "pruning.batch_size=32",
@@ -52,7 +54,6 @@ def test_every_method_completes_with_all_records(outcomes, trials):
         assert {r.trial_id for r in (*outcome.epochs, *outcome.masks)} == {outcome.trial.trial_id}
 
 
-@pytest.mark.slow
 def test_a_trial_imports_neither_torchs_compiler_nor_scikit_learn_nor_torchvision():
     code = f"""
 import sys

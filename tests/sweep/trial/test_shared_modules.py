@@ -14,6 +14,8 @@ from training.optimizer import OPTIMIZERS, make_optimizer
 
 from ..small import Memory, Stop, differences, the_trial, with_compute
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 NETWORKS = """
 import threading
 import torch

@@ -14,6 +14,8 @@ from sweep.store.verify import verify
 from sweep.trial.run import run_trial
 from sweep.trial.settings import RunSettings
 
+pytestmark = pytest.mark.slow  # launches, trainings or processes
+
 NETWORKS = """
 from torch import nn
 
