@@ -148,7 +148,7 @@ class CapturedPass:
 
         buffers = {name: buffer.clone() for name, buffer in network.buffers.items()}
         try:
-            reason = why_not_capturable(run, network.device, warmed_up=True)
+            reason = why_not_capturable(run, network.device, network.model, warmed_up=True)
             if reason is not None:
                 raise graphs.NotCapturable(reason)
             self._replay = graphs.capture(run, network.device, pool, warm_ups=0)

@@ -7,6 +7,7 @@ import gc
 import random
 import weakref
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -151,6 +152,25 @@ def test_a_network_that_draws_on_the_host_is_scored_eagerly(replayed):
     pruned = force(model)
     assert_equal(pruned, eager)
     assert pruned.not_captured == "it draws from Python's random" and not made
+
+
+class Noisy(nn.Module):
+    """Adds noise from a generator of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.noise = convolutional(), np.random.default_rng(0)
+
+    def forward(self, images):
+        return self.inner(images + self.noise.normal())
+
+
+def test_a_network_that_has_a_generator_of_its_own_is_scored_eagerly(replayed):
+    eager = force(Noisy())
+    made = replayed()
+    pruned = force(Noisy())
+    assert not made and "noise" in pruned.not_captured
+    assert eager.masks.keys() == pruned.masks.keys()
 
 
 def test_hooks_are_called_in_every_pass(replayed):
