@@ -13,6 +13,8 @@ from typing import Any, Union
 
 import pyarrow as pa
 
+from sweep.text import trial_title
+
 SCHEMA_VERSION = 3  # 2: masks in the encoding "rice"; 3: files named by outcome, folds, sweeps
 OUTCOME = "outcome"  # the column that tells outcomes of one trial from each other
 COMPLETED, FAILED, DIVERGED, INTERRUPTED = STATUSES = ("completed", "failed", "diverged", "interrupted")
@@ -187,6 +189,11 @@ class TrialRecord:
     git_commit: str | None = None
     git_dirty: bool | None = None
     versions: str | None = None  # JSON: python, torch, torchvision, sweep …
+
+    @property
+    def title(self) -> str:
+        """What people call the trial: ``resnet50 force 99.5% s0``."""
+        return trial_title(self.architecture_label, self.method_label, self.sparsity, self.seed)
 
 
 @dataclass(frozen=True)

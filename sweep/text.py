@@ -15,6 +15,11 @@ def percent(fraction: float) -> str:
     return f"{short}%" if float(short) / 100 == fraction else f"{Decimal(repr(float(fraction))).scaleb(2):f}%"
 
 
+def trial_title(architecture: str, method: str, sparsity: float, seed: int) -> str:
+    """What people call a trial, by its labels: ``resnet50 force 99.5% s0``."""
+    return f"{architecture} {method} {percent(sparsity)} s{seed}"
+
+
 def number(value: float) -> str:
     """``0.1`` -> ``0.1``, ``300.0`` -> ``300``, with as many digits as tell it from every other number."""
     short = f"{value:g}"

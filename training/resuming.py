@@ -7,13 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pruning.named_tensors import named_tensors
+
 State = dict[str, Any]  # tensors, numbers, strings, None, lists and dicts of them
 NAMES = ("model", "optimizer", "epoch", "step", "loss", "correct", "images_seen", "seconds", "random", "scaler")
 
 
 def tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name, non-persistent buffers included. Not copied."""
-    return {name: tensor.detach() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
+    return {name: tensor.detach() for name, tensor in named_tensors(model).items()}
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, dict[str, Any]]:

@@ -39,10 +39,11 @@ from torch import nn
 from pruning.compaction.channels import Channels
 from pruning.compaction.kept_indices import KeptIndices, cut_out, narrow_state, put_back, widen_state
 from pruning.compaction.liveness import fed_and_read, rounded_up
-from pruning.compaction.narrowing import narrowed, tensors_of
+from pruning.compaction.narrowing import narrowed
 from pruning.compaction.tracing import CannotCopy
 from pruning.macs import macs, positions
 from pruning.masks import Masks, apply, check
+from pruning.named_tensors import named_tensors
 
 MAX_MACS_SHARE = 0.8  # of the dense network's MACs: above it, irregular widths can cost more time than is saved
 
@@ -74,10 +75,10 @@ class Compaction:
 
         Elements of removed channels keep the values that they have there.
         """
-        compact = tensors_of(self.model)
-        for name, tensor in tensors_of(model).items():
+        compact = named_tensors(self.model)
+        for name, tensor in named_tensors(model).items():
             put_back(tensor, self._kept_indices.get(name, ()), compact[name])
-        apply(model, {name: mask.to(tensors_of(model)[name].device) for name, mask in self._original_masks.items()})
+        apply(model, {name: mask.to(named_tensors(model)[name].device) for name, mask in self._original_masks.items()})
 
     def widen(self, state: dict[str, Any], model: nn.Module) -> dict[str, Any]:
         """Convert a training state to the original's names and shapes. Tensors of unchanged shape are not copied.
@@ -87,7 +88,7 @@ class Compaction:
             model: the original at the start of training. Elements of removed channels get its values, and zero in the
                 optimizer.
         """
-        return widen_state(state, self._kept_indices, tensors_of(self.model), tensors_of(model))
+        return widen_state(state, self._kept_indices, named_tensors(self.model), named_tensors(model))
 
     def narrow(self, state: dict[str, Any]) -> dict[str, Any]:
         """The inverse of :meth:`widen`.
@@ -97,7 +98,7 @@ class Compaction:
         """
         narrowed = narrow_state(state, self._kept_indices, self._shapes)
         # buffers that only the smaller network has are constant: the kept channels of its dropout layers
-        constant = {n: tensor.detach() for n, tensor in tensors_of(self.model).items() if n not in self._shapes}
+        constant = {n: tensor.detach() for n, tensor in named_tensors(self.model).items() if n not in self._shapes}
         return {**narrowed, "model": narrowed["model"] | constant}
 
 
@@ -147,7 +148,7 @@ def try_compact(
     Raises:
         ValueError: the masks belong to another network.
     """
-    check(tensors_of(model), masks)
+    check(named_tensors(model), masks)
     try:
         channels = Channels(model, input_shape)
         fed, read = fed_and_read(channels, masks)
@@ -159,7 +160,7 @@ def try_compact(
         return NotCompacted(str(error), avoidable=isinstance(error, CannotCopy))
     small_masks = {name: cut_out(mask, indices.get(name, ())) for name, mask in masks.items()}
     apply(small, small_masks)
-    uses, original, cut = positions(small, input_shape), tensors_of(model), tensors_of(small)
+    uses, original, cut = positions(small, input_shape), named_tensors(model), named_tensors(small)
     return Compaction(
         model=small,
         masks=small_masks,

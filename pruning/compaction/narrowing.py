@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pruning.compaction.channels import Channels
 from pruning.compaction.kept_indices import LAYOUTS, KeptIndices, cut_out
 from pruning.compaction.tracing import bare_copy, deep_copy, signature, trace
+from pruning.named_tensors import named_tensors
 
 WIDTH = 8  # widths are rounded up to a multiple of this, for hardware efficiency
 
@@ -37,11 +38,6 @@ def macs(channels: Channels, alive: Tensor) -> int:
     )
 
 
-def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name."""
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
 def _kept_indices(channels: Channels, alive: Tensor) -> dict[str, tuple[Tensor, ...]]:
     """For each narrowed tensor, the kept indices into its first dimensions."""
     indices: dict[str, tuple[Tensor, ...]] = {}
@@ -62,7 +58,7 @@ def _kept_indices(channels: Channels, alive: Tensor) -> dict[str, tuple[Tensor, 
 def _narrow_copy(model: nn.Module, channels: Channels, alive: Tensor, indices: KeptIndices) -> nn.Module:
     """A deep copy into which ``deepcopy``'s memo puts the narrower tensors and dropout layers."""
     copies: dict[int, Any] = {}
-    for name, tensor in tensors_of(model).items():
+    for name, tensor in named_tensors(model).items():
         if name in indices:
             cut = cut_out(tensor, indices[name])
             copies[id(tensor)] = nn.Parameter(cut, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else cut

@@ -28,6 +28,7 @@ from pruning.masking import Course
 from pruning.masks import Masks, Scores
 from pruning.methods.magnitude import magnitude
 from pruning.methods.magnitude_after import MagnitudeAfter
+from pruning.named_tensors import named_tensors
 from pruning.problem import Problem
 from pruning.registry import register
 
@@ -73,7 +74,7 @@ class Lottery(MagnitudeAfter):
     def after_epoch(self, epoch: int) -> None:
         """Save the network after epoch k, which only the first training reaches."""
         if epoch == self._rewind_epoch:
-            self._rewound = {name: tensor.detach().clone() for name, tensor in _state(self._model).items()}
+            self._rewound = {name: tensor.detach().clone() for name, tensor in named_tensors(self._model).items()}
 
     def state(self) -> dict[str, Any]:
         """See :meth:`pruning.masking.Masking.state`; includes the network after epoch k, once it is saved.
@@ -91,15 +92,10 @@ class Lottery(MagnitudeAfter):
         """Prune and rewind, removed weights too, as the masks may be replaced. The next training zeroes them."""
         restart = super().after_training(model)
         if restart is not None:
-            state = _state(model)
+            state = named_tensors(model)
             for name, values in self._rewound.items():  # buffers created later are computed again
                 state[name].detach().copy_(values)
         return restart
-
-
-def _state(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, non-persistent buffers included."""
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 @register(

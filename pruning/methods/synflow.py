@@ -28,6 +28,7 @@ from torch import Tensor
 from pruning.functional import call
 from pruning.masks import Scores
 from pruning.modes import scoring_mode
+from pruning.named_tensors import named_tensors
 from pruning.outputs import logits_of
 from pruning.problem import Problem
 from pruning.registry import register
@@ -41,7 +42,7 @@ UNCANCELLED = 0.99  # least sum of a layer's terms over the sum of their absolut
 )
 def synflow(problem: Problem) -> Scores:
     """Weight times its share of the synaptic flow; data-free, iterative."""
-    others = {**dict(problem.model.named_parameters()), **dict(problem.model.named_buffers())}
+    others = named_tensors(problem.model)
     names = list(problem.dense)
 
     def passed() -> list[Tensor]:

@@ -7,6 +7,7 @@ config.py         SweepConfig: one YAML
 compute.py        Compute: where trials run
 trial_config.py   TrialConfig: one trial, and its identity
 grid.py           every trial of a sweep, its id and its title
+flatten.py        a config as one mapping from dotted keys to values
 fingerprints.py   which images a config of your own data means
 shipped.py        the configs that come with the program
 remarks.py        what is probably not meant

@@ -7,7 +7,7 @@ import pruning
 from pruning.ablations import INVERT, NONE
 from sweep.config.config import SweepConfig
 from sweep.config.trial_config import TrialConfig, canonical
-from sweep.text import percent
+from sweep.text import trial_title
 
 
 def trial_id(trial: TrialConfig) -> str:
@@ -46,5 +46,5 @@ def expand(sweep: SweepConfig) -> list[TrialConfig]:
 
 
 def title(trial: TrialConfig) -> str:
-    """What a person calls the trial: ``resnet50 force 99.5% s0``."""
-    return f"{trial.architecture.label} {trial.method_label} {percent(trial.sparsity)} s{trial.seed}"
+    """What people call the trial: ``resnet50 force 99.5% s0``."""
+    return trial_title(trial.architecture.label, trial.method_label, trial.sparsity, trial.seed)

@@ -198,7 +198,7 @@ def _without_result(trials: Sequence[TrialRecord]) -> list[str]:
 
 def _titles(trials: Sequence[TrialRecord], most: int = 3) -> str:
     """The first few as ``resnet20 force 99.5% s0``."""
-    names = [f"{t.architecture_label} {t.method_label} {percent(t.sparsity)} s{t.seed}" for t in trials[:most]]
+    names = [t.title for t in trials[:most]]
     return "; ".join(names) + (f"; {len(trials) - most} more" if len(trials) > most else "")
 
 

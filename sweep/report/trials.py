@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sweep.config.flatten import flatten
 from sweep.errors import InputError
 from sweep.records import COMPLETED, TrialRecord, trial_record
 from sweep.report.names import architecture_name, data_name, file_name
@@ -207,13 +208,10 @@ def _flat(recipe: str) -> dict[str, str]:
     return {key: value for key, value in leaves(json.loads(recipe)) if key not in _NO_IDENTITY}
 
 
-def leaves(config: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted key and value, as text, of every entry of a nested mapping."""
-    for key, value in config.items():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+def leaves(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Dotted key and value, as text, of every entry of a nested config."""
+    for key, value in flatten(config).items():
+        yield key, value if isinstance(value, str) else json.dumps(value)
 
 
 def _has_moved(trial: TrialRecord) -> bool:

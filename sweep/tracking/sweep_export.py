@@ -140,7 +140,7 @@ class SweepExport:
         """Write one trial's run, which is ``RUNNING`` until it is complete."""
         start, end = trial_run.times(record)
         tags = trial_run.tags(record) | self._experiment.writer_tags()
-        run = self._client.create_run(self._experiment.id, start, tags, run_name=trial_run.title(record))
+        run = self._client.create_run(self._experiment.id, start, tags, run_name=record.title)
         run_id: str = run.info.run_id
         by_epoch = sorted((EpochRecord(**row) for row in epochs), key=lambda epoch: epoch.epoch)
         try:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from sweep.config.flatten import flatten
 from sweep.config.trial_config import canonical, stored_identity
 from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, TrialRecord, numbers
-from sweep.text import percent, redacted
+from sweep.text import redacted
 
 AXES = ("data", "architecture", "method", "sparsity", "seed")
 ALWAYS = ("training.epochs", "training.batch_size", "training.learning_rate")
@@ -23,11 +24,6 @@ OUTCOME_COLUMNS = ["trial_id", "status", "outcome", "started"]  # of the store's
 Config = Mapping[str, Any]
 
 OUTCOME = [name for name in numbers(TrialRecord) if name not in {*NO_METRICS, *numbers(EpochRecord)}]
-
-
-def title(record: TrialRecord) -> str:
-    """``resnet50 force 99.5% s0``, as :func:`sweep.config.grid.title` has it."""
-    return f"{record.architecture_label} {record.method_label} {percent(record.sparsity)} s{record.seed}"
 
 
 def run_status(record: TrialRecord) -> str:
@@ -137,10 +133,6 @@ def _identity(config: Config) -> Config:
         return config
 
 
-def _flat(config: Config, prefix: str = "") -> dict[str, Any]:
+def _flat(config: Config) -> dict[str, Any]:
     """``{"method": {"name": "force", "rounds": 60}}`` -> ``{"method": "force", "method.rounds": 60}``."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = prefix.rstrip(".") if key == "name" and prefix else prefix + key
-        flat |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return flat
+    return {key.removesuffix(".name"): value for key, value in flatten(config).items()}

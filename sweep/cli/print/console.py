@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from sweep.text import percent
+from sweep.text import trial_title
 
 Row = dict[str, Any]
 
@@ -32,6 +32,5 @@ def counting(out: Console, title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def trial_line(values: Mapping[str, Any]) -> str:
-    """Architecture, method, sparsity and seed of a trial, from fields of its record."""
-    parts = (values["architecture_label"], values["method_label"], percent(values["sparsity"]), f"s{values['seed']}")
-    return " ".join(parts)
+    """The title of a trial, from fields of its record."""
+    return trial_title(*(values[name] for name in ("architecture_label", "method_label", "sparsity", "seed")))
