@@ -154,7 +154,7 @@ def try_compact(
         fed, read = fed_and_read(channels, masks)
         alive = rounded_up(channels, fed & read, multiple_of)
         if alive.all():
-            return NotCompacted("every channel may be fed and read")
+            return NotCompacted("every channel may carry something")
         small, indices = narrowed(model, channels, alive)
     except ValueError as error:
         return NotCompacted(str(error), avoidable=isinstance(error, CannotCopy))

@@ -109,7 +109,7 @@ def test_a_network_that_cannot_be_copied_is_pruned(method, kind):
 
 def test_the_reason_why_a_network_is_not_compacted_is_given():
     found = try_compact(made(Plain), keep_all(made(Plain)), IMAGE)
-    assert found == NotCompacted("every channel may be fed and read")
+    assert found == NotCompacted("every channel may carry something")
     hooked = made(Plain)
     hooked.register_forward_hook(lambda *_: None)
     assert try_compact(hooked, keep_all(hooked), IMAGE) == NotCompacted("this network has hooks")

@@ -137,7 +137,7 @@ def test_the_record_says_why_the_whole_network_was_trained(digits, monkeypatch):
     assert "cannot be copied" in reason(snip, "grid.sparsity=0.99", network="Keeping")
     assert reason(snip, settings=with_compute(compact=False)) == "compaction is off (compute.compact)"
     assert reason("grid.method=rigl", "training.epochs=1") == "the mask changes during or after training"
-    assert reason(synflow, "grid.sparsity=0.1") == "every channel may be fed and read"
+    assert reason(synflow, "grid.sparsity=0.1") == "every channel may carry something"
     monkeypatch.setitem(OPTIMIZERS, "sgd", dataclasses.replace(OPTIMIZERS["sgd"], elementwise=False))
     assert reason(snip, "grid.sparsity=0.99") == "the optimizer sgd is not elementwise"
 
