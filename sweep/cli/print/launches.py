@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 
+import torch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -12,11 +13,13 @@ from pruning.masks import kept_count
 from pruning.plugins import origin
 from sweep.cli.print.console import Row, trial_line
 from sweep.config.config import SweepConfig
+from sweep.launch.capacity import capacity
 from sweep.launch.plan import Plan
 from sweep.launch.preflight import check_grid, files_read
 from sweep.launch.run import Summary
 from sweep.records import TrialRecord
 from sweep.text import percent, redacted
+from sweep.trial import machine
 from sweep.trial.networks import NetworkSummary
 
 
@@ -37,12 +40,14 @@ def plan_json(planned: Plan) -> Row:
         for name, trial in planned.trials.items()
     ]
     sweep = planned.sweep
+    room = capacity(sweep.compute, machine.cores(), torch.cuda.device_count())
     return {
         "sweep": sweep.name,
         "store": redacted(sweep.store),
         "data": {"fingerprint": sweep.data.fingerprint, "files": files_read(sweep, of_streamed=False)},
         "done": planned.done,
         "missing": len(planned.todo),
+        "at_once": room and {"trials": room.trials, "limited_by": room.limited_by, "text": room.text},
         "trials": trials,
         "architectures": [{"architecture": label, **_of_network(network)} for label, network in networks.items()],
         "methods": [
@@ -94,6 +99,8 @@ def plan(out: Console, planned: Plan) -> None:
         out.print(f"{row['method']}: from {row['file']}", markup=False, soft_wrap=True)
     for warning in values["warnings"]:
         out.print(f"warning: {warning}", markup=False, soft_wrap=True)
+    if values["at_once"]:
+        out.print(f"trials: {values['at_once']['text']}", markup=False, soft_wrap=True)
     out.print(
         f"\n{values['sweep']}: {len(values['trials'])} trials, {values['done']} completed, {values['missing']} to run"
     )
