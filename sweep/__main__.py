@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def _forget_working_folder() -> None:
-    """Python puts it first, where a folder ``pruning`` would hide ours. Own packages are found there all the same."""
+    """Remove the working folder from the path unless it is our own: a folder ``pruning`` there would hide ours."""
     if sys.path[0] in ("", os.getcwd()) and Path(__file__).resolve().parents[1] != Path.cwd().resolve():
         del sys.path[0]
 

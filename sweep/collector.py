@@ -1,26 +1,26 @@
-"""Python's garbage collector, which would walk through a million objects that imports have made, time and again."""
+"""Settings of Python's garbage collector: by default it repeatedly scans the million objects that imports create."""
 
 import atexit
 import functools
 import gc
 
-_USUAL = gc.get_threshold()
+_DEFAULT_THRESHOLDS = gc.get_threshold()
 
 
 @functools.cache
-def relax() -> None:
-    """As a command begins: its imports are not searched for garbage, and neither is what is left at its end."""
-    gc.set_threshold(100_000, *_USUAL[1:])
+def collect_rarely() -> None:
+    """Call when a command begins: makes collections rare during its imports and skips the one at exit."""
+    gc.set_threshold(100_000, *_DEFAULT_THRESHOLDS[1:])
     atexit.register(gc.freeze)
 
 
-def settle() -> None:
-    """Before work begins: collect as usual again, but not what imports have made."""
-    gc.set_threshold(*_USUAL)
+def collect_as_usual() -> None:
+    """Call before work begins: restores the thresholds and exempts the objects that imports created."""
+    gc.set_threshold(*_DEFAULT_THRESHOLDS)
     freeze()
 
 
 @functools.cache
 def freeze() -> None:
-    """Leave what there is out of all later collections; once a process."""
+    """Exempt all present objects from later collections. Only the first call in a process has an effect."""
     gc.freeze()

@@ -2,12 +2,12 @@
 
 
 class InputError(ValueError):
-    """Bad input, for the user to mend: exit code 2. The text says what is wrong, where, and how to mend it."""
+    """Bad input, which the user can fix: exit code 2. The message says what is wrong, where, and how to fix it."""
 
 
 class GpuError(RuntimeError):
-    """This process can use its GPU no more, which only another process mends: exit code 1."""
+    """This process can no longer use its GPU; a new process can: exit code 1."""
 
 
 class StoreError(OSError):
-    """The store cannot be written to (full, read-only, gone): exit code 1. What is in it already is safe."""
+    """The store cannot be read or written (full, read-only, unreachable): exit code 1. Stored records are intact."""

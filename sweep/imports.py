@@ -1,7 +1,7 @@
-"""Which sweep, pruning and training a new process imports: those of this process, whatever folder it works in.
+"""Make new processes import the same sweep, pruning and training as this process, whatever their working folder.
 
 Python puts the working folder first on the path of ``python -c``, ``python -m`` and notebooks, and Ray on that of its
-workers. A folder ``pruning/`` there, or a file ``training.py``, would be imported in the place of ours.
+workers. A folder ``pruning/`` there, or a file ``training.py``, would be imported instead of ours.
 """
 
 import os
@@ -14,45 +14,45 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-ROOT = str(Path(__file__).resolve().parents[1])  # the folder that our packages lie in
-INSTALLED = Path(ROOT).name in ("site-packages", "dist-packages")  # as a copy, where Python looks by itself
-_BESIDE = ("pruning", "training")
+ROOT = str(Path(__file__).resolve().parents[1])  # the folder of our packages
+INSTALLED = Path(ROOT).name in ("site-packages", "dist-packages")  # then Python finds them without our help
+_SIBLINGS = ("pruning", "training")
 _VARIABLES = ("PYTHONSAFEPATH", "PYTHONPATH")
 
 
-class _Ours(MetaPathFinder):
-    """Finds the packages that lie beside this one."""
+class _SiblingFinder(MetaPathFinder):
+    """Finds the packages in the same folder as this one."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Ours, or None of what is not."""
-        if fullname not in _BESIDE:
+        """The spec of a sibling package; None for any other module, which leaves it to the other finders."""
+        if fullname not in _SIBLINGS:
             return None
         folder = Path(ROOT) / fullname
         return spec_from_file_location(fullname, folder / "__init__.py", submodule_search_locations=[str(folder)])
 
 
 def prefer_ours() -> None:
-    """Import the packages that this one needs from where it lies itself, whatever else has their names."""
-    if not any(isinstance(finder, _Ours) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Ours())
+    """Import the sibling packages from this one's folder, even if others of their names come first on the path."""
+    if not any(isinstance(finder, _SiblingFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _SiblingFinder())
 
 
 def put_root_first() -> None:
-    """Have processes import ours that take over this process's path."""
+    """Put our folder first on this process's path, for processes that :func:`take_over` it."""
     if not INSTALLED and sys.path[0] != ROOT:
         sys.path.insert(0, ROOT)
 
 
 def variables() -> dict[str, str | None]:
-    """Environment variables that :func:`for_new_processes` changes: a new process is to :func:`restore` them."""
+    """The environment variables that :func:`for_new_processes` changes; a new process should :func:`restore` them."""
     return {name: os.environ.get(name) for name in _VARIABLES}
 
 
 @contextmanager
 def for_new_processes() -> Iterator[None]:
-    """Inside, a Python that is started imports ours and nothing from the working folder."""
+    """A Python started inside the block imports our packages and nothing from its working folder."""
     before = variables()
     folders = [] if INSTALLED else [ROOT]
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -64,7 +64,7 @@ def for_new_processes() -> Iterator[None]:
 
 
 def restore(variables: dict[str, str | None]) -> None:
-    """Set environment variables as they were."""
+    """Set environment variables to these values; None removes one."""
     for name, value in variables.items():
         if value is None:
             os.environ.pop(name, None)
@@ -73,12 +73,12 @@ def restore(variables: dict[str, str | None]) -> None:
 
 
 def path() -> tuple[str, ...]:
-    """This process's path, in names that mean the same in any folder."""
+    """This process's ``sys.path`` as absolute paths."""
     return tuple(os.path.abspath(entry) for entry in sys.path)
 
 
 def take_over(path: Sequence[str], *, same_machine: bool) -> None:
-    """Look for modules where another process does: on its machine exactly there, elsewhere there last."""
+    """Search for modules on another process's path. On another machine its existing folders come after our own."""
     if same_machine:
         sys.path[:] = path
     else:

@@ -1,4 +1,4 @@
-"""The records: what a trial leaves behind. Each is defined once, here; the Arrow schemas derive from the fields.
+"""The records that the store keeps of a trial. Each is defined only here; the Arrow schemas derive from the fields.
 
 Units: accuracies and sparsities are fractions in [0, 1], losses are mean cross-entropies in nats, times are
 seconds, sizes are bytes, MACs are multiply-accumulates for one image. ``None`` means not measured.
@@ -16,13 +16,13 @@ import pyarrow as pa
 from sweep.text import trial_title
 
 SCHEMA_VERSION = 3  # 2: masks in the encoding "rice"; 3: files named by outcome, folds, sweeps
-OUTCOME = "outcome"  # the column that tells outcomes of one trial from each other
+OUTCOME = "outcome"  # the column that distinguishes the outcomes of one trial
 COMPLETED, FAILED, DIVERGED, INTERRUPTED = STATUSES = ("completed", "failed", "diverged", "interrupted")
 
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """One score→mask pass: ``revived`` removed weights came back, ``lost`` kept ones went.
+    """One score→mask pass: ``revived`` counts the weights that it regrew, ``lost`` those that it pruned.
 
     Before training for methods at initialization; during or after it for sparse training and lottery tickets.
     """
@@ -39,7 +39,7 @@ class RoundRecord:
 class MaskRecord:
     """One masked tensor: its bits ``packed`` in ``encoding`` (``pruning.packing``), and a sha256 of shape and bits.
 
-    The mask is the one that the tested network has. The last training may have started from another (SET, RigL).
+    The mask is that of the tested network. The last training may have started from another one (SET, RigL).
     """
 
     trial_id: str
@@ -49,12 +49,12 @@ class MaskRecord:
     total: int
     kept: int
     density: float
-    effective_kept: int | None  # kept weights on a path from input to output; None where that cannot be told
+    effective_kept: int | None  # kept weights on a path from input to output; None if unknown
     encoding: str
     packed: bytes
     hash: str
     effective_density: float | None = None  # effective_kept / total
-    start_kept: int | None = None  # of the mask that the last training started from
+    start_kept: int | None = None  # in the mask that the last training started from
     start_effective_kept: int | None = None
     macs_kept: int | None = None
     macs_dense: int | None = None
@@ -77,12 +77,12 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial: what it was, how it ended, what it measured, where it ran.
+    """One trial: its config, its status, its measurements, and where it ran.
 
-    ``started`` is of its first attempt, where that left a checkpoint; times are of all attempts that led to this one.
+    ``started`` is the start of the first attempt, if it left a checkpoint. Times include all its attempts.
     """
 
-    # what it was
+    # the config
     trial_id: str
     sweep: str
     status: str  # one of STATUSES
@@ -94,11 +94,11 @@ class TrialRecord:
     method: str
     method_options: str  # JSON
     method_label: str  # the name and the options that differ from their defaults
-    sparsity: float  # as asked for
+    sparsity: float  # as configured
     seed: int
     config: str  # the whole TrialConfig as JSON
-    ablation: str | None = None  # a control made of the method's mask, "none" where there is none
-    outcome: str | None = None  # 8 hex digits: which outcome of the trial this is, and what its files are named by
+    ablation: str | None = None  # how the method's mask was altered; "none" if it was not
+    outcome: str | None = None  # 8 hex digits: the outcome's id, which is part of its file names
     written: datetime | None = None  # UTC: of several completed outcomes the one written last counts
 
     # the outcome
@@ -119,15 +119,15 @@ class TrialRecord:
     achieved_sparsity: float | None = None
     effective_sparsity: float | None = None  # weights cut off from input or output count as removed; None: unknown
     empty_layers: int | None = None
-    disconnected: bool | None = None  # no path of kept weights from input to output is left
+    disconnected: bool | None = None  # whether no path of kept weights leads from input to output
     macs_dense: int | None = None
     macs_kept: int | None = None
-    speedup: float | None = None  # theoretical: macs_dense / macs_kept; None where nothing is left
+    speedup: float | None = None  # theoretical: macs_dense / macs_kept; None if macs_kept is 0
     compression_ratio: float | None = None  # prunable / kept
     gradient_norm: float | None = None  # Σ c g², on the first pruning batches
     force_objective: float | None = None  # Σ c |θ g|, on the first pruning batches
 
-    # the same of the tested network: at its trained weights, and at its mask, which SET and RigL have moved
+    # the same for the tested network: its trained weights and its mask, which SET and RigL change in training
     final_sparsity: float | None = None
     final_effective_sparsity: float | None = None
     final_empty_layers: int | None = None
@@ -136,12 +136,12 @@ class TrialRecord:
     final_gradient_norm: float | None = None
     final_force_objective: float | None = None
 
-    # how the mask came about
+    # how the mask was made
     revived: int | None = None  # over all rounds
     rounds: tuple[RoundRecord, ...] = ()
-    tied_kept: int | None = None  # weights that the last round kept for their index among equal scores …
-    tied_candidates: int | None = None  # … and how many had the threshold's score; 0 and 0 where none was chosen so
-    unconserved_layers: int | None = None  # layers in which SynFlow's scores cancel or vanish: rounding decides there
+    tied_kept: int | None = None  # weights that the last round kept by index because their scores were equal …
+    tied_candidates: int | None = None  # … of so many with the threshold's score; both 0 if there were no ties
+    unconserved_layers: int | None = None  # where SynFlow's scores cancel or vanish, so that rounding decides
     mask_hash: str | None = None  # sha256 over the tensors' hashes
     mask_bytes: int | None = None  # of the mask file, as stored
     mask_entropy_bytes: float | None = None  # the bound Σ n·H(density) over tensors
@@ -152,30 +152,32 @@ class TrialRecord:
     training_order_hash: str | None = None  # order of the images in epoch one
     final_weights_hash: str | None = None
     data_fingerprint: str | None = None  # of the decoded images
-    data_content: str | None = None  # of the images as stored (training.fingerprint); None where the name says it
+    data_content: str | None = (
+        None  # of the images as stored (training.fingerprint); None if the data's name identifies them
+    )
 
-    # the price
+    # the cost
     prune_seconds: float | None = None
     prune_passes: int | None = None  # forward and backward passes before training, each over one batch
     prune_flops: float | None = None  # of those passes, over the dense network
-    passes: int | None = None  # forward and backward passes in all: pruning and every training
-    training_flops: float | None = None  # of all passes, pruning included; two FLOPs a MAC of a kept weight, backward
-    # twice the forward: what hardware that skips every zero would do (Evci et al. 2020, appendix H)
+    passes: int | None = None  # all forward and backward passes, of pruning and of every training
+    training_flops: float | None = None  # of all passes, pruning included: two FLOPs per MAC of a kept weight, backward
+    # twice the forward, as on hardware that skips every zero (Evci et al. 2020, appendix H)
     training_flops_share: float | None = None  # training_flops over those of training the dense network once
-    trained_weights: int | None = None  # zeros included, of the network that did the training: fewer than `prunable`
-    trained_macs: int | None = None  # and `macs_dense` where channels that carry nothing were left out (compaction)
-    trained_whole: str | None = None  # why all channels were trained; None where some were left out
+    trained_weights: int | None = None  # of the network that was trained, zeros included: fewer than `prunable` if …
+    trained_macs: int | None = None  # … and fewer than `macs_dense` if compaction removed disconnected channels
+    trained_whole: str | None = None  # why compaction removed no channels; None if it removed some
     step: str | None = None  # of (the last) training: "graph", captured and replayed on the GPU, or "eager"
-    data_wait: float | None = None  # share of (the last) training spent waiting for images that are read from disk
+    data_wait: float | None = None  # share of (the last) training spent waiting for images from disk
     train_seconds: float | None = None
     images_per_second: float | None = None  # median over epochs
     seconds: float | None = None  # the whole trial
-    peak_memory_bytes: int | None = None  # while it ran: of the GPU; of the process on a CPU, if that can be told
+    peak_memory_bytes: int | None = None  # GPU memory; on a CPU the process's memory, None if unknown
 
-    # how it got there, and how it failed
-    attempts: int | None = None  # how often it was begun: resumed after an interruption, or tried again after an error
-    accumulate: int | None = None  # micro-batches a step, where memory had room for no more at once than so
-    device_memory_bytes: int | None = None  # what there is of it in all
+    # attempts and the error
+    attempts: int | None = None  # number of starts: the first, and each after an interruption or an error
+    accumulate: int | None = None  # micro-batches per step, if a whole batch did not fit in memory
+    device_memory_bytes: int | None = None  # the device's total memory
     error_type: str | None = None
     error_message: str | None = None
     traceback: str | None = None  # its tail
@@ -192,13 +194,13 @@ class TrialRecord:
 
     @property
     def title(self) -> str:
-        """What people call the trial: ``resnet50 force 99.5% s0``."""
+        """The trial's name in output: ``resnet50 force 99.5% s0``."""
         return trial_title(self.architecture_label, self.method_label, self.sparsity, self.seed)
 
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """A sweep as it was last launched: what there is to run, told without its YAML."""
+    """A sweep as it was last launched: its config and its trials."""
 
     name: str
     config: str  # the whole SweepConfig as JSON, without secrets
@@ -206,12 +208,12 @@ class SweepRecord:
     launched: datetime  # UTC
     host: str | None = None
     versions: str | None = None  # JSON
-    earlier: tuple[str, ...] | None = None  # ids of other trials, which earlier launches under this name asked for
+    earlier: tuple[str, ...] | None = None  # ids of other trials, which earlier launches of this name planned
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """All records of one trial: written to the store together."""
+    """All records of one trial, written to the store together."""
 
     trial: TrialRecord
     epochs: tuple[EpochRecord, ...] = ()
@@ -226,20 +228,20 @@ def schema(record: type) -> pa.Schema:
 
 
 def table(record: type, rows: typing.Iterable[Any]) -> pa.Table:
-    """Records of one class as a table of its schema."""
+    """Records of one class as a table with its schema."""
     return pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], schema=schema(record))
 
 
 def numbers(record: type) -> list[str]:
-    """The fields of a record class that hold one number, or a truth."""
+    """The fields of a record class that hold one number or boolean."""
     hints = typing.get_type_hints(record)
     kinds = {f.name: {hints[f.name], *typing.get_args(hints[f.name])} for f in dataclasses.fields(record)}
     return [name for name, kind in kinds.items() if kind & {int, float, bool}]
 
 
 def trial_record(row: dict[str, Any]) -> TrialRecord:
-    """The record that a row of the table of trials holds."""
-    return TrialRecord(**{**row, "rounds": tuple(RoundRecord(**each) for each in row["rounds"] or ())})
+    """The record for a row of the trials table."""
+    return TrialRecord(**{**row, "rounds": tuple(RoundRecord(**fields) for fields in row["rounds"] or ())})
 
 
 _ARROW = {
@@ -248,7 +250,7 @@ _ARROW = {
     float: pa.float64(),
     bool: pa.bool_(),
     bytes: pa.binary(),
-    datetime: pa.timestamp("us", tz="+00:00"),  # in files "UTC", which needs a time-zone database to be read
+    datetime: pa.timestamp("us", tz="+00:00"),  # files say "UTC", which pyarrow reads only with a time-zone database
 }
 
 

@@ -1,4 +1,4 @@
-"""Standard output and error that end no sweep: whatever their encoding is, and whether somebody still reads them."""
+"""Standard output and error that never end a sweep, whatever their encoding and even if the reader is gone."""
 
 import codecs
 import errno
@@ -20,7 +20,7 @@ HANDLER = "sweep.ascii"
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """What an encoding lacks as it is written in ASCII: a codec's error handler."""
+    """A codec error handler: replaces characters that the encoding lacks by ASCII."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
@@ -28,26 +28,26 @@ def _in_ascii(error: UnicodeError) -> tuple[str, int]:
 
 
 def _letter(character: str) -> str:
-    """``e`` for ``é``, ``?`` where there is nothing like it."""
+    """``e`` for ``é``, ``?`` for a character without a base letter."""
     return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode() or "?"
 
 
 codecs.register_error(HANDLER, _in_ascii)
 
 
-class _Unbroken(io.FileIO):
-    """A file that takes what is written to it for ever; after an error it goes nowhere.
+class _TolerantFile(io.FileIO):
+    """A file whose writes never raise OSError: after an error its descriptor points to ``/dev/null``.
 
     Attributes:
-        error: that error, unless nobody reads any further: a closed pipe, a terminal that is gone.
+        error: that error, unless it means that the reader is gone (a closed pipe or terminal).
     """
 
     error: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """As of any file. Processes that were started with it write to nowhere after an error, too."""
+        """Write and return the number of bytes. After an error, child processes write to /dev/null too."""
         try:
-            while (written := super().write(data)) is None:  # somebody made the pipe one that does not wait
+            while (written := super().write(data)) is None:  # another process made the pipe non-blocking
                 select.select([], [self], [])
             return written
         except OSError as error:
@@ -60,21 +60,21 @@ class _Unbroken(io.FileIO):
 
 
 @contextmanager
-def lasting() -> Iterator[list[OSError]]:
-    """Standard output and error that take whatever is printed inside, and work goes on.
+def tolerant() -> Iterator[list[OSError]]:
+    """Inside the block, printing to standard output and error never raises OSError or UnicodeEncodeError.
 
     Characters that the encoding lacks are written in ASCII. After an error nothing more is printed. Yields a list that
-    afterwards holds the errors that are to be told, which a closed pipe (``| head``) is not.
+    after the block holds the errors to report; a closed pipe (``| head``) is not one of them.
     """
     _open_standard_files()
     before, errors = (sys.stdout, sys.stderr), list[OSError]()
-    streams = [_lasting(stream, number) for number, stream in enumerate(before, start=1)]
+    streams = [_tolerant_stream(stream, number) for number, stream in enumerate(before, start=1)]
     sys.stdout, sys.stderr = (stream for stream, _ in streams)
     try:
         yield errors
     finally:
         for stream, raw in streams:
-            with suppress(ValueError):  # closed by somebody
+            with suppress(ValueError):  # it was closed inside the block
                 stream.flush()
             if raw and raw.error:
                 errors.append(raw.error)
@@ -82,24 +82,29 @@ def lasting() -> Iterator[list[OSError]]:
 
 
 def _open_standard_files() -> None:
-    """Those that were closed (``>&-``), so that no file of the store takes their numbers and what others print."""
+    """Open closed standard files (``>&-``): a file of the store could get their numbers, and printed text with it."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest number that is free
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number
 
 
-def _lasting(stream: TextIO | None, number: int) -> tuple[TextIO, _Unbroken | None]:
-    """A stream in place of one, and the file below it; of a stream that is no file (a test's) itself."""
+def _tolerant_stream(stream: TextIO | None, number: int) -> tuple[TextIO, _TolerantFile | None]:
+    """The replacement for a stream, and its file; for a stream without a file (a test's) the stream itself and None."""
     try:
         if stream is not None:
             stream.flush()
-        raw = _Unbroken(number if stream is None else stream.fileno(), "w", closefd=False)
+        raw = _TolerantFile(number if stream is None else stream.fileno(), "w", closefd=False)
     except (OSError, ValueError):
         assert stream is not None
         return stream, None
-    encoding, at_once = stream.encoding if stream is not None else "utf-8", number == 2
-    by_lines = at_once or raw.isatty()
-    text = io.TextIOWrapper(io.BufferedWriter(raw), encoding, HANDLER, line_buffering=by_lines, write_through=at_once)
+    encoding, is_stderr = stream.encoding if stream is not None else "utf-8", number == 2
+    text = io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding,
+        HANDLER,
+        line_buffering=is_stderr or raw.isatty(),
+        write_through=is_stderr,
+    )
     return text, raw

@@ -1,27 +1,27 @@
-"""What is shown to people: numbers as they read them, lines as a terminal takes them, addresses as they may be seen."""
+"""Text for output and messages: numbers, single lines, and addresses without their secrets."""
 
 import os
 import re
 import shlex
 from decimal import Decimal
 
-HIDDEN = "***"  # where a secret was
+HIDDEN = "***"  # replaces a secret
 _SECRETS = r"\w*(?:secret|password|passwd|pwd|token|credential|signature|access_?key|api_?key|account_?key)\w*|sig|key"
 
 
 def percent(fraction: float) -> str:
-    """``0.995`` -> ``99.5%``, with as many digits as tell it from every other fraction."""
+    """``0.995`` -> ``99.5%``, with enough digits to identify the fraction exactly."""
     short = f"{100 * fraction:.10g}"
     return f"{short}%" if float(short) / 100 == fraction else f"{Decimal(repr(float(fraction))).scaleb(2):f}%"
 
 
 def trial_title(architecture: str, method: str, sparsity: float, seed: int) -> str:
-    """What people call a trial, by its labels: ``resnet50 force 99.5% s0``."""
+    """A trial's name in output, from its labels: ``resnet50 force 99.5% s0``."""
     return f"{architecture} {method} {percent(sparsity)} s{seed}"
 
 
 def number(value: float) -> str:
-    """``0.1`` -> ``0.1``, ``300.0`` -> ``300``, with as many digits as tell it from every other number."""
+    """``0.1`` -> ``0.1``, ``300.0`` -> ``300``, with enough digits to identify the number exactly."""
     short = f"{value:g}"
     return short if float(short) == value else repr(value)
 
@@ -34,17 +34,17 @@ def clock(seconds: float) -> str:
 
 
 def one_line(text: str, most: int = 1000) -> str:
-    """``text`` as part of a message: no line breaks or other characters that a terminal obeys, and not without end."""
+    """``text`` for use in a message: without line breaks and control characters, at most about ``most`` characters."""
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in re.sub(r"\s*\n\s*", " ", text))
     return line if len(line) <= most else f"{line[: most // 2]} … {line[-most // 2 :]}"
 
 
 def redacted(text: str) -> str:
-    """``text`` without the secrets of the addresses in it: user names, passwords, and keys in their queries."""
+    """``text`` with the secrets in its addresses hidden: user names, passwords, and keys in query strings."""
     text = re.sub(r"://[^/\s]+@", f"://{HIDDEN}@", text)
     return re.sub(rf"([?&](?:{_SECRETS})=)[^&\s'\"]+", rf"\1{HIDDEN}", text, flags=re.IGNORECASE)
 
 
 def store_option(name: str) -> str:
-    """What to append to a command for it to look into a store: nothing for the one that it looks into anyway."""
+    """The option that makes a command use a store, with a leading space; empty for the default store."""
     return "" if name == os.path.abspath("results") else f" --store {shlex.quote(name)}"

@@ -30,7 +30,7 @@ class Group(click.Group):
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line. A closed pipe or a full disk ends its output, not the command."""
-        with streams.lasting() as errors:
+        with streams.tolerant() as errors:
             result, code = None, None
             try:
                 result = super().main(*args, **options)

@@ -16,4 +16,4 @@ def main() -> None:
       sweep launch digits     five methods on real images, minutes on a laptop
       sweep report            tables and figures of what is in results/
     """
-    collector.relax()
+    collector.collect_rarely()

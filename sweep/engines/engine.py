@@ -17,7 +17,7 @@ class Engine(Protocol):
     """Runs trials and stores their records. Every engine keeps this contract; a test class checks it for each.
 
     * **Claims.** A trial runs only after ``claims.take(id)`` returned True. Where it returns False, another launch runs
-      the trial or has finished it, and the engine skips it without a word.
+      the trial or has finished it, and the engine skips it silently.
     * **Records.** Every trial that ran is written with ``claims.write(outcome)``, which releases it, and is then
       reported with ``watcher.finished(record)``. A trial that fails is a record like any other; the rest still runs.
       With :func:`sweep.trial.attempts.run_attempts` failures become records, and trials start from their checkpoints.

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 def renew() -> bool:
     """Make a process that has run trials before as good as new. Whether that was possible: a broken GPU stays so."""
     gc.collect()  # before it settles: what a failed trial has left, the GPU's memory with it, would stay for good
-    collector.settle()
+    collector.collect_as_usual()
     allocator.give_back()
     if torch.cuda.is_initialized():
         try:

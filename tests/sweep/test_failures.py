@@ -177,7 +177,7 @@ def test_failures_as_json(store):
     example = found[0]["example"]
     assert example["trial_id"] in found[0]["trials"]
     assert (example["error_type"], example["traceback"], example["host"]) == ("OutOfMemoryError", "File x", "node7")
-    assert (example["device_memory_bytes"], found[0]["mend"]) == (80 * 2**30, KINDS[0].mend)
+    assert (example["device_memory_bytes"], found[0]["mend"]) == (80 * 2**30, KINDS[0].fix)
 
 
 def test_a_store_without_failures_says_so_and_an_absent_one_is_refused(tmp_path):

@@ -60,7 +60,7 @@ def failures_json(groups: Sequence[Group]) -> list[Row]:
             "count": len(group.trials),
             "trials": [record.trial_id for record in group.trials],
             "example": {name: getattr(group.example, name) for name in _EXAMPLE},
-            "mend": group.kind.mend,
+            "mend": group.kind.fix,
         }
         for group in groups
     ]
@@ -86,8 +86,8 @@ def failures(out: Console, groups: Sequence[Group], store: Store) -> None:
             memory = f", {_gib(example.peak_memory_bytes)} used" if example.peak_memory_bytes else ""
             whole = f" of {_gib(example.device_memory_bytes)}" if memory and example.device_memory_bytes else ""
             out.print(f"  on {example.host}, {example.device}{memory}{whole}", markup=False)
-        mend = group.kind.mend.replace("show ID", f"show {example.trial_id} --store {where}")
-        out.print(f"  fix: {mend}", markup=False, soft_wrap=True)
+        fix = group.kind.fix.replace("show ID", f"show {example.trial_id} --store {where}")
+        out.print(f"  fix: {fix}", markup=False, soft_wrap=True)
         out.print(f"  again: sweep retry --kind {group.kind.name} --store {where}", markup=False, soft_wrap=True)
 
 

@@ -44,7 +44,7 @@ class TuneCallback(NotRestored, TrialProgressCallback):
     def __init__(self, trials: Mapping[str, TrialConfig], setup: RayWorkerSetup, watcher: Watcher, stop: Stop):
         self._trials, self._setup, self._watcher, self._stop = trials, setup, watcher, stop
         self._ended: set[str] = set()
-        self._errors: dict[str, BaseException] = {}  # by trial: what its last worker was lost by
+        self._errors: dict[str, BaseException] = {}  # by trial: the error that ended its last worker
         self._reasons: dict[str, str] = {}  # the same as a sentence
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -143,5 +143,5 @@ def _describe(error: BaseException) -> str:
 
 def _import_error(error: BaseException) -> tuple[str, str] | None:
     """Type and message of the error by which a worker could not import our code, if that ended it."""
-    found = _CANNOT_IMPORT.search(str(error)) if isinstance(error, RayActorError) else None
-    return (found[1], found[2].strip()) if found else None
+    match = _CANNOT_IMPORT.search(str(error)) if isinstance(error, RayActorError) else None
+    return (match[1], match[2].strip()) if match else None

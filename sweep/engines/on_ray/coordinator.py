@@ -11,7 +11,7 @@ from sweep.store.claims import Claims
 
 # What a worker does with a trial: run it, leave it to another launch, ask again, or give it up
 TAKE, LEAVE, WAIT, PROCESS_LOST, NODE_LOST = "take", "leave", "wait", "process lost", "node lost"
-MACHINES = 20  # lost machines per trial; more are no accident
+MACHINES = 20  # lost machines per trial; after more of them the trial is given up
 NOTICE_SECONDS = 60.0  # for Ray to notice a lost machine; it notices lost processes at once
 
 
@@ -19,7 +19,7 @@ class Coordinator:
     """An actor on the driver's machine. If Ray restarts it, attempts and the request to stop are forgotten."""
 
     def __init__(self, claims: Claims, max_failures: int):
-        self._ledger, self._max_failures, self._stopping = claims, max_failures, False
+        self._claims, self._max_failures, self._stopping = claims, max_failures, False
         self._begun: dict[str, dict[str, str]] = defaultdict(dict)  # by trial: the node of each attempt
         self._exits: dict[str, int] = {}  # by trial: the exit code that its process announced
         self._doubted: dict[str, float] = {}  # by trial: since when it is unclear how it was lost
@@ -40,17 +40,17 @@ class Coordinator:
         """
         if attempt in self._begun[trial_id]:
             return TAKE
-        living = {each["NodeID"] for each in ray.nodes() if each["Alive"]}
-        left = [each for each in self._begun[trial_id].values() if each in living]
-        own = len(left)
-        if own > self._max_failures:
+        living = {info["NodeID"] for info in ray.nodes() if info["Alive"]}
+        present = [begun_on for begun_on in self._begun[trial_id].values() if begun_on in living]
+        own_losses = len(present)
+        if own_losses > self._max_failures:
             doubted = self._doubted.setdefault(trial_id, time.monotonic())
-            elsewhere = any(each != node for each in left)  # on a machine that may be gone as well
+            elsewhere = any(begun_on != node for begun_on in present)  # on a machine that may be gone as well
             return WAIT if elsewhere and time.monotonic() - doubted < NOTICE_SECONDS else PROCESS_LOST
         self._doubted.pop(trial_id, None)
-        if len(self._begun[trial_id]) - own > MACHINES:
+        if len(self._begun[trial_id]) - own_losses > MACHINES:
             return NODE_LOST
-        if not self._ledger.take(trial_id):
+        if not self._claims.take(trial_id):
             return LEAVE
         self._begun[trial_id][attempt] = node
         return TAKE
@@ -65,15 +65,15 @@ class Coordinator:
 
     def load(self, trial_id: str) -> bytes | None:
         """A checkpoint, for a worker that cannot reach the store's folder."""
-        return self._ledger.load(trial_id)
+        return self._claims.load(trial_id)
 
     def save(self, trial_id: str, checkpoint: bytes) -> None:
         """Save a checkpoint for such a worker."""
-        self._ledger.save(trial_id, checkpoint)
+        self._claims.save(trial_id, checkpoint)
 
     def write(self, outcome: Outcome) -> TrialRecord:
         """Store an outcome for such a worker."""
-        return self._ledger.write(outcome)
+        return self._claims.write(outcome)
 
 
 def start_coordinator(claims: Claims, max_failures: int, node: str) -> "ray.actor.ActorHandle":

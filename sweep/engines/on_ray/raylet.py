@@ -45,7 +45,7 @@ def watched() -> Iterator[None]:
 def _own() -> "subprocess.Popen[bytes] | None":
     """The raylet, if this process started it."""
     try:
-        found: subprocess.Popen[bytes] = ray._private.worker._global_node.all_processes["raylet"][0].process  # type: ignore[attr-defined]
-        return found if found.poll() is None else None
+        raylet: subprocess.Popen[bytes] = ray._private.worker._global_node.all_processes["raylet"][0].process  # type: ignore[attr-defined]
+        return raylet if raylet.poll() is None else None
     except (AttributeError, LookupError):  # it did not, or this version of Ray keeps it elsewhere
         return None

@@ -38,7 +38,7 @@ def work(pipe: Connection, slot: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to the whole process group;
         signal.signal(number, signal.SIG_IGN)  # the parent decides what to do about them
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    with streams.lasting(), suppress(*DISCONNECTED):
+    with streams.tolerant(), suppress(*DISCONNECTED):
         setup: WorkerSetup = pipe.recv()
         settings = replace(setup.settings, device=_prepare(setup, slot))
         pipe.send(None)

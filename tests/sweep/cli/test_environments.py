@@ -145,7 +145,7 @@ import os, subprocess, sys
 from contextlib import suppress
 from pathlib import Path
 from sweep import streams
-with streams.lasting() as errors:
+with streams.tolerant() as errors:
     for line in range(100):
         print("line", line, flush=True)
         print("error", line, file=sys.stderr)
