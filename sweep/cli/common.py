@@ -100,7 +100,7 @@ def existing(store: str | None) -> "Store":
     Raises:
         InputError: there is no store.
     """
-    found = open_store(store)
-    if found.local is not None and not found.local.exists():
-        raise InputError(f"store: {found.name} does not exist; name another with --store, or launch a sweep")
-    return found
+    opened = open_store(store)
+    if opened.local is not None and not opened.local.exists():
+        raise InputError(f"store: {opened.name} does not exist; name another with --store, or launch a sweep")
+    return opened

@@ -25,10 +25,10 @@ def verify(stores: tuple[str, ...], as_json: bool) -> None:
     for uri in stores or ("results",):
         opened = existing(uri)
         with counting(make_console(to_stderr=True), f"verifying {opened.name}") as tell:
-            found, checked = check(opened, tell)
-        problems += [vars(problem) | {"store": opened.name} for problem in found]
+            of_store, checked = check(opened, tell)
+        problems += [vars(problem) | {"store": opened.name} for problem in of_store]
         if not as_json:
-            print_status.problems(console, found, checked)
+            print_status.problems(console, of_store, checked)
     if as_json:
         click.echo(json.dumps(problems, indent=1))
     sys.exit(1 if problems else 0)
@@ -45,18 +45,18 @@ def compact(stores: tuple[str, ...], as_json: bool) -> None:
     from sweep.cli.print.console import counting, make_console
     from sweep.store.folding import fold
 
-    found = {}
+    counts = {}
     for uri in stores or ("results",):
         opened = existing(uri)
         with counting(make_console(to_stderr=True), f"folding {opened.name}") as tell:
             folded = fold(opened, tell)
-        found[opened.name] = vars(folded)
+        counts[opened.name] = vars(folded)
         for path, reason in opened.damaged.items():
             click.echo(f"skipped, cannot read {path}: {reason}", err=True)
         if not as_json:
             click.echo(f"{opened.name}: {folded.before:,} files, now {folded.after:,}")
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(counts))
 
 
 @main.command(epilog=examples(

@@ -124,18 +124,18 @@ def retry(
             raise InputError(f"--kind {name}: one of {', '.join(kind.name for kind in KINDS)}")
     opened, console = existing(store), make_console(to_stderr=as_json)
     chosen = choose(opened, trial_ids, [status for status, given in flags.items() if given], kinds, force)
-    found = plans(opened, chosen, settings, force)
+    planned = plans(opened, chosen, settings, force)
     if dry_run:
-        click.echo(json.dumps([each.trial_id for each in chosen])) if as_json else launches.chosen(console, chosen)
+        click.echo(json.dumps([record.trial_id for record in chosen])) if as_json else launches.chosen(console, chosen)
         return
     summaries = []
-    for planned in found:
-        summaries.append(run_plan(planned, opened, engine, console))
+    for plan_of_sweep in planned:
+        summaries.append(run_plan(plan_of_sweep, opened, engine, console))
         if summaries[-1].signal is not None:
             break
-    unchanged = as_before(opened, found[: len(summaries)])
+    unchanged = as_before(opened, planned[: len(summaries)])
     if as_json:
-        click.echo(json.dumps([launches.summary_json(p.sweep, s) for p, s in zip(found, summaries, strict=False)]))
+        click.echo(json.dumps([launches.summary_json(p.sweep, s) for p, s in zip(planned, summaries, strict=False)]))
     launches.retried(console, summaries, unchanged)
     sys.exit(max([*(summary.exit_code for summary in summaries), 1 if unchanged else 0]))
 

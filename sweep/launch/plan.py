@@ -9,7 +9,7 @@ from sweep.config.config import SweepConfig
 from sweep.config.grid import expand, trial_id
 from sweep.config.trial_config import TrialConfig, canonical
 from sweep.records import COMPLETED, SweepRecord
-from sweep.store import Store
+from sweep.store import OutcomeKey, Store
 from sweep.text import redacted
 from sweep.trial import provenance
 
@@ -29,7 +29,7 @@ class Plan:
     sweep: SweepConfig
     trials: dict[str, TrialConfig]
     todo: dict[str, TrialConfig]
-    outcomes: dict[str, str]
+    outcomes: dict[str, OutcomeKey]
     is_whole: bool = True
     from_scratch: bool = False
 
@@ -48,7 +48,7 @@ def plan(sweep: SweepConfig, store: Store) -> Plan:
     fingerprints.check_known(sweep.data)
     trials = {trial_id(trial): trial for trial in expand(sweep)}
     outcomes = store.outcomes(trials)
-    done = {name for name, outcome in outcomes.items() if outcome.split()[0] == COMPLETED}
+    done = {name for name, outcome in outcomes.items() if outcome.status == COMPLETED}
     return Plan(sweep, trials, {name: trial for name, trial in trials.items() if name not in done}, outcomes)
 
 

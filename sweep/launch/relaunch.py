@@ -14,7 +14,7 @@ from sweep.errors import InputError
 from sweep.failures import kind
 from sweep.launch.plan import Plan
 from sweep.records import COMPLETED, SweepRecord, TrialRecord, trial_record
-from sweep.store import Store
+from sweep.store import OutcomeKey, Store
 from sweep.store.lookup import full_id
 from sweep.text import HIDDEN
 from training.data import DataConfig
@@ -107,7 +107,7 @@ def _plan(
     stored: Mapping[str, TrialConfig],
     launched: SweepRecord | None,
     settings: Sequence[str],
-    outcomes: dict[str, str],
+    outcomes: dict[str, OutcomeKey],
 ) -> Plan:
     sweep = _sweep(store, name, list(stored.values()), launched, settings)
     places = {name: getattr(sweep.data, name) for name in _PLACES}
@@ -150,5 +150,5 @@ def as_before(store: Store, planned: Sequence[Plan]) -> list[str]:
         name
         for plan in planned
         for name, outcome in store.outcomes(plan.trials).items()
-        if outcome == plan.outcomes.get(name) and outcome.split()[0] == COMPLETED
+        if outcome == plan.outcomes.get(name) and outcome.status == COMPLETED
     ]

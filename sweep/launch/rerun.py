@@ -100,7 +100,9 @@ def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> l
     epochs, masks = store.epochs([record.trial_id]).to_pylist(), store.masks([record.trial_id]).to_pylist()
     pairs = [
         ("", vars(record), vars(again.trial)),
-        *_pairs("epoch {}: ", {row["epoch"]: row for row in epochs}, {each.epoch: vars(each) for each in again.epochs}),
+        *_pairs(
+            "epoch {}: ", {row["epoch"]: row for row in epochs}, {epoch.epoch: vars(epoch) for epoch in again.epochs}
+        ),
         *_pairs("mask of {}: ", _masks(masks), _masks(vars(mask) for mask in again.masks)),
     ]
     comparisons = [field for prefix, stored, new in pairs for field in _compare(prefix, stored, new)]

@@ -45,6 +45,6 @@ leases.py     who runs what
 verify.py     everything checked against everything
 """
 
-from sweep.store.store import Store
+from sweep.store.store import OutcomeKey, Store
 
-__all__ = ["Store"]
+__all__ = ["OutcomeKey", "Store"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from sweep.records import INTERRUPTED, Outcome, TrialRecord
-from sweep.store import Store
+from sweep.store import OutcomeKey, Store
 from sweep.store.leases import Leases
 
 
@@ -20,7 +20,9 @@ class Claims:
         from_scratch: ids of trials whose earlier checkpoints are dropped.
     """
 
-    def __init__(self, store: Store, leases: Leases, planned: Mapping[str, str], from_scratch: Iterable[str] = ()):
+    def __init__(
+        self, store: Store, leases: Leases, planned: Mapping[str, OutcomeKey], from_scratch: Iterable[str] = ()
+    ):
         self.store = store
         self._leases, self._planned, self._from_scratch = leases, dict(planned), set(from_scratch)
 
@@ -71,9 +73,9 @@ class Claims:
         return record
 
 
-def has_ended(outcome: str | None, planned: str | None) -> bool:
+def has_ended(outcome: OutcomeKey | None, planned: OutcomeKey | None) -> bool:
     """Whether a trial has ended since the plan was made: its outcome is another one, and not an interruption.
 
     Both as :meth:`Store.outcomes` returns them; None where there is none.
     """
-    return outcome != planned and outcome is not None and not outcome.startswith(INTERRUPTED)
+    return outcome != planned and outcome is not None and outcome.status != INTERRUPTED

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -24,6 +25,18 @@ from sweep.store.files import Files
 from sweep.store.layout import SWEEP_NAME, Key, Loose, check_id, outcome_file
 from sweep.store.parquet import columns_of, encode
 from sweep.store.reading import RANK, Reader, joined, that_count
+
+
+class OutcomeKey(NamedTuple):
+    """Tells the outcomes of one trial apart.
+
+    Attributes:
+        status: how the trial ended.
+        name: 8 hex digits; None in stores of earlier versions, which keep one outcome per trial.
+    """
+
+    status: str
+    name: str | None
 
 
 class Store:
@@ -104,10 +117,10 @@ class Store:
         """Trials that need not run again."""
         return {name for name, status in self.statuses(among).items() if status == COMPLETED}
 
-    def outcomes(self, among: Iterable[str] | None = None) -> dict[str, str]:
-        """Which outcome of each trial counts: a name that changes whenever another comes to count."""
+    def outcomes(self, among: Iterable[str] | None = None) -> dict[str, OutcomeKey]:
+        """The key of each trial's outcome that counts, by trial id. It changes whenever another outcome counts."""
         rows = self.trials(among, ["trial_id", "status", OUTCOME]).to_pylist()
-        return {row["trial_id"]: f"{row['status']} {row[OUTCOME]}" for row in rows}
+        return {row["trial_id"]: OutcomeKey(row["status"], row[OUTCOME]) for row in rows}
 
     def counting(self, among: set[str] | None = None) -> set[Key]:
         """The same as keys of files."""

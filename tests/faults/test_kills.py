@@ -84,7 +84,7 @@ def test_twenty_kills_at_random_moments_end_the_same_way(lab: Lab, undisturbed) 
         launch.wait()
         outcomes = lab.store.outcomes()
         assert finished.items() <= outcomes.items()  # what had completed has not run again
-        finished = {name: outcome for name, outcome in outcomes.items() if outcome.startswith("completed")}
+        finished = {name: outcome for name, outcome in outcomes.items() if outcome.status == "completed"}
     assert running > 10
     lab.run("launch", "faults.yaml", *ENGINES["pool"])
     assert finished.items() <= lab.store.outcomes().items()

@@ -197,7 +197,7 @@ def test_a_retry_that_is_stopped_leaves_the_rest_as_it_was(folder, networks):
     result = sweep("retry", "--failed", "--local")
     after = Store("results").outcomes()
     assert (result.code, "did not complete again" in result.out) == (130, False)
-    assert sorted(outcome.split()[0] for outcome in after.values()) == ["failed", "interrupted"]
+    assert sorted(outcome.status for outcome in after.values()) == ["failed", "interrupted"]
     assert len(before.items() & after.items()) == 1
 
 

@@ -279,7 +279,7 @@ class TestClaims:
         claims.save(KEY, b"half")
         assert claims.load(KEY) == b"half"
         record = claims.write(make_outcome(KEY))
-        assert store.outcomes() == {KEY: f"completed {record.outcome}"}
+        assert store.outcomes() == {KEY: ("completed", record.outcome)}
         assert leases.running() == {}
         assert claims.load(KEY) is None
 

@@ -71,7 +71,7 @@ class TestEveryBackend:
             store.write(make_outcome(IDS[0], status))
             names.append(store.outcomes()[IDS[0]])
         assert len(set(names)) == 4
-        assert [name.split()[0] for name in names] == ["failed", "failed", "completed", "completed"]
+        assert [name.status for name in names] == ["failed", "failed", "completed", "completed"]
 
     def test_rows_of_some_trials_are_of_those_alone(self, store):
         for name in IDS[:3]:
@@ -230,7 +230,7 @@ class TestAnOlderStore:
         assert (older.trial(IDS[0]).outcome, older.trial(IDS[0]).attempts) == (None, None)
         assert older.epochs([IDS[0]]).num_rows == 2
         assert older.masks().num_rows == 2
-        assert older.outcomes() == {IDS[0]: "completed None", IDS[1]: "failed None"}
+        assert older.outcomes() == {IDS[0]: ("completed", None), IDS[1]: ("failed", None)}
         assert not older.damaged
         assert verify_names(older) == set()
 
