@@ -119,16 +119,16 @@ def _now():
 def test_no_name_in_a_file_leads_out_of_the_store(name: str, tmp_path: Path, outcome) -> None:
     store = Store(tmp_path / "inner/results")
     trial = replace(outcome().trial, trial_id=name)
-    with pytest.raises(ValueError, match="no trial id"):
+    with pytest.raises(ValueError, match="not a trial id"):
         store.write(Outcome(trial))
-    with pytest.raises(ValueError, match="no trial id"):
+    with pytest.raises(ValueError, match="not a trial id"):
         store.save_checkpoint(name, b"")
     store.write(outcome())
     path = tmp_path / "inner/results/trials/fold-00000000.parquet"
     rows = table(TrialRecord, [trial])
     pq.write_table(rows, path)
     assert store.statuses() == {"a" * 16: "completed"}
-    assert "a trial_id in it is none" in store.damaged[str(path)]
+    assert "a trial_id is invalid" in store.damaged[str(path)]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["inner"]
 
 

@@ -1,4 +1,4 @@
-"""Claims: the trials that a launch has taken, and what it does with the store while they run."""
+"""Claims: the trials that a launch has taken, their checkpoints and their outcomes."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,7 +11,7 @@ class Claims:
     """Take a trial, save its checkpoints, write its outcome and release it. Can be pickled.
 
     Attributes:
-        store: where all of it is.
+        store: the store of the checkpoints and outcomes.
 
     Args:
         store: as above.

@@ -1,4 +1,4 @@
-"""A folder of files, on a local disk or an object store: each file is whole or absent."""
+"""A folder of files on a local disk or an object store. Each file is complete or absent."""
 
 import contextlib
 import errno
@@ -22,13 +22,13 @@ from training.config import check_path
 
 T = TypeVar("T")
 RETRIES = (0.5, 2.0, 8.0)  # seconds before another attempt to reach an object store
-_ABANDONED = 3600.0  # seconds after which nobody is still at writing a file
+_ABANDONED = 3600.0  # seconds after which no process is still writing a temporary file
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{32}\.tmp")
-_FOLDERS = 8  # how often a folder may be removed while something is put into it
-_AT_ONCE = 32  # files deleted, or requests to an object store
+_FOLDER_ATTEMPTS = 8  # to write into a folder that others keep removing
+_THREADS = 32  # that delete files
 _HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
-_GONE = "NO_SUCH_KEY"  # says S3 of what has been deleted since it was opened
-_REFUSED = (  # what S3 says that no further attempt will change
+_GONE = "NO_SUCH_KEY"  # S3's error for an object that was deleted after it was opened
+_REFUSED = (  # S3's errors that another attempt does not change
     "ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", _GONE,
 )  # fmt: skip
 
@@ -47,8 +47,8 @@ class Files:
 
     Attributes:
         uri: an absolute path or a URI, as given; may hold a secret.
-        name: the same for people, without secrets.
-        local: the folder, or None where it is not on a local disk.
+        name: the uri without its secrets, for messages.
+        local: the folder; None if it is not on a local disk.
 
     Raises:
         InputError: not a folder, not a known kind of URI.
@@ -78,11 +78,11 @@ class Files:
         return Files, (self.uri,)
 
     def path(self, name: str) -> str:
-        """Where a file lies, as pyarrow's file system has it."""
+        """The path of a file in ``fs``."""
         return f"{self.root}/{name}"
 
     def entries(self, folder: str) -> list[Entry]:
-        """The files in a folder, by name; none where there is no such folder.
+        """The files in a folder, sorted by name; empty for an absent folder.
 
         Raises:
             StoreError: the store cannot be reached.
@@ -90,17 +90,17 @@ class Files:
         return sorted(self._reached(f"list {folder} of", lambda: self._list(folder)), key=lambda entry: entry.name)
 
     def names(self, folder: str) -> list[str]:
-        """The names of :meth:`entries`, which on a local disk are told without a look at each file."""
+        """The names of :meth:`entries`. Faster on a local disk: needs no ``stat`` of every file."""
         if self.local is None:
             return [entry.name for entry in self.entries(folder)]
-        there = self.local / folder
-        return sorted(self._reached(f"list {folder} of", lambda: [entry.name for entry in _files(there)]))
+        path = self.local / folder
+        return sorted(self._reached(f"list {folder} of", lambda: [entry.name for entry in _files(path)]))
 
     def read(self, name: str) -> bytes | None:
-        """What is in a file; None where there is none.
+        """The contents of a file; None if it is absent.
 
         Raises:
-            StoreError: it is there and cannot be read, or the store cannot be reached.
+            StoreError: the file cannot be read, or the store cannot be reached.
         """
 
         def work() -> bytes | None:
@@ -115,37 +115,37 @@ class Files:
         return self._reached(f"read {name} of", work)
 
     def put(self, name: str, data: Any, *, synced: bool = True) -> None:
-        """Write ``data`` (bytes or a buffer), in the place of an earlier file of the name.
+        """Write ``data`` to a file, replacing an earlier file of that name.
 
         Args:
             name: with its folder.
-            data: all of it.
-            synced: whether it, and its name, are to be on a local disk before this returns. If not, it survives the
-                end of every process, but a power cut may leave half of it.
+            data: the contents: bytes or a buffer.
+            synced: whether to sync a local file and its folder before this returns. An unsynced file survives the end
+                of every process, but a power cut may leave half of it.
 
         Raises:
-            StoreError: it cannot be written; an earlier file is as it was.
+            StoreError: the file cannot be written; an earlier file is unchanged.
         """
         self._reached(f"write {name} to", lambda: self._put(name, data, synced))
 
     def delete(self, *names: str) -> None:
-        """Delete files, if they are there.
+        """Delete files; absent ones are no error.
 
         Raises:
-            StoreError: one cannot be deleted.
+            StoreError: a file cannot be deleted.
         """
-        with ThreadPoolExecutor(_AT_ONCE if len(names) > 1 else 1) as pool:  # it waits for the disk, or for answers
+        with ThreadPoolExecutor(_THREADS if len(names) > 1 else 1) as pool:  # a deletion mostly waits
             list(pool.map(self._delete, names))
 
     def clear(self) -> None:
-        """Delete what writers that were killed have left of files half written, an hour ago or more."""
+        """Delete temporary files that killed writers left an hour ago or earlier."""
         for path in self.local.glob("*/.*.tmp") if self.local is not None else ():
             with contextlib.suppress(OSError):
                 if _TEMPORARY.fullmatch(path.name) and path.stat().st_mtime < time.time() - _ABANDONED:
                     path.unlink()
 
     def remove_empty(self, folder: str, root: bool) -> None:
-        """Remove a local folder, and the root as well if asked to, where there is nothing in them."""
+        """Remove a local folder if it is empty, then the root if it is empty and ``root`` is true."""
         if self.local is not None:
             with contextlib.suppress(OSError):
                 (self.local / folder).rmdir()
@@ -153,10 +153,10 @@ class Files:
                     self.local.rmdir()
 
     def move(self, name: str, target: str) -> None:
-        """Give a file another name.
+        """Rename a file; ``target`` may be in another folder.
 
         Raises:
-            StoreError: it cannot be.
+            StoreError: the file cannot be moved.
         """
 
         def work() -> None:
@@ -167,7 +167,7 @@ class Files:
         self._reached(f"move {name} in", work)
 
     def check_writable(self) -> None:
-        """Make sure, before hours of work, that files can be kept. Leaves nothing behind.
+        """Check, before hours of work, that files can be written. Creates no lasting file or folder.
 
         Raises:
             InputError: the folder cannot be made or written to, or the bucket cannot be reached.
@@ -184,14 +184,17 @@ class Files:
                 f"store: cannot write to {self.name}: {_reason(error)}; name another with --set store=DIR"
             ) from None
 
-    def _reached(self, what: str, work: Callable[[], T]) -> T:
-        """What ``work`` returns; where the store is not on a local disk, it may take several attempts."""
+    def _reached(self, action: str, work: Callable[[], T]) -> T:
+        """The return value of ``work``, which is tried several times if the store is not on a local disk.
+
+        ``action`` completes the error "cannot … <store>".
+        """
         for pause in (*RETRIES, None):
             try:
                 return work()
             except OSError as error:
                 if self.local is not None or pause is None or _is_hopeless(error):
-                    raise StoreError(f"store: cannot {what} {self.name}: {_reason(error)}") from error
+                    raise StoreError(f"store: cannot {action} {self.name}: {_reason(error)}") from error
                 time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -199,8 +202,8 @@ class Files:
         if self.local is not None:
             return list(_scan(self.local / folder))
         selector = pafs.FileSelector(self.path(folder), allow_not_found=True)
-        found = [info for info in self.fs.get_file_info(selector) if info.type == pafs.FileType.File]
-        return [Entry(info.base_name, info.size, info.mtime.timestamp() if info.mtime else 0.0) for info in found]
+        infos = [info for info in self.fs.get_file_info(selector) if info.type == pafs.FileType.File]
+        return [Entry(info.base_name, info.size, info.mtime.timestamp() if info.mtime else 0.0) for info in infos]
 
     def _put(self, name: str, data: Any, synced: bool) -> None:
         if self.local is not None:
@@ -218,7 +221,7 @@ class Files:
 
 
 def _opened(uri: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of a URI and the path there; small files are put on S3 in one request, where pyarrow can."""
+    """The file system of a URI and the path in it. With S3, small files take one request if this pyarrow can."""
     if uri.startswith("s3://"):
         with contextlib.suppress(pa.ArrowException, OSError, ValueError):
             return pafs.FileSystem.from_uri(f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true")
@@ -242,24 +245,24 @@ def _files(folder: Path) -> Iterator["os.DirEntry[str]"]:
 
 def _scan(folder: Path) -> Iterator[Entry]:
     for entry in _files(folder):
-        with contextlib.suppress(FileNotFoundError):  # deleted since
+        with contextlib.suppress(FileNotFoundError):  # deleted since the listing
             status = entry.stat()
             yield Entry(entry.name, status.st_size, status.st_mtime)
 
 
 def _write_atomically(path: Path, data: Any, synced: bool) -> None:
-    """Write beside ``path``, sync, rename, sync the folder: after a crash the file is whole or as it was."""
-    for attempt in range(_FOLDERS):
+    """Write a temporary file, sync, rename, sync the folder: after a crash the file is complete or unchanged."""
+    for attempt in range(_FOLDER_ATTEMPTS):
         try:
-            _write_beside(path, data, synced)
+            _write_and_rename(path, data, synced)
             return
-        except (FileNotFoundError, FileExistsError):  # somebody found the folder empty and removes it just now
-            if attempt == _FOLDERS - 1:
+        except (FileNotFoundError, FileExistsError):  # another process is removing the folder, which was empty
+            if attempt == _FOLDER_ATTEMPTS - 1:
                 raise
 
 
-def _write_beside(path: Path, data: Any, synced: bool) -> None:
-    made = [folder for folder in path.parents if not folder.exists()]
+def _write_and_rename(path: Path, data: Any, synced: bool) -> None:
+    new_folders = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -270,19 +273,19 @@ def _write_beside(path: Path, data: Any, synced: bool) -> None:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
         if synced:
-            for folder in (path.parent, *(each.parent for each in made)):
+            for folder in (path.parent, *(new.parent for new in new_folders)):
                 _sync_folder(folder)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk: without it a power cut takes a file that has just been renamed."""
+    """Sync the names in a folder: without it a power cut may undo a rename."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that syncs no folders
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # the file system does not sync folders
             raise
     finally:
         os.close(descriptor)

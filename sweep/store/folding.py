@@ -1,9 +1,9 @@
-"""Folding: the many small files of a store made a few big ones, which are read a hundred times as fast.
+"""Folding: merge the many small files of a store into a few big ones (folds), which read a hundred times faster.
 
-Nothing is changed in place, so readers and writers may go on: folds are written first, the trials' last, and only then
-the files that are in them are deleted, by name. What a writer is at is no part of it: a file of epochs or masks is left
-alone as long as no row of a trial names its outcome. Who reads meanwhile may find an outcome twice and counts it once,
-or a file gone that it has just listed, and lists again.
+No file is changed in place, so other processes may read and write meanwhile. Folds are written first, those of trials
+last; then the files that were merged are deleted. Outcomes that are still being written are not touched: a file of
+epochs or masks stays until a trial's row has its outcome. A reader may see an outcome twice, which it counts once, or
+miss a file that it has listed; then it lists again.
 """
 
 import contextlib
@@ -20,14 +20,14 @@ from sweep.store.files import Entry
 from sweep.store.layout import Key, loose_file
 from sweep.store.leases import Leases
 from sweep.store.parquet import columns_of, encode_fold, strange_columns
-from sweep.store.reading import RANK, among_keys, joined, keys_of, that_count
+from sweep.store.reading import RANK, among_keys, indices_that_count, joined, keys_of
 from sweep.store.store import Store
 
 BYTES_A_FOLD = 128 << 20  # in memory
-FOLDS = 8  # of trials: more of them are made one again
-MANY = 500  # trials in files of their own from which on a launch folds its store
-ORPHANED = 86400.0  # seconds after which nobody is still to name the outcome that a file is of
-_KEY = "fold"  # what is claimed by whoever folds
+FOLDS = 8  # of trials: this many are merged again
+MANY = 500  # trials in single files: from here on a launch folds its store
+ORPHANED = 86400.0  # seconds after which no process is still going to write the row for a file's outcome
+_KEY = "fold"  # the claim of the process that folds
 _FILES, _BYTES = 512, 32 << 20  # read at once
 
 Tell = Callable[[int, int], None]  # files read so far, of how many
@@ -35,27 +35,27 @@ Tell = Callable[[int, int], None]  # files read so far, of how many
 
 @dataclass(frozen=True)
 class Folded:
-    """What a folding did: files before and after."""
+    """The number of Parquet files before and after a folding."""
 
     before: int
     after: int
 
 
 def is_slow(store: Store) -> bool:
-    """Whether so many trials lie in files of their own that every command takes seconds to read them."""
+    """Whether the store has so many single files that every command takes seconds to read them."""
     return len(store.loose("trials")) >= MANY
 
 
 def fold(store: Store, tell: Tell = lambda done, total: None) -> Folded:
-    """Fold the small files of a store, and once there are :data:`FOLDS` of them, the folds.
+    """Merge the small files of a store; merge its folds too once there are :data:`FOLDS` of them.
 
     Args:
-        store: of any size.
-        tell: told how far it is.
+        store: the store, of any size.
+        tell: called with the progress.
 
     Raises:
-        StoreError: the store is full or gone. It reads as before.
-        InputError: somebody else is folding it.
+        StoreError: the store is full or unreachable. Its records are unchanged.
+        InputError: another process is folding it.
     """
     with Leases(store.files).held() as leases:
         other = leases.claim(_KEY)
@@ -64,13 +64,13 @@ def fold(store: Store, tell: Tell = lambda done, total: None) -> Folded:
         folding = _Folding(store, tell)
         try:
             return folding.run()
-        except BaseException:  # Ctrl-C too: half a fold is nothing to anybody
+        except BaseException:  # Ctrl-C too: an incomplete set of folds has no use
             folding.undo()
             raise
 
 
 class _Folding:
-    """One folding. Attributes are what it has found out on its way."""
+    """One folding."""
 
     def __init__(self, store: Store, tell: Tell):
         self.store, self.reader, self.tell = store, store.reader, tell
@@ -78,10 +78,9 @@ class _Folding:
         self.done = self.total = 0
         self.deleting = False
         self.put: list[str] = []  # the folds
-        self.gone: list[str] = []  # what may be deleted at the end: it is in a fold, or has been replaced
+        self.obsolete: list[str] = []  # files to delete at the end: merged into a fold, or replaced
 
     def run(self) -> Folded:
-        """All of it."""
         listed = {folder: self._parquet(folder) for folder in ("trials", "epochs", "masks")}
         before = sum(map(len, listed.values()))
         loose = [entry for entry in listed["trials"] if loose_file("trials", entry.name)]
@@ -89,41 +88,41 @@ class _Folding:
         self.total = sum(1 for folder, entries in listed.items() for entry in entries if loose_file(folder, entry.name))
         if not self.total and len(folds) < FOLDS:
             return Folded(before, before)
-        ranks, whole = self._trials(folds, RANK)  # of a fold that cannot be read the rest of it is not thrown away
-        merged = folds if len(folds) >= FOLDS and whole else []
+        ranks, all_read = self._trials(folds, RANK)  # an unreadable trials fold may be repaired: keep all folds then
+        merged = folds if len(folds) >= FOLDS and all_read else []
         rows, _ = self._trials([*loose, *merged], None)
-        every = joined([rows.select(RANK), *([] if merged else [ranks])], columns_of("trials", RANK))
-        counting = that_count(every)
-        mine = rows.take(pa.array([place for place in counting.to_pylist() if place < len(rows)], pa.int64()))
-        counted = keys_of(every.take(counting))
+        outcomes = joined([rows.select(RANK), *([] if merged else [ranks])], columns_of("trials", RANK))
+        counting = indices_that_count(outcomes)
+        kept = rows.take(pa.array([index for index in counting.to_pylist() if index < len(rows)], pa.int64()))
+        counted = keys_of(outcomes.take(counting))
         for folder in ("masks", "epochs"):
-            self._outcomes(folder, listed[folder], counted, keys_of(every) - counted, bool(merged))
-        for number, piece in enumerate(_parts(mine)):
+            self._outcomes(folder, listed[folder], counted, keys_of(outcomes) - counted, bool(merged))
+        for number, piece in enumerate(_parts(kept)):
             self._put("trials", number, piece)
         self._delete()
         return Folded(before, sum(len(self._parquet(folder)) for folder in listed))
 
     def _trials(self, entries: list[Entry], columns: list[str] | None) -> tuple[pa.Table, bool]:
-        """The rows of files of trials, and whether all of them could be read."""
-        found, schema, whole = [], columns_of("trials", columns), True
+        """The rows of trials files, and whether all of these files could be read."""
+        tables, schema, all_read = [], columns_of("trials", columns), True
         for read in self._read("trials", entries, columns):
-            found.append(joined([rows for rows in read.values() if rows is not None], schema))
-            whole = whole and all(rows is not None for rows in read.values())
+            tables.append(joined([rows for rows in read.values() if rows is not None], schema))
+            all_read = all_read and all(rows is not None for rows in read.values())
             if columns is None:
-                self.gone += [f"trials/{name}" for name, rows in read.items() if rows is not None]
-        return joined(found, schema), whole
+                self.obsolete += [f"trials/{name}" for name, rows in read.items() if rows is not None]
+        return joined(tables, schema), all_read
 
     def _outcomes(self, folder: str, entries: list[Entry], counted: set[Key], replaced: set[Key], merge: bool) -> None:
         """Fold the epochs or masks of the outcomes that count."""
         loose, folds = [], []
         for entry in entries:
-            found = loose_file(folder, entry.name)
-            if found is None:
+            file = loose_file(folder, entry.name)
+            if file is None:
                 folds.append(entry)
-            elif found.key in counted:
+            elif file.key in counted:
                 loose.append(entry)
-            elif found.key in replaced or self._is_orphan(folder, entry):
-                self.gone.append(found.name)
+            elif file.key in replaced or self._is_orphan(folder, entry):
+                self.obsolete.append(file.name)
         small = [entry for entry in folds if entry.size < BYTES_A_FOLD // 4] if merge else []
         for number, piece in enumerate(_pieces(self._rows(folder, loose, small, counted))):
             self._put(folder, number, piece)
@@ -134,20 +133,20 @@ class _Folding:
         for read in self._read(folder, loose, None):
             tables = {name: _with_outcome(folder, name, rows) for name, rows in read.items() if rows is not None}
             left -= {key for name in tables if (key := _key(folder, name))}
-            self.gone += [f"{folder}/{name}" for name in tables]
+            self.obsolete += [f"{folder}/{name}" for name in tables]
             yield joined(list(tables.values()), columns_of(folder, None))
         for read in self._read(folder, folds, None):
             for name, rows in read.items():
                 if rows is not None:
                     rows = rows.filter(among_keys(rows, left))
                     left -= keys_of(rows)
-                    self.gone.append(f"{folder}/{name}")
+                    self.obsolete.append(f"{folder}/{name}")
                     yield rows
 
     def _read(
         self, folder: str, entries: Iterable[Entry], columns: list[str] | None
     ) -> Iterator[dict[str, pa.Table | None]]:
-        """The rows of these files, some at once; None for what is to be left as it is, or is not there any more."""
+        """The rows of these files by name, a batch at a time; None for a file that is gone or must not be changed."""
         for names in _batches(entries):
             read = dict(zip(names, self.reader.read_all(folder, names, columns), strict=True))
             yield {name: None if rows is None or strange_columns(rows) else rows for name, rows in read.items()}
@@ -155,7 +154,7 @@ class _Folding:
             self.tell(self.done, self.total)
 
     def _is_orphan(self, folder: str, entry: Entry) -> bool:
-        """Whether a file is of an outcome that nobody will name any more: its writer was killed."""
+        """Whether no trial's row will ever have this file's outcome, because its writer was killed."""
         return not self.reader.damaged and entry.changed < time.time() - ORPHANED
 
     def _put(self, folder: str, number: int, rows: pa.Table) -> None:
@@ -164,16 +163,16 @@ class _Folding:
         self.put.append(name)
 
     def undo(self) -> None:
-        """Delete the folds again, which take room on a full disk, unless they are all that there is by now."""
+        """Delete the folds, which take room on a full disk, unless files that they replace are already deleted."""
         if not self.deleting:
             with contextlib.suppress(OSError):
                 self.store.files.delete(*reversed(self.put))
 
     def _delete(self) -> None:
-        """Files of trials first: what is left if we are stopped here is an outcome without a row, not the reverse."""
+        """Delete trials' files first: a stop in between then leaves files without a row, not a row without files."""
         self.deleting = True
         for folder in ("trials", "masks", "epochs"):
-            self.store.files.delete(*(name for name in self.gone if name.startswith(f"{folder}/")))
+            self.store.files.delete(*(name for name in self.obsolete if name.startswith(f"{folder}/")))
 
     def _parquet(self, folder: str) -> list[Entry]:
         entries = self.store.files.entries(folder)
@@ -186,14 +185,14 @@ def _key(folder: str, name: str) -> Key | None:
 
 
 def _with_outcome(folder: str, name: str, rows: pa.Table) -> pa.Table:
-    """The rows of a file of one outcome with what only its name says."""
+    """The rows of a single file, with the outcome from its name in their outcome column."""
     _, outcome = _key(folder, name) or (None, None)
-    place = rows.column_names.index(OUTCOME)
-    return rows.set_column(place, rows.field(place), pa.array([outcome] * len(rows), pa.string()))
+    index = rows.column_names.index(OUTCOME)
+    return rows.set_column(index, rows.field(index), pa.array([outcome] * len(rows), pa.string()))
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[str]]:
-    """Names of files to be read at once: not too many, and not too big."""
+    """Names of files to read at once: at most :data:`_FILES`, of :data:`_BYTES` together or one bigger file."""
     names: list[str] = []
     size = 0
     for entry in entries:
@@ -207,7 +206,7 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[str]]:
 
 
 def _pieces(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables that are not too big, none of which is empty. A trial's stay together."""
+    """The same rows in non-empty tables of about the size of a fold. The rows of a trial stay together."""
     held: list[pa.Table] = []
     size = 0
     for table in tables:
@@ -221,7 +220,7 @@ def _pieces(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _parts(table: pa.Table) -> Iterator[pa.Table]:
-    """A table of a row a trial in parts of about the size of a fold."""
+    """A table with one row per trial, in parts of about the size of a fold."""
     rows = max(1, len(table) * BYTES_A_FOLD // max(1, table.nbytes))
     for start in range(0, len(table), rows):
         yield table.slice(start, rows)

@@ -1,8 +1,8 @@
-"""Which store this is: ids that stay with its files wherever they are moved.
+"""Identity: ids of a store, which stay with its files when they are moved.
 
-Two stores may hold the same trials of one sweep with different outcomes, and show them on one MLflow server. An id is
-the name of a file: where two launches make one at the same time, or stores are merged by copying files, the store has
-several ids, and everybody uses the same one of them. A copy of a store has its ids, and counts as the same store.
+Two stores may hold the same trials with different outcomes and export both to one MLflow server. An id is the name of
+a file. A store has several ids if two launches created one at the same time, or if stores were merged by copying files;
+all processes then use the first. A copy of a store has the same ids and counts as the same store.
 """
 
 import re
@@ -16,18 +16,18 @@ _NAME = re.compile(r"([0-9a-f]{32})\.id")
 
 
 def identities(files: Files) -> tuple[str, ...]:
-    """The ids of a store, the one to use first; one is made where there is none.
+    """The ids of a store, sorted; use the first. Creates one if there is none.
 
-    A store that cannot be written to has an id that follows from its address.
+    The id of a store that cannot be written to is derived from its address.
     """
-    found = _listed(files)
-    if not found:
+    ids = _listed(files)
+    if not ids:
         try:
             files.put(f"{FOLDER}/{uuid.uuid4().hex}.id", b"The name of this file tells this store from others.\n")
         except StoreError:
             return (uuid.uuid5(uuid.NAMESPACE_URL, files.name).hex,)
-        found = _listed(files)
-    return found
+        ids = _listed(files)
+    return ids
 
 
 def _listed(files: Files) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the files of a store are called, and what each may hold."""
+"""The names of a store's files, and checks that their contents match the names."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 SWEEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LOOSE = re.compile(rf"({TRIAL_ID.pattern})(?:-([0-9a-f]{{8}}))?\.parquet")
 
-Key = tuple[str, str | None]  # a trial, and which outcome of it: None in stores of earlier versions
+Key = tuple[str, str | None]  # a trial's id and its outcome's id, which is None in stores of earlier versions
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Loose:
 
     @property
     def key(self) -> Key:
-        """What it is of."""
+        """The trial's id and the outcome's id."""
         return self.trial_id, self.outcome
 
 
 def loose_file(folder: str, name: str) -> Loose | None:
-    """What the name of a file of one outcome says; None for other files."""
+    """The file of one outcome that has this name; None for the name of any other file."""
     matched = None if folder == "sweeps" else _LOOSE.fullmatch(name)
     return Loose(f"{folder}/{name}", matched[1], matched[2]) if matched else None
 
@@ -42,32 +42,32 @@ def outcome_file(folder: str, key: Key) -> str:
 
 
 def check_id(trial_id: str) -> None:
-    """A trial's id becomes the name of files: nothing else may."""
+    """Raise ValueError unless this is a trial's id, which is safe as part of a file's name."""
     if not TRIAL_ID.fullmatch(trial_id):
-        raise ValueError(f"{trial_id!r} is no trial id: 16 hex digits")
+        raise ValueError(f"{trial_id!r} is not a trial id, which has 16 hex digits")
 
 
 def check_contents(folder: str, name: str, rows: pa.Table) -> None:
-    """A file holds what its name says, and nothing in it can lead out of the store.
+    """Check that a file holds the trial, outcome or sweep in its name, and that all ids are safe as file names.
 
     Raises:
-        Damaged: it does not.
+        Damaged: a check fails.
     """
     column, form = ("name", SWEEP_NAME) if folder == "sweeps" else ("trial_id", TRIAL_ID)
     if column not in rows.column_names:
         return
-    found = set(rows[column].unique().to_pylist())
-    if not all(isinstance(each, str) and form.fullmatch(each) for each in found):
-        raise Damaged(f"not a file of this store: a {column} in it is none")
+    values = set(rows[column].unique().to_pylist())
+    if not all(isinstance(value, str) and form.fullmatch(value) for value in values):
+        raise Damaged(f"not a file of this store: a {column} is invalid")
     loose = loose_file(folder, name)
-    if folder == "sweeps" and found != {name.removesuffix(".parquet")}:
-        raise Damaged("not what its name says: it holds another sweep")
-    if loose and found != {loose.trial_id}:
-        raise Damaged("not what its name says: it holds another trial" if found else "it holds nothing")
+    if folder == "sweeps" and values != {name.removesuffix(".parquet")}:
+        raise Damaged("its name does not match: it holds another sweep")
+    if loose and values != {loose.trial_id}:
+        raise Damaged("its name does not match: it holds another trial" if values else "it has no rows")
     if (
         loose
         and folder == "trials"
         and OUTCOME in rows.column_names
         and set(rows[OUTCOME].to_pylist()) != {loose.outcome}
     ):
-        raise Damaged("not what its name says: it holds another outcome")
+        raise Damaged("its name does not match: it holds another outcome")

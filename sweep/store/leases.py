@@ -1,18 +1,18 @@
-"""Leases: who runs what, told by files in the store alone, so that no trial runs in two launches at once.
+"""Leases: files in the store that keep a trial from running in two launches at once.
 
-    leases/<launch>.json             a launch that lives: who it is, written again every few seconds (its heartbeat)
+    leases/<launch>.json               a living launch: who it is, rewritten every few seconds (its heartbeat)
     leases/<trial id>.<launch>.claim   a trial that it has taken
 
-A claim is first put and then looked at: a trial is taken by whoever finds no other living launch's claim beside its
-own. That two do so would take one of them not to see a file that was there before it looked, and every storage that we
-write to shows what has been put. Of several that claim at once all but the one with the least id take their claims
-back; that one waits for them to, and takes its own back as well if one stays: whose that is had found itself alone
-before. It takes no lock, no rename and no conditional put, which object stores or pyarrow lack.
+A launch first puts its claim and then lists the claims. It has the trial if it finds no claim of another living launch.
+Two launches cannot both find none: the one that lists later sees the other's claim, because every storage that we
+support shows a file once it is put. If several launches claim at once, all but the one with the lowest id withdraw
+their claims. That one waits for them, and withdraws too if a claim stays: its launch took the trial before. This needs
+no lock, no rename and no conditional put, which object stores or pyarrow lack.
 
-A launch is dead when its process is, which can be told on its own machine, or when its heartbeat is older than
-:data:`STALE_SECONDS` by the storage's own clock. Its claims are then void. A launch that was not dead but suspended,
-or cut off from the store for so long, may end a trial that another has taken over: the same trial has the same
-outcome, and outcomes replace each other whole.
+A launch is dead if its process has ended, which other processes on its machine can see, or if its heartbeat is older
+than :data:`STALE_SECONDS` by the storage's clock. The claims of a dead launch are void. A launch that was suspended or
+cut off from the store for that long may still end a trial that another launch has taken over. This does no harm: the
+same trial has the same outcome, and an outcome is always replaced as a whole.
 """
 
 import json
@@ -32,8 +32,8 @@ from sweep.store.files import Entry, Files
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
-_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 0.0)  # between looks, until others that claimed at once have stepped back
-_AT_ONCE = 2.0  # seconds, and an object store's times are whole ones
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 0.0)  # seconds between listings, while rivals withdraw their claims
+_AT_ONCE = 2.0  # claims put within so many seconds are simultaneous; an object store's times are whole seconds
 _HEARTBEAT = re.compile(r"([0-9a-f]{8})\.json")
 _NAMED = ("id", "host", "machine", "began")
 _CLAIM = re.compile(r"([0-9a-z]+)\.([0-9a-f]{8})\.claim")
@@ -49,21 +49,23 @@ class Launch:
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
     machine: str = field(default_factory=lambda: _machine())
-    began: str = field(default_factory=lambda: _began(os.getpid()) or "")  # tells a process from a later one of its pid
+    began: str = field(
+        default_factory=lambda: _began(os.getpid()) or ""
+    )  # distinguishes a process from a later one with its pid
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
 
     def to_json(self) -> str:
-        """All of it."""
+        """All fields as a JSON object."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Launch":
-        """What :meth:`to_json` wrote.
+        """The launch that :meth:`to_json` wrote.
 
         Raises:
-            ValueError: it did not write that.
+            ValueError: not the JSON of a launch.
         """
         try:
             values = json.loads(text)
@@ -73,17 +75,17 @@ class Launch:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is, or was, on this machine."""
+        """Whether it runs, or ran, on this machine."""
         return self.machine == _machine()
 
     @property
     def has_died(self) -> bool:
-        """Whether its process, on this machine, is gone."""
+        """Whether its process has ended. Only meaningful if :attr:`is_here`."""
         return _began(self.pid) != self.began
 
 
 class Leases:
-    """What launches have taken in one store. Pickled, it claims for the same launch from another process."""
+    """The claims of launches on the trials of one store. A pickled copy claims for the same launch."""
 
     def __init__(self, files: Files, launch: Launch | None = None):
         self._files = files
@@ -91,7 +93,7 @@ class Leases:
 
     @contextmanager
     def held(self) -> Iterator["Leases"]:
-        """Live: beat until the end, then give everything back. Clears away what dead launches have left."""
+        """Send heartbeats inside the block, then release all claims. Deletes the files of dead launches first."""
         is_new = self._files.local is not None and not self._files.local.exists()
         ended = threading.Event()
         thread = threading.Thread(target=self._keep_beating, args=(ended,), name="heartbeat", daemon=True)
@@ -104,71 +106,71 @@ class Leases:
             ended.set()
             if thread.is_alive():
                 thread.join(BEAT_SECONDS)
-            self._give_all_back(is_new)
+            self._release_all(is_new)
 
     def claim(self, key: str) -> Launch | None:
-        """Take a trial. Returns who has it, if that is somebody else.
+        """Take a trial. Returns None if this launch has it now, else the launch that has it.
 
         Raises:
-            StoreError: the store is full or gone.
+            StoreError: the store is full or unreachable.
         """
-        mine = f"{key}.{self.launch.id}.claim"
-        self._files.put(f"leases/{mine}", b"", synced=False)
+        own_name = f"{key}.{self.launch.id}.claim"
+        self._files.put(f"leases/{own_name}", b"", synced=False)
         rivals: list[tuple[Entry, Launch]] = []
         for pause in _PAUSES:
             entries = self._entries()
-            own = next((entry for entry in entries if entry.name == mine), None)
-            if own is None:  # cleared away by somebody who took us for dead: alone without it is not alone
-                self._files.put(f"leases/{mine}", b"", synced=False)
+            own = next((entry for entry in entries if entry.name == own_name), None)
+            if own is None:  # a launch that took us for dead deleted it: without it, having no rivals proves nothing
+                self._files.put(f"leases/{own_name}", b"", synced=False)
                 continue
             claims = [(entry, launch) for name, launch, entry in self._claims(entries) if name == key]
             rivals = [(entry, launch) for entry, launch in claims if launch.id != self.launch.id]
             if not rivals:
                 return None
             if any(launch.id < self.launch.id or entry.changed < own.changed - _AT_ONCE for entry, launch in rivals):
-                break  # it is theirs, or had been for a while
+                break  # a rival has the lower id, or claimed earlier
             time.sleep(pause)
-        self._files.delete(f"leases/{mine}")
-        return rivals[0][1] if rivals else self.launch  # which then is not for us to take
+        self._files.delete(f"leases/{own_name}")
+        return rivals[0][1] if rivals else self.launch  # not None: our claim was deleted each time
 
     def holds(self, key: str) -> bool:
-        """Whether this launch has taken a trial, and not given it back."""
+        """Whether this launch has taken a trial and not released it."""
         return any(entry.name == f"{key}.{self.launch.id}.claim" for entry in self._files.entries("leases"))
 
     def release(self, key: str) -> None:
-        """Give a trial back."""
+        """Withdraw this launch's claim on a trial; does nothing without one."""
         self._files.delete(f"leases/{key}.{self.launch.id}.claim")
 
     def running(self) -> dict[str, Launch]:
-        """What living launches have taken."""
+        """The launch that has each taken trial, by trial id; living launches only."""
         return {name: launch for name, launch, _ in self._claims(self._entries())}
 
     def living(self) -> list[Launch]:
-        """Launches that run now."""
+        """The launches that run now."""
         return list(self._living(self._entries()).values())
 
     def _claims(self, entries: list[Entry]) -> list[tuple[str, Launch, Entry]]:
         living = self._living(entries)
-        found = [(entry, matched) for entry in entries if (matched := _CLAIM.fullmatch(entry.name))]
-        return [(matched[1], living[matched[2]], entry) for entry, matched in found if matched[2] in living]
+        claims = [(entry, match) for entry in entries if (match := _CLAIM.fullmatch(entry.name))]
+        return [(match[1], living[match[2]], entry) for entry, match in claims if match[2] in living]
 
     def _entries(self) -> list[Entry]:
-        """All files of leases: a listing need not show what was put while it was made, so that a claim may lack one."""
+        """All lease files. A listing may miss a heartbeat put during it; if a claim has none, this lists again."""
         entries = self._files.entries("leases")
         names = {entry.name for entry in entries}
-        if all(f"{found[2]}.json" in names for name in names if (found := _CLAIM.fullmatch(name))):
+        if all(f"{match[2]}.json" in names for name in names if (match := _CLAIM.fullmatch(name))):
             return entries
         return list({entry.name: entry for entry in (*entries, *self._files.entries("leases"))}.values())
 
     def _living(self, entries: list[Entry]) -> dict[str, Launch]:
         now = self._now(entries)
-        found = {}
+        living = {}
         for entry in entries:
-            if matched := _HEARTBEAT.fullmatch(entry.name):
-                launch = self._who(matched[1])
+            if match := _HEARTBEAT.fullmatch(entry.name):
+                launch = self._launch_of(match[1])
                 if launch and self._lives(launch, now - entry.changed):
-                    found[launch.id] = launch
-        return found
+                    living[launch.id] = launch
+        return living
 
     def _lives(self, launch: Launch, age: float) -> bool:
         if launch.id == self.launch.id:
@@ -176,16 +178,16 @@ class Leases:
         return not launch.has_died if launch.is_here else age < STALE_SECONDS
 
     def _now(self, entries: list[Entry]) -> float:
-        """By the storage's clock, or a little before: when it took our last heartbeat."""
+        """The time of our last heartbeat by the storage's clock; without one, this machine's time."""
         own = [entry.changed for entry in entries if entry.name == f"{self.launch.id}.json"]
         return own[0] if own else time.time()
 
-    def _who(self, launch: str) -> Launch | None:
-        if launch == self.launch.id:
+    def _launch_of(self, launch_id: str) -> Launch | None:
+        if launch_id == self.launch.id:
             return self.launch
         try:
-            return Launch.from_json(self._files.read(f"leases/{launch}.json") or b"")
-        except ValueError:  # gone since, or somebody else's
+            return Launch.from_json(self._files.read(f"leases/{launch_id}.json") or b"")
+        except ValueError:  # deleted since the listing, or not a heartbeat of ours
             return None
 
     def _beat(self) -> None:
@@ -196,7 +198,7 @@ class Leases:
             try:
                 self._beat()
             except OSError as error:
-                logger.warning(f"{error}; others will take this launch for dead in {STALE_SECONDS:.0f} s")
+                logger.warning(f"{error}; other launches will consider this one dead in {STALE_SECONDS:.0f} s")
 
     def _clear(self) -> None:
         entries = self._entries()
@@ -208,18 +210,18 @@ class Leases:
                 self._files.delete(f"leases/{entry.name}")
         self._files.clear()
 
-    def _give_all_back(self, is_new: bool) -> None:
+    def _release_all(self, is_new: bool) -> None:
         try:
-            mine = [e.name for e in self._files.entries("leases") if f".{self.launch.id}." in f".{e.name}"]
-            self._files.delete(*(f"leases/{name}" for name in mine if name.endswith(".claim")))
+            own = [e.name for e in self._files.entries("leases") if f".{self.launch.id}." in f".{e.name}"]
+            self._files.delete(*(f"leases/{name}" for name in own if name.endswith(".claim")))
             self._files.delete(f"leases/{self.launch.id}.json")
             self._files.remove_empty("leases", root=is_new)
-        except OSError:  # dead in a minute by its heartbeat, then
+        except OSError:  # the claims become void when the heartbeat is stale
             pass
 
 
 def _machine() -> str:
-    """Names this machine since it was started, and the processes that can see each other on it."""
+    """Identifies this machine since its last boot, and the process namespace: processes of one can see each other."""
     parts = [socket.gethostname()]
     for read in (
         lambda: Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
@@ -233,7 +235,7 @@ def _machine() -> str:
 
 
 def _began(pid: int) -> str | None:
-    """When a process of this machine began, in ticks; None if there is none."""
+    """The start time of a process on this machine, in clock ticks; None if it has ended, "" if unknown."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if state in "ZX" else rest[18]  # a zombie has ended
@@ -241,7 +243,7 @@ def _began(pid: int) -> str | None:
         pass
     if Path("/proc/self/stat").exists():
         return None
-    try:  # not Linux: there is no telling whether it is the same process
+    try:  # not Linux: the start time is unknown, so it may be another process with this pid
         os.kill(pid, 0)
     except ProcessLookupError:
         return None

@@ -8,15 +8,15 @@ SHOWN = 5  # ids in an error
 
 
 def full_id(beginning: str, ids: Iterable[str], absent: str) -> str:
-    """The one id of ``ids`` that begins so.
+    """The one of ``ids`` that starts with ``beginning``.
 
     Args:
         beginning: of an id.
-        ids: to look among.
-        absent: the end of the error where none begins so: "is not in results".
+        ids: the candidates.
+        absent: the end of the error if no id matches: "is not in results".
 
     Raises:
-        InputError: none, or several.
+        InputError: no id matches, or several do.
     """
     matching = sorted(name for name in ids if name.startswith(beginning))
     if not matching:

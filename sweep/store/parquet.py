@@ -1,4 +1,4 @@
-"""Records to the bytes of a Parquet file and back, in today's schema."""
+"""Records to the bytes of a Parquet file and back, in the current schema."""
 
 import functools
 from bisect import bisect_left
@@ -13,36 +13,36 @@ from sweep.records import OUTCOME, SCHEMA_VERSION, EpochRecord, MaskRecord, Swee
 
 FOLDERS: dict[str, type] = {"trials": TrialRecord, "epochs": EpochRecord, "masks": MaskRecord, "sweeps": SweepRecord}
 _STRANGE = b"sweep.strange"
-_ROWS_A_GROUP = 4096  # of a fold: what is read of it at least
+_ROWS_A_GROUP = 4096  # of a fold: the least that is read of it
 
 
 class Damaged(ValueError):
-    """A file that cannot be read as what it should be."""
+    """A file that is incomplete, corrupt, or not the kind of file that its folder and name require."""
 
 
 def encode(folder: str, rows: pa.Table) -> pa.Buffer:
-    """The file that holds these rows of one trial."""
+    """The bytes of a file with these rows of one trial."""
     return _encode(rows, _layout(folder, rows.schema))
 
 
 def encode_fold(rows: pa.Table) -> pa.Buffer:
-    """The file that holds these rows of many trials, in order of trial: few of them can be found in it quickly."""
+    """The bytes of a file with these rows of many trials, sorted by trial: a few are read without the rest."""
     size = _ROWS_A_GROUP // 16 if "packed" in rows.column_names else _ROWS_A_GROUP
     return _encode(rows.combine_chunks().sort_by("trial_id"), {}, row_group_size=size)
 
 
 def decode(folder: str, source: Any, columns: list[str] | None = None, among: set[str] | None = None) -> pa.Table:
-    """The rows of a file, of all trials or of those ``among``, in today's schema: columns that came later are null.
+    """The rows of a file, of all trials or of those ``among``, in the current schema. Columns added later are null.
 
     Args:
-        folder: what the rows are, a key of :data:`FOLDERS`.
-        source: the file, as pyarrow has it open.
-        columns: of the record, or all; :data:`OUTCOME` among them where the file has it.
+        folder: a key of :data:`FOLDERS`, which decides the record class.
+        source: the file, opened by pyarrow.
+        columns: names of columns; None for all, with :data:`OUTCOME`.
         among: trial ids.
 
     Raises:
-        Damaged: half a file, or somebody else's.
-        InputError: written by a newer version of sweep.
+        Damaged: the file is incomplete, corrupt, or not a file of this folder.
+        InputError: the file was written by a newer version of sweep.
     """
     wanted = columns_of(folder, columns)
     try:
@@ -51,14 +51,14 @@ def decode(folder: str, source: Any, columns: list[str] | None = None, among: se
         )
         stored = file.schema_arrow
         _check_version(folder, stored.metadata or {})
-        there = set(stored.names)
-        if strange := there - set(columns_of(folder, None).names):
+        present = set(stored.names)
+        if strange := present - set(columns_of(folder, None).names):
             wanted = wanted.with_metadata({**wanted.metadata, _STRANGE: ", ".join(sorted(strange))})
-        rows = _rows(file, [name for name in wanted.names if name in there], among)
+        rows = _rows(file, [name for name in wanted.names if name in present], among)
         by_name = dict(zip(rows.column_names, rows.columns, strict=True))
-        found = pa.table([_column(by_name.get(f.name), f, len(rows)) for f in wanted], schema=wanted)
-        found.validate(full=True)  # text that is none would be found by whoever looks at it first
-        return found
+        decoded = pa.table([_column(by_name.get(f.name), f, len(rows)) for f in wanted], schema=wanted)
+        decoded.validate(full=True)  # now, because invalid UTF-8 would otherwise raise where the text is first used
+        return decoded
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError) as error:
         if isinstance(error, InputError | FileNotFoundError):
             raise
@@ -66,21 +66,21 @@ def decode(folder: str, source: Any, columns: list[str] | None = None, among: se
 
 
 def strange_columns(rows: pa.Table) -> str:
-    """The columns of the file that rows are from which are none of a record's: damage, or another version's."""
+    """The columns of the rows' file that the record class lacks, joined by commas: from damage or another version."""
     return rows.schema.metadata.get(_STRANGE, b"").decode()
 
 
 def columns_of(folder: str, names: list[str] | None) -> pa.Schema:
-    """The schema of a folder's rows, or of some columns; folds of epochs and masks say the outcome too."""
+    """The schema of a folder's rows or of some columns. All folders have :data:`OUTCOME`, as folds do."""
     return _columns_of(folder, None if names is None else tuple(names))
 
 
 @functools.cache
 def _columns_of(folder: str, names: tuple[str, ...] | None) -> pa.Schema:
-    whole = schema(FOLDERS[folder])
-    if OUTCOME not in whole.names:
-        whole = whole.append(pa.field(OUTCOME, pa.string()))
-    return whole if names is None else pa.schema([whole.field(name) for name in names], metadata=whole.metadata)
+    columns = schema(FOLDERS[folder])
+    if OUTCOME not in columns.names:
+        columns = columns.append(pa.field(OUTCOME, pa.string()))
+    return columns if names is None else pa.schema([columns.field(name) for name in names], metadata=columns.metadata)
 
 
 def _encode(rows: pa.Table, layout: dict[str, Any], **write: Any) -> pa.Buffer:
@@ -93,24 +93,24 @@ def _encode(rows: pa.Table, layout: dict[str, Any], **write: Any) -> pa.Buffer:
 
 
 def _in_utc(rows: pa.Table) -> pa.Table:
-    """Times of the zone "+00:00" as times of "UTC", the name that other readers expect of a file."""
-    for place, field in enumerate(rows.schema):
+    """The rows with the time zone "+00:00" renamed to "UTC", the name that other Parquet readers expect."""
+    for index, field in enumerate(rows.schema):
         if pa.types.is_timestamp(field.type):
-            times = rows.column(place).cast(pa.timestamp(field.type.unit, tz="UTC"))
-            rows = rows.set_column(place, field.with_type(times.type), times)
+            times = rows.column(index).cast(pa.timestamp(field.type.unit, tz="UTC"))
+            rows = rows.set_column(index, field.with_type(times.type), times)
     return rows
 
 
 def _layout(folder: str, columns: pa.Schema) -> dict[str, Any]:
-    """Parquet settings by folder. Files of a few rows are mostly frame: no statistics, dictionaries or second schema.
+    """Parquet settings by folder, without statistics, dictionaries or a second schema: small files are mostly overhead.
 
-    The frame of a mask file, which has a row a layer, is a tenth of it at 99.5 %: the encodings make short columns
-    shortest.
+    The overhead of a mask file (one row per layer) is a tenth of its size at 99.5 %: its encodings are the shortest for
+    short columns.
     """
     small = {
         "use_dictionary": False,
         "write_statistics": False,
-        "store_schema": False,  # a copy of the schema for Arrow alone; Parquet's own says the same
+        "store_schema": False,  # Arrow's own copy of the schema, which Parquet's makes redundant
     }
     if folder != "masks":
         return small
@@ -152,17 +152,17 @@ def _rows(file: pq.ParquetFile, columns: list[str], among: set[str] | None) -> p
 
 
 def _may_hold(file: pq.ParquetFile, number: int, names: list[str]) -> bool:
-    """Whether a row group may have a row of one of the trials, by its least and greatest id."""
-    place = file.schema_arrow.names.index("trial_id")  # the columns before it are flat: it comes first
-    known = file.metadata.row_group(number).column(place).statistics
-    if known is None or not known.has_min_max:
+    """Whether a row group may have a row of one of the trials, by its smallest and largest trial id."""
+    column = file.schema_arrow.names.index("trial_id")  # valid in Parquet too: no nested column comes before it
+    statistics = file.metadata.row_group(number).column(column).statistics
+    if statistics is None or not statistics.has_min_max:
         return True
-    at = bisect_left(names, known.min)
-    return at < len(names) and names[at] <= known.max
+    index = bisect_left(names, statistics.min)
+    return index < len(names) and names[index] <= statistics.max
 
 
 def _column(column: pa.ChunkedArray | None, field: pa.Field, length: int) -> pa.ChunkedArray:
-    """A column as today's schema has it: null where it came later."""
+    """A column in the current schema's type; all null if the file lacks it, because it was added later."""
     if column is None:
         if not field.nullable:
             raise Damaged(f"not a file of this store: it has no {field.name}")

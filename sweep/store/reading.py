@@ -13,19 +13,19 @@ from sweep.store.files import Files
 from sweep.store.layout import Key, Loose, check_contents, loose_file
 from sweep.store.parquet import Damaged, columns_of, decode
 
-_FILES = 512  # held one by one
-RANK = ["trial_id", "status", "written", OUTCOME]  # what it takes to tell which outcome of a trial counts
+_FILES = 512  # read before their tables are joined
+RANK = ["trial_id", "status", "written", OUTCOME]  # the columns that decide which outcome of a trial counts
 
 
 class Reader:
-    """The rows of files.
+    """Reads rows of files.
 
-    A file may be gone that has just been listed, since what is in it has been replaced or folded. What took its place
-    was there before it went, so that a further listing has it: listings go on until one shows nothing new. One alone
-    would not do even where no file goes missing: a listing need not show what came or went while it was made.
+    A listed file may be gone when it is read, because its outcome was replaced or folded. Its replacement was stored
+    before it was deleted, so a further listing shows the replacement: a read lists a folder until it shows no new file.
+    One listing is not enough even if no file is missing: it may not show files that came or went during it.
 
     Attributes:
-        damaged: files that could not be read so far, as the file system names them, with the reason.
+        damaged: the reason for every file that could not be read so far, by its path in the file system.
     """
 
     def __init__(self, files: Files):
@@ -33,16 +33,16 @@ class Reader:
         self.damaged: dict[str, str] = {}
 
     def names(self, folder: str) -> list[str]:
-        """All Parquet files in a folder, but hidden ones."""
+        """The names of the Parquet files in a folder, without hidden ones."""
         return [name for name in self.files.names(folder) if name.endswith(".parquet") and name[0] not in "._"]
 
     def loose(self, folder: str, among: set[str] | None = None) -> list[Loose]:
-        """The files of single outcomes in a folder."""
-        found = (loose_file(folder, name) for name in self.names(folder))
-        return [each for each in found if each and (among is None or each.trial_id in among)]
+        """The files of one outcome in a folder, of all trials or of those ``among``."""
+        files = (loose_file(folder, name) for name in self.names(folder))
+        return [file for file in files if file and (among is None or file.trial_id in among)]
 
     def unseen(self, folder: str, wanted: Callable[[str], bool] = lambda name: True) -> Iterator[list[str]]:
-        """Names of files, listing after listing, until one has none that are new."""
+        """The new names of each listing of a folder, until a listing has none."""
         seen: set[str] = set()
         while new := [name for name in self.names(folder) if name not in seen and wanted(name)]:
             yield new
@@ -54,8 +54,8 @@ class Reader:
         """The rows of one file, or None if it is damaged.
 
         Raises:
-            FileNotFoundError: it is not there any more.
-            InputError: it was written by a newer version of sweep.
+            FileNotFoundError: the file is gone.
+            InputError: the file was written by a newer version of sweep.
             StoreError: the store cannot be reached.
         """
         path = self.files.path(f"{folder}/{name}")
@@ -63,7 +63,7 @@ class Reader:
             rows = self._decoded(folder, name, columns, among)
             check_contents(folder, name, rows)
             return rows
-        except InputError as error:  # whose text cannot say where
+        except InputError as error:  # its message lacks the path
             raise InputError(f"{path}: {error}") from None
         except Damaged as error:
             self.damaged[path] = str(error)
@@ -73,23 +73,23 @@ class Reader:
             self.damaged[path] = "the disk cannot read it"
         return None
 
-    def every(self, folder: str, among: set[str] | None = None, columns: list[str] | None = None) -> pa.Table:
-        """The rows of all files of a folder that may be about these trials, outcomes that do not count among them."""
+    def all_rows(self, folder: str, among: set[str] | None = None, columns: list[str] | None = None) -> pa.Table:
+        """The rows of a folder, of all trials or of those ``among``, with outcomes that do not count."""
 
         def wanted(name: str) -> bool:
             loose = loose_file(folder, name)
             return among is None or loose is None or loose.trial_id in among
 
-        found, schema = [], columns_of(folder, columns)
+        tables, schema = [], columns_of(folder, columns)
         for names in self.unseen(folder, wanted):
-            for some in batched(names):
-                read = self.read_all(folder, some, columns, among)
-                found.append(joined([rows for rows in read if rows is not None], schema))
-        return joined(found, schema)
+            for batch in batched(names):
+                read = self.read_all(folder, batch, columns, among)
+                tables.append(joined([rows for rows in read if rows is not None], schema))
+        return joined(tables, schema)
 
-    def belonging(self, folder: str, wanted: set[Key], columns: list[str] | None) -> tuple[list[pa.Table], set[Key]]:
-        """The rows of outcomes, each from its own file if that can be read, else from a fold; and which have none."""
-        found: list[pa.Table] = []
+    def outcome_rows(self, folder: str, wanted: set[Key], columns: list[str] | None) -> tuple[list[pa.Table], set[Key]]:
+        """The rows of these outcomes, and the outcomes without rows. A single file is preferred to a fold."""
+        tables: list[pa.Table] = []
         left = set(wanted)
 
         def relevant(name: str) -> bool:
@@ -98,34 +98,34 @@ class Reader:
 
         for names in self.unseen(folder, relevant):
             keys = {name: loose.key for name in names if (loose := loose_file(folder, name))}
-            for some in batched(list(keys)):
-                read = dict(zip(some, self.read_all(folder, some, columns), strict=True))
+            for batch in batched(list(keys)):
+                read = dict(zip(batch, self.read_all(folder, batch, columns), strict=True))
                 left -= {keys[name] for name, rows in read.items() if rows is not None}
-                tables = [_selected(rows, columns) for rows in read.values() if rows is not None]
-                found += [joined(tables, tables[0].schema)] if tables else []
+                single = [_selected(rows, columns) for rows in read.values() if rows is not None]
+                tables += [joined(single, single[0].schema)] if single else []
             for name in names:
                 if name not in keys and left:
-                    found += self._folded(folder, name, left, columns)
-        return found, left
+                    tables += self._folded(folder, name, left, columns)
+        return tables, left
 
     def read_all(
         self, folder: str, names: Sequence[str], columns: list[str] | None = None, among: set[str] | None = None
     ) -> list[pa.Table | None]:
-        """The rows of files, None for what is damaged or has gone."""
+        """The rows of each file, None for one that is damaged or gone. Of folds, only the trials ``among``."""
 
         def one(name: str) -> pa.Table | None:
             try:
                 return self.read(folder, name, columns, None if loose_file(folder, name) else among)
-            except FileNotFoundError:  # and what took its place is in a further listing
+            except FileNotFoundError:  # a further listing shows its replacement
                 return None
 
         if len(names) < 2:
             return [one(name) for name in names]
-        with ThreadPoolExecutor(2 if self.files.local else 32) as pool:  # more are in each other's way
+        with ThreadPoolExecutor(2 if self.files.local else 32) as pool:  # more threads read a local disk slower
             return list(pool.map(one, names))
 
     def _decoded(self, folder: str, name: str, columns: list[str] | None, among: set[str] | None) -> pa.Table:
-        """Small files whole, of folds no more than what is wanted."""
+        """The rows of a file. Single files are read into memory; of folds only the needed row groups are read."""
         path = f"{folder}/{name}"
         if folder != "sweeps" and not loose_file(folder, name):
             try:
@@ -133,7 +133,7 @@ class Reader:
                     return decode(folder, source, columns, among)
             except FileNotFoundError:
                 raise
-            except (Damaged, OSError):  # the file, or the way to it? If it can be read whole, it was the file
+            except (Damaged, OSError):  # damage, or a failed request? Reading all bytes decides
                 pass
         data = self.files.read(path)
         if data is None:
@@ -141,7 +141,7 @@ class Reader:
         return decode(folder, pa.BufferReader(data), columns, among)
 
     def _folded(self, folder: str, name: str, left: set[Key], columns: list[str] | None) -> Iterator[pa.Table]:
-        """Rows of a fold that are wanted. Takes what was found off ``left``."""
+        """The rows of a fold for the outcomes in ``left``, from which it removes those that it has."""
         keyed = None if columns is None else list(dict.fromkeys([*columns, "trial_id", OUTCOME]))
         try:
             rows = self.read(folder, name, keyed, {trial for trial, _ in left})
@@ -154,36 +154,36 @@ class Reader:
 
 
 def batched(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Names of as many files as are to be held one by one: each takes more room than its rows do later."""
+    """Names in batches of :data:`_FILES`, to bound memory: a small table takes more of it than its rows once joined."""
     return (names[start : start + _FILES] for start in range(0, len(names), _FILES))
 
 
 def joined(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    """All rows as one table, in few pieces: thousands make everything slow that is done with it."""
-    whole = pa.concat_tables([*tables, pa.Table.from_batches([], schema=schema)])
-    return whole if len(tables) < 2 else whole.combine_chunks()
+    """All rows as one table. Its chunks are combined, because thousands of them slow down every operation."""
+    table = pa.concat_tables([*tables, pa.Table.from_batches([], schema=schema)])
+    return table if len(tables) < 2 else table.combine_chunks()
 
 
 def keys_of(rows: pa.Table) -> set[Key]:
-    """Which outcomes rows are of."""
-    found = rows.select(["trial_id", OUTCOME]).group_by(["trial_id", OUTCOME], use_threads=False).aggregate([])
-    return set(zip(found["trial_id"].to_pylist(), found[OUTCOME].to_pylist(), strict=True))
+    """The outcomes in these rows."""
+    distinct = rows.select(["trial_id", OUTCOME]).group_by(["trial_id", OUTCOME], use_threads=False).aggregate([])
+    return set(zip(distinct["trial_id"].to_pylist(), distinct[OUTCOME].to_pylist(), strict=True))
 
 
 def among_keys(rows: pa.Table, keys: set[Key]) -> pa.ChunkedArray:
-    """Whether each row is of one of these outcomes."""
+    """Whether each row belongs to one of these outcomes: a boolean per row."""
     names = pc.binary_join_element_wise(rows["trial_id"], pc.fill_null(rows[OUTCOME], ""), "-")
     return pc.is_in(names, pa.array([f"{trial}-{outcome or ''}" for trial, outcome in keys], pa.string()))
 
 
-def that_count(rows: pa.Table) -> pa.Array:
-    """Indices of the outcome of each trial that counts: completed before others, then the one written last."""
+def indices_that_count(rows: pa.Table) -> pa.Array:
+    """For each trial the index of the row that counts: of its completed rows, else of all, the one written last."""
     numbered = pa.table(
         {
             "trial_id": rows["trial_id"],
             "completed": pc.cast(pc.equal(rows["status"], COMPLETED), pa.int8()),
             "written": rows["written"],
-            OUTCOME: rows[OUTCOME],  # settles what was written at the same moment, in whatever order it is read
+            OUTCOME: rows[OUTCOME],  # breaks ties independently of the reading order
             "index": pa.array(range(len(rows)), pa.int64()),
         }
     )

@@ -1,4 +1,4 @@
-"""Store: outcomes of trials, sweeps and checkpoints, read and written. See :mod:`sweep.store` for what it promises."""
+"""Store: reads and writes outcomes of trials, sweeps and checkpoints. :mod:`sweep.store` lists its guarantees."""
 
 import uuid
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from sweep.records import (
 from sweep.store.files import Files
 from sweep.store.layout import SWEEP_NAME, Key, Loose, check_id, outcome_file
 from sweep.store.parquet import columns_of, encode
-from sweep.store.reading import RANK, Reader, joined, that_count
+from sweep.store.reading import RANK, Reader, indices_that_count, joined
 
 
 class OutcomeKey(NamedTuple):
@@ -43,10 +43,10 @@ class Store:
     """The records of any number of sweeps.
 
     Attributes:
-        files: where they are.
-        reader: their rows, file by file.
-        uri: an absolute path or a URI, as given; may hold a secret. ``name`` is for people.
-        local: the folder, or None for a store that is not on a local disk.
+        files: its files.
+        reader: reads rows of the files.
+        uri: an absolute path or a URI, as given; may hold a secret. Messages use ``name``.
+        local: the folder; None for a store that is not on a local disk.
         damaged: files that could not be read so far, with the reason.
 
     Raises:
@@ -62,17 +62,17 @@ class Store:
 
     @property
     def uri(self) -> str:
-        """As given, made absolute."""
+        """The URI as given, or the absolute path; may hold a secret."""
         return self.files.uri
 
     @property
     def name(self) -> str:
-        """The same without secrets."""
+        """The URI without secrets."""
         return self.files.name
 
     @property
     def local(self) -> Path | None:
-        """The folder, if it is one."""
+        """The folder; None for a store that is not on a local disk."""
         return self.files.local
 
     @property
@@ -81,30 +81,30 @@ class Store:
         return self.reader.damaged
 
     def check_writable(self) -> None:
-        """Make sure that records can be kept. See :meth:`Files.check_writable`."""
+        """Check that records can be written. See :meth:`Files.check_writable`."""
         self.files.check_writable()
 
-    # what there is
+    # reading
 
     def trials(self, among: Iterable[str] | None = None, columns: list[str] | None = None) -> pa.Table:
-        """One row a trial, of the given trials or of all: the outcome that counts."""
+        """One row per trial, of the given trials or of all: the outcome that counts."""
         wanted = None if columns is None else list(dict.fromkeys([*columns, *RANK]))
-        rows = self.reader.every("trials", None if among is None else set(among), wanted)
-        counting = that_count(rows)
+        rows = self.reader.all_rows("trials", None if among is None else set(among), wanted)
+        counting = indices_that_count(rows)
         if len(counting) < len(rows):
             rows = rows.take(counting)
         return rows if columns is None else rows.select(columns)
 
     def epochs(self, trial_ids: Iterable[str] | None = None) -> pa.Table:
-        """Epochs of the given trials, or of all."""
+        """One row per epoch, of the given trials or of all."""
         return self._of_outcomes("epochs", trial_ids, None)
 
     def masks(self, trial_ids: Iterable[str] | None = None, columns: list[str] | None = None) -> pa.Table:
-        """Masked tensors of the given trials, or of all."""
+        """One row per masked tensor, of the given trials or of all."""
         return self._of_outcomes("masks", trial_ids, columns)
 
     def trial(self, trial_id: str) -> TrialRecord | None:
-        """One trial's record."""
+        """One trial's record; None if it has none."""
         rows = self.trials([trial_id]).to_pylist()
         return trial_record(rows[0]) if rows else None
 
@@ -114,7 +114,7 @@ class Store:
         return dict(zip(rows["trial_id"].to_pylist(), rows["status"].to_pylist(), strict=True))
 
     def completed(self, among: Iterable[str] | None = None) -> set[str]:
-        """Trials that need not run again."""
+        """The ids of completed trials, of the given trials or of all."""
         return {name for name, status in self.statuses(among).items() if status == COMPLETED}
 
     def outcomes(self, among: Iterable[str] | None = None) -> dict[str, OutcomeKey]:
@@ -123,43 +123,43 @@ class Store:
         return {row["trial_id"]: OutcomeKey(row["status"], row[OUTCOME]) for row in rows}
 
     def counting(self, among: set[str] | None = None) -> set[Key]:
-        """The same as keys of files."""
+        """The keys of the outcomes that count, of the given trials or of all."""
         rows = self.trials(among, ["trial_id", OUTCOME])
         return set(zip(rows["trial_id"].to_pylist(), rows[OUTCOME].to_pylist(), strict=True))
 
     def sweeps(self) -> list[SweepRecord]:
-        """What was last launched, by name."""
-        rows = self.reader.every("sweeps").drop_columns([OUTCOME]).to_pylist()
+        """The sweeps as they were last launched, in order of their names."""
+        rows = self.reader.all_rows("sweeps").drop_columns([OUTCOME]).to_pylist()
         ids = ("trials", "earlier")
         return [SweepRecord(**row | {name: tuple(row[name]) for name in ids if row[name] is not None}) for row in rows]
 
     def checkpoints(self) -> set[str]:
-        """Trials that can go on from where they were stopped."""
+        """The ids of trials that have a checkpoint."""
         return {name.removesuffix(".pt") for name in self.files.names("checkpoints") if name[0] != "."}
 
-    # what is added
+    # writing
 
     def write(self, outcome: Outcome) -> TrialRecord:
-        """Store all records of one trial, its row last, then delete earlier outcomes, and the checkpoint of what ended.
+        """Store all records of one trial, its row last; then delete earlier outcomes, and the checkpoint if it ended.
 
-        An outcome that did not complete is not stored where a completed one is, and leaves no checkpoint.
+        If the trial has a completed outcome, one that is not completed is not stored and its checkpoint is deleted.
 
         Returns:
-            The trial's record, with the size of its mask file and the name of its outcome.
+            The trial's record, with the size of its mask file, its outcome's id and the time.
 
         Raises:
-            StoreError: the store is full or gone. What was there before still is.
-            ValueError: not the id of a trial.
+            StoreError: the store is full or unreachable. Earlier records are unchanged.
+            ValueError: the record's ``trial_id`` is not a trial id.
         """
         trial, name = outcome.trial, outcome.trial.trial_id
         check_id(name)
-        earlier = self.reader.every("trials", {name}, RANK)
-        before = earlier.take(that_count(earlier)).to_pylist()
+        earlier = self.reader.all_rows("trials", {name}, RANK)
+        before = earlier.take(indices_that_count(earlier)).to_pylist()
         if before and before[0]["status"] == COMPLETED != trial.status:
             self.drop_checkpoint(name)  # running it again begins from scratch
             return trial
         now, tag = datetime.now(UTC), uuid.uuid4().hex[:8]
-        if before and before[0]["written"]:  # by a clock that may be ahead of ours
+        if before and before[0]["written"]:  # by a machine whose clock may be ahead of ours
             now = max(now, before[0]["written"] + timedelta(microseconds=1))
         trial = replace(trial, outcome=tag, written=now)
         if outcome.masks:
@@ -174,52 +174,53 @@ class Store:
         return trial
 
     def write_sweep(self, record: SweepRecord) -> None:
-        """Store what a sweep asks for, in the place of what it asked for before.
+        """Store a sweep's record in place of its last one.
 
         Raises:
-            StoreError: the store is full or gone.
+            StoreError: the store is full or unreachable.
+            ValueError: the name cannot be a file's name.
         """
         if not SWEEP_NAME.fullmatch(record.name):
             raise ValueError(f"{record.name!r} cannot be a sweep's name")
         self._put(f"sweeps/{record.name}.parquet", table(SweepRecord, [record]))
 
     def save_checkpoint(self, trial_id: str, data: bytes) -> None:
-        """Keep how far a trial is, in the place of how far it was.
+        """Store a trial's checkpoint in place of its last one.
 
         Raises:
-            StoreError: the store is full or gone; the earlier one is still there.
+            StoreError: the store is full or unreachable; the last checkpoint is unchanged.
         """
-        self.files.put(_checkpoint(trial_id), data, synced=False)  # it says itself whether it is whole
+        self.files.put(_checkpoint(trial_id), data, synced=False)  # its checksum shows whether it is complete
 
     def load_checkpoint(self, trial_id: str) -> bytes | None:
-        """What was saved last, if anything."""
+        """The trial's checkpoint; None if it has none."""
         return self.files.read(_checkpoint(trial_id))
 
     def drop_checkpoint(self, trial_id: str) -> None:
-        """Forget how far a trial is."""
+        """Delete the trial's checkpoint, if it has one."""
         self.files.delete(_checkpoint(trial_id))
 
     def set_aside(self) -> list[str]:
-        """Move the damaged files found so far out of the way. Returns their names, as they are now."""
+        """Move the files in :attr:`damaged` to the folder ``damaged/``. Returns their new names."""
         moved = []
         for path in list(self.damaged):
             name = path.removeprefix(f"{self.files.root}/")
             try:
                 self.files.move(name, f"damaged/{name}")
-            except OSError:  # gone by now, or not ours to move: it stays named
+            except OSError:  # it is gone, or we lack the permission: it stays in the list
                 continue
             del self.damaged[path]
             moved.append(f"damaged/{name}")
         return moved
 
-    # how it lies there
+    # files
 
     def names(self, folder: str) -> list[str]:
-        """All Parquet files in a folder, but hidden ones."""
+        """The names of the Parquet files in a folder, without hidden ones."""
         return self.reader.names(folder)
 
     def loose(self, folder: str, among: set[str] | None = None) -> list[Loose]:
-        """The files of single outcomes in a folder."""
+        """The files of one outcome in a folder, of all trials or of those ``among``."""
         return self.reader.loose(folder, among)
 
     def _put(self, name: str, rows: pa.Table) -> int:
@@ -228,22 +229,22 @@ class Store:
         return int(data.size)
 
     def _forget(self, trial_id: str, outcomes: Iterable[str | None]) -> None:
-        """Delete the files of outcomes that have been replaced. Others may be somebody's who is still writing them."""
+        """Delete the files of these outcomes only: another process may be writing other outcomes of the trial."""
         keys = [(trial_id, outcome) for outcome in outcomes]
         for folder in ("trials", "epochs", "masks"):
             self.files.delete(*(outcome_file(folder, key) for key in keys))
 
     def _of_outcomes(self, folder: str, trial_ids: Iterable[str] | None, columns: list[str] | None) -> pa.Table:
-        """Rows of epochs or masks that belong to the outcomes that count."""
-        found: list[pa.Table] = []
+        """The rows of epochs or masks that belong to the outcomes that count."""
+        tables: list[pa.Table] = []
         wanted = self.counting(None if trial_ids is None else set(trial_ids))
         while wanted:
-            tables, missing = self.reader.belonging(folder, wanted, columns)
-            found += tables
-            # an outcome without any, or one that has been replaced since we asked which counts?
+            read, missing = self.reader.outcome_rows(folder, wanted, columns)
+            tables += read
+            # an outcome without rows, or one that was replaced since we read which outcomes count?
             wanted = self.counting({trial for trial, _ in missing}) - missing if missing else set()
-        whole = columns_of(folder, columns)
-        return joined(found, whole if columns else whole.remove(whole.get_field_index(OUTCOME)))
+        schema = columns_of(folder, columns)
+        return joined(tables, schema if columns else schema.remove(schema.get_field_index(OUTCOME)))
 
 
 def _checkpoint(trial_id: str) -> str:

@@ -1,9 +1,8 @@
 """The trials of a sweep: the one definition, for status, reports, MLflow, launches and retries.
 
-A sweep's trials are all that its last launch asked for and, of those that earlier launches under its name asked for
-or ran, the ones that the store holds or that are running. Which sweep ran a trial first does not matter: several
-sweeps may share it. In stores of earlier versions, which do not say what was asked for, they are the trials that ran
-under the name.
+A sweep's trials are all that its last launch planned and, of those that earlier launches of its name planned or ran,
+the ones that are stored or running. Several sweeps may share a trial, whichever of them ran it. Stores of earlier
+versions have no records of sweeps: there a sweep's trials are those that ran under its name.
 """
 
 from collections.abc import Collection, Iterable

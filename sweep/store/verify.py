@@ -16,7 +16,7 @@ from sweep.config.trial_config import canonical, stored_identity
 from sweep.records import COMPLETED, OUTCOME, STATUSES
 from sweep.store.layout import TRIAL_ID, Key, loose_file, outcome_file
 from sweep.store.parquet import FOLDERS, columns_of, strange_columns
-from sweep.store.reading import joined, that_count
+from sweep.store.reading import indices_that_count, joined
 from sweep.store.store import Store
 from training import checkpoint
 
@@ -116,7 +116,7 @@ class _Verification:
             for name, rows in self.tables("trials")
         ]
         rows = joined(tables, schema)
-        return rows.take(that_count(rows))
+        return rows.take(indices_that_count(rows))
 
     def records(self, folder: str, name: str, rows: list[dict[str, Any]], counting: set[Key]) -> Iterator[Problem]:
         """Take rows of epochs or masks into what is known of each outcome; check the masks in them."""

@@ -201,7 +201,7 @@ def test_the_heart_beats_and_survives_a_store_that_is_away_for_a_moment(local, m
         wait_for(lambda: not failures)
         last = heartbeat.stat().st_mtime_ns
         wait_for(lambda: heartbeat.stat().st_mtime_ns > last)
-    assert caplog.messages == ["store: cannot write; others will take this launch for dead in 60 s"]
+    assert caplog.messages == ["store: cannot write; other launches will consider this one dead in 60 s"]
 
 
 def test_whose_claim_is_cleared_away_while_it_looks_claims_again(local, monkeypatch):

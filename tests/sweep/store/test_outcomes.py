@@ -199,7 +199,7 @@ def test_what_is_no_trial_id_is_refused(local, name):
         lambda: local.load_checkpoint(name),
         lambda: local.drop_checkpoint(name),
     ):
-        with pytest.raises(ValueError, match="is no trial id: 16 hex digits"):
+        with pytest.raises(ValueError, match="is not a trial id, which has 16 hex digits"):
             refused()
     assert not local.local.exists()
 
@@ -215,7 +215,7 @@ def test_a_file_with_rows_of_what_is_no_trial_is_damaged_and_named(local, folder
     forged = table(record, [replace(row, trial_id="0" * 16) for row in rows])  # type: ignore[type-var]
     forged = forged.set_column(0, forged.field(0).with_nullable(True), pa.array([bad] * len(rows), pa.string()))
     (local.local / folder / "copied.parquet").write_bytes(encode(folder, forged))
-    assert set(local.reader.every(folder)["trial_id"].to_pylist()) == {IDS[0]}
+    assert set(local.reader.all_rows(folder)["trial_id"].to_pylist()) == {IDS[0]}
     [(path, reason)] = local.damaged.items()
     assert path.endswith(f"{folder}/copied.parquet")
     assert reason.startswith("not a file of this store: a trial_id")
@@ -230,7 +230,7 @@ def test_a_file_under_another_trials_name_is_damaged(local, folder):
     assert contents(local)[folder].total() == 0
     found = local.reader.read(folder, path.name.replace(IDS[0], IDS[1]))
     assert found is None
-    assert list(local.damaged.values()) == ["not what its name says: it holds another trial"]
+    assert list(local.damaged.values()) == ["its name does not match: it holds another trial"]
 
 
 def test_a_row_under_another_outcomes_name_is_damaged(local):
@@ -238,7 +238,7 @@ def test_a_row_under_another_outcomes_name_is_damaged(local):
     path = local.local / outcome_file("trials", (IDS[0], record.outcome))
     path.rename(path.with_name(f"{IDS[0]}-00000000.parquet"))
     assert local.statuses() == {}
-    assert list(local.damaged.values()) == ["not what its name says: it holds another outcome"]
+    assert list(local.damaged.values()) == ["its name does not match: it holds another outcome"]
 
 
 def test_a_row_without_what_every_row_has_is_damaged(local):

@@ -304,10 +304,10 @@ def test_a_sweep_under_another_name_is_damaged_and_so_is_one_whose_name_leads_el
     path = local.local / "sweeps/mine.parquet"
     (path.with_name("other.parquet")).write_bytes(path.read_bytes())
     assert local.sweeps() == [SWEEP]
-    assert list(local.damaged.values()) == ["not what its name says: it holds another sweep"]
+    assert list(local.damaged.values()) == ["its name does not match: it holds another sweep"]
     rewrite(path, lambda rows: [rows[0] | {"name": "../mine"}])
     assert local.sweeps() == []
-    assert local.damaged[str(path)] == "not a file of this store: a name in it is none"
+    assert local.damaged[str(path)] == "not a file of this store: a name is invalid"
 
 
 @pytest.mark.slow
