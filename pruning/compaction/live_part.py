@@ -24,9 +24,9 @@ from pruning.compaction.liveness import fed_and_read, rounded_up
 from pruning.compaction.narrowing import WIDTH, macs, narrowed
 from pruning.masks import Masks, count
 
-BELOW = 0.06  # of the weights kept: above it hardly a channel is dead
-AGAIN = 0.85  # of those kept at the last look: then there may be more
-PAYS = 0.9  # of the multiply-accumulates
+MAX_DENSITY = 0.06  # fraction of the weights that is kept; at higher densities hardly any channel is dead
+RETRY_RATIO = 0.85  # search again once this fraction of the weights kept at the last search is left
+MAX_MAC_RATIO = 0.9  # multiply-accumulates of the part over those of the whole network
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,16 @@ class LiveParts:
         self._looked = 0  # how many weights were kept at the last look
 
     def at(self, masks: Masks, input_shape: Sequence[int]) -> LivePart | None:
-        """The live part under these masks, or more than it. None: so much is alive that it would not pay.
+        """The live part under these masks, or more than it. None if running it would save too little.
 
-        Looked for from :data:`BELOW` on, and again at :data:`AGAIN` of what was kept then; taken where it has at most
-        :data:`PAYS` of the whole network's multiply-accumulates.
+        The search starts at a density of :data:`MAX_DENSITY` and is repeated once :data:`RETRY_RATIO` of the weights
+        kept at the last search is left. A part with more than :data:`MAX_MAC_RATIO` of the whole network's
+        multiply-accumulates is not used.
         """
         kept = count(masks)
-        if kept > BELOW * sum(mask.numel() for mask in masks.values()):
+        if kept > MAX_DENSITY * sum(mask.numel() for mask in masks.values()):
             return None
-        if AGAIN * self._looked < kept <= self._looked:
+        if RETRY_RATIO * self._looked < kept <= self._looked:
             if self._part is None:
                 return None
             part = self._part.under(masks)
@@ -88,7 +89,7 @@ class LiveParts:
             channels = self._channels = self._channels or Channels(self._model, input_shape)
             fed, read = fed_and_read(channels, masks)
             alive = rounded_up(channels, fed | read, WIDTH)
-            if macs(channels, alive) > PAYS * macs(channels, torch.ones_like(alive)):
+            if macs(channels, alive) > MAX_MAC_RATIO * macs(channels, torch.ones_like(alive)):
                 return None
             return LivePart(*narrowed(self._model, channels, alive), masks={}).under(masks)
         except ValueError:  # it cannot be traced, or copied: it runs whole

@@ -70,7 +70,7 @@ def test_every_gradient_equals_that_of_the_full_network(architecture, sparsity, 
 
 
 def test_channels_that_are_neither_fed_nor_read_are_removed(monkeypatch):
-    monkeypatch.setattr("pruning.compaction.live_part.BELOW", 1.0)
+    monkeypatch.setattr("pruning.compaction.live_part.MAX_DENSITY", 1.0)
     monkeypatch.setattr("pruning.compaction.live_part.WIDTH", 1)
     model = nn.Sequential(
         nn.Conv2d(3, 4, 3, bias=False), nn.ReLU(), nn.Conv2d(4, 5, 3, bias=False), nn.ReLU(), nn.Flatten(),
