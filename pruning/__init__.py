@@ -6,7 +6,7 @@ pruning.apply(model, pruned.masks)      # and again after every optimizer step
 
 from pruning import methods  # noqa: F401  (registers them)
 from pruning.compaction.compaction import Compaction, compact
-from pruning.masking import Course, FixedMask, Masking
+from pruning.masking import FixedMask, Masking, TrainingHorizon
 from pruning.masks import Masks, Scores, apply, prunable
 from pruning.problem import Problem
 from pruning.prune import Pruned, prune
@@ -16,7 +16,6 @@ from pruning.rounds import Round
 
 __all__ = [
     "Compaction",
-    "Course",
     "FixedMask",
     "Masking",
     "Masks",
@@ -25,6 +24,7 @@ __all__ = [
     "PruningWarning",
     "Round",
     "Scores",
+    "TrainingHorizon",
     "apply",
     "compact",
     "find",

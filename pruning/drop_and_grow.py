@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from pruning.masking import Course, Masking
+from pruning.masking import Masking, TrainingHorizon
 from pruning.masks import Masks, Scores, cut_per_layer, joined, split
 from pruning.threshold import tied
 
@@ -20,24 +20,24 @@ class DropAndGrow(Masking):
 
     Args:
         masks: at the start of training.
-        course: length of the training, and whether scores are inverted.
+        horizon: length of the training, and whether scores are inverted.
         drop: share of a layer's active weights to drop, in (0, 1).
         every: steps or epochs between two changes.
 
     Raises:
-        ValueError: "option: what is wrong", for an option out of range; "ablation: …" where ``course`` inverts.
+        ValueError: "option: what is wrong", for an option out of range; "ablation: …" where ``horizon`` inverts.
     """
 
-    course: Course
+    horizon: TrainingHorizon
     invertible = False
 
-    def __init__(self, masks: Masks, course: Course, *, drop: float, every: int):
-        super().__init__(masks, course)
+    def __init__(self, masks: Masks, horizon: TrainingHorizon, *, drop: float, every: int):
+        super().__init__(masks, horizon)
         if not 0 < drop < 1:
             raise ValueError(f"drop: must lie between 0 and 1, not {drop}")
         if every < 1:
             raise ValueError(f"every: must be at least 1, not {every}")
-        if course.invert:
+        if horizon.invert:
             raise ValueError(
                 "ablation: 'invert' keeps the lowest scores, but this method starts from random scores; remove 'invert'"
             )

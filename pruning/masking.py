@@ -17,15 +17,15 @@ from pruning.threshold import Ties
 
 
 @dataclass(frozen=True)
-class Course:
-    """The training that a masking is for.
+class TrainingHorizon:
+    """Length of the training that a masking runs in, and the sparsity it must reach.
 
     Attributes:
-        sparsity: fraction of the weights that is removed in the end.
+        sparsity: fraction of the weights that is removed at the end.
         epochs: of one training.
         steps_per_epoch: optimizer steps.
-        generator: CPU generator of whatever is drawn.
-        invert: remove what would be kept: a control.
+        generator: CPU generator for every random draw of the masking.
+        invert: remove the weights that would be kept (an ablation).
     """
 
     sparsity: float
@@ -49,9 +49,9 @@ class Masking:
 
     invertible = True
 
-    def __init__(self, masks: Masks, course: Course | None = None):
+    def __init__(self, masks: Masks, horizon: TrainingHorizon | None = None):
         self.masks = masks
-        self.course = course
+        self.horizon = horizon
         self.rounds: list[Round] = []
         self.dense_gradients = 0
         self._weights: list[Tensor] = []
@@ -60,7 +60,7 @@ class Masking:
     @property
     def epochs(self) -> int:
         """Of all trainings together."""
-        return self.course.epochs if self.course else 0
+        return self.horizon.epochs if self.horizon else 0
 
     def before_training(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Bind the masks to the model's parameters and zero the removed weights.
@@ -112,7 +112,7 @@ class Masking:
             "masks": dict(self.masks),
             "rounds": [asdict(done) for done in self.rounds],
             "dense_gradients": self.dense_gradients,
-            "generator": self.course.generator.get_state() if self.course else None,
+            "generator": self.horizon.generator.get_state() if self.horizon else None,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -133,8 +133,8 @@ class Masking:
         self.masks = {name: masks[name].to(mask.device) for name, mask in self.masks.items()}
         self.rounds = [Round(**done) for done in state["rounds"]]
         self.dense_gradients = state["dense_gradients"]
-        if self.course:
-            self.course.generator.set_state(state["generator"])
+        if self.horizon:
+            self.horizon.generator.set_state(state["generator"])
 
     def _change(self, masks: Masks, ties: Ties | None = None) -> None:
         """Go over to other masks, and note what that does."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from pruning import scopes
-from pruning.masking import Course, Masking
+from pruning.masking import Masking, TrainingHorizon
 from pruning.masks import Scores
 from pruning.options import check, check_declared, check_score, declared, like
 
@@ -155,6 +155,6 @@ class Method:
         """
         if self.masking is None:
             return epochs
-        course = Course(0.0, epochs, steps_per_epoch=1, generator=torch.Generator())
+        horizon = TrainingHorizon(0.0, epochs, steps_per_epoch=1, generator=torch.Generator())
         own = {name: options.get(name, default) for name, default in self.masking_options.items()}
-        return self.masking({}, course, **own).epochs
+        return self.masking({}, horizon, **own).epochs

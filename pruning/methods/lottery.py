@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pruning.masking import Course
+from pruning.masking import TrainingHorizon
 from pruning.masks import Masks, Scores
 from pruning.methods.magnitude import magnitude
 from pruning.methods.magnitude_after import MagnitudeAfter
@@ -45,18 +45,19 @@ class Lottery(MagnitudeAfter):
     def __init__(
         self,
         masks: Masks,
-        course: Course,
+        horizon: TrainingHorizon,
         *,
         rounds: int = 5,
         rewind_epoch: int = 0,
         scope: str = "global",
         floor: float = 0.0,
     ):
-        if not 0 <= rewind_epoch < course.epochs:
+        if not 0 <= rewind_epoch < horizon.epochs:
             raise ValueError(
-                f"rewind_epoch: must be at least 0 and below the {course.epochs} epochs of training, not {rewind_epoch}"
+                f"rewind_epoch: must be at least 0 and below the {horizon.epochs} epochs of training, "
+                f"not {rewind_epoch}"
             )
-        super().__init__(masks, course, rounds=rounds, retrain=course.epochs - rewind_epoch, scope=scope, floor=floor)
+        super().__init__(masks, horizon, rounds=rounds, retrain=horizon.epochs - rewind_epoch, scope=scope, floor=floor)
         self._rewind_epoch = rewind_epoch
         self._rewound: dict[str, Tensor] = {}
 

@@ -17,7 +17,7 @@ every layer. The lottery tickets' code uses a global threshold.
 from torch import nn
 
 from pruning import scopes
-from pruning.masking import Course, Masking
+from pruning.masking import Masking, TrainingHorizon
 from pruning.masks import Masks, Scores, check_numbers, kept_count
 from pruning.methods.magnitude import magnitude
 from pruning.problem import Problem
@@ -30,7 +30,7 @@ class MagnitudeAfter(Masking):
 
     Args:
         masks: at the start of training; all True for a dense start.
-        course: length of one training, and the final sparsity.
+        horizon: length of one training, and the final sparsity.
         rounds: R, the number of prunings and retrainings.
         retrain: epochs of a retraining, the last ones of the recipe; 0: all of them.
         scope: a name of :data:`pruning.scopes.SCOPES`.
@@ -40,40 +40,40 @@ class MagnitudeAfter(Masking):
         ValueError: "option: what is wrong", for an option out of range.
     """
 
-    course: Course
+    horizon: TrainingHorizon
 
     def __init__(
         self,
         masks: Masks,
-        course: Course,
+        horizon: TrainingHorizon,
         *,
         rounds: int = 1,
         retrain: int = 0,
         scope: str = "global",
         floor: float = 0.0,
     ):
-        super().__init__(masks, course)
+        super().__init__(masks, horizon)
         if rounds < 1:
             raise ValueError(f"rounds: must be at least 1, not {rounds}")
-        if not 0 <= retrain <= course.epochs:
-            raise ValueError(f"retrain: must be between 0 and the {course.epochs} epochs of training, not {retrain}")
+        if not 0 <= retrain <= horizon.epochs:
+            raise ValueError(f"retrain: must be between 0 and the {horizon.epochs} epochs of training, not {retrain}")
         scopes.check(scope, floor)
         self._times = rounds
-        self._restart = course.epochs - (retrain or course.epochs) + 1
+        self._restart = horizon.epochs - (retrain or horizon.epochs) + 1
         self._scope, self._floor = scope, floor
 
     @property
     def epochs(self) -> int:
         """Epochs of the first training and of all retrainings."""
-        return self.course.epochs + self._times * (self.course.epochs - self._restart + 1)
+        return self.horizon.epochs + self._times * (self.horizon.epochs - self._restart + 1)
 
     def after_training(self, model: nn.Module) -> int | None:
         """Prune, unless the last round is done. Returns the first epoch of the next training."""
         done, total = len(self.rounds), sum(mask.numel() for mask in self.masks.values())
         if done == self._times:
             return None
-        kept = kept_counts(total, kept_count(total, self.course.sparsity), self._times, "exponential")[done]
-        sign = -1 if self.course.invert else 1
+        kept = kept_counts(total, kept_count(total, self.horizon.sparsity), self._times, "exponential")[done]
+        sign = -1 if self.horizon.invert else 1
         scores = {name: sign * model.get_parameter(name).detach().abs() for name in self.masks}
         check_numbers(scores)
         self._change(*scopes.selection(scores, kept, self.masks, self._scope, self._floor))

@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from pruning.drop_and_grow import DropAndGrow, magnitude
-from pruning.masking import Course
+from pruning.masking import TrainingHorizon
 from pruning.masks import Masks, Scores
 from pruning.methods.random import random
 from pruning.problem import Problem
@@ -40,11 +40,13 @@ class RigL(DropAndGrow):
         until: fraction of the training's steps after which the mask no longer changes, in (0, 1].
     """
 
-    def __init__(self, masks: Masks, course: Course, *, drop: float = 0.3, every: int = 100, until: float = 0.75):
-        super().__init__(masks, course, drop=drop, every=every)
+    def __init__(
+        self, masks: Masks, horizon: TrainingHorizon, *, drop: float = 0.3, every: int = 100, until: float = 0.75
+    ):
+        super().__init__(masks, horizon, drop=drop, every=every)
         if not 0 < until <= 1:
             raise ValueError(f"until: must be above 0 and at most 1, not {until}")
-        self._end = until * course.epochs * course.steps_per_epoch
+        self._end = until * horizon.epochs * horizon.steps_per_epoch
         self._step = 0
         self._growth: Scores = {}
 

@@ -18,7 +18,7 @@ CIFAR-10 network is dense. No option here reproduces these. Evci et al. (ICML 20
 import torch
 
 from pruning.drop_and_grow import DropAndGrow
-from pruning.masking import Course
+from pruning.masking import TrainingHorizon
 from pruning.masks import Masks, Scores
 from pruning.methods.random import random
 from pruning.problem import Problem
@@ -28,15 +28,15 @@ from pruning.registry import register
 class SparseEvolution(DropAndGrow):
     """SET's mask. See :class:`DropAndGrow`; ``every`` counts epochs."""
 
-    def __init__(self, masks: Masks, course: Course, *, drop: float = 0.3, every: int = 1):
-        super().__init__(masks, course, drop=drop, every=every)
+    def __init__(self, masks: Masks, horizon: TrainingHorizon, *, drop: float = 0.3, every: int = 1):
+        super().__init__(masks, horizon, drop=drop, every=every)
 
     def after_epoch(self, epoch: int) -> None:
         """Drop the smallest, grow at random."""
-        if self._due(epoch, self.course.epochs):
+        if self._due(epoch, self.horizon.epochs):
             # on the CPU, so that masks are the same on every device
             draws = {
-                name: torch.rand(mask.shape, generator=self.course.generator, dtype=torch.float64).to(mask.device)
+                name: torch.rand(mask.shape, generator=self.horizon.generator, dtype=torch.float64).to(mask.device)
                 for name, mask in self.masks.items()
             }
             self._move(self._drop, draws)

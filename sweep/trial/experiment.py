@@ -123,7 +123,7 @@ class Experiment:
             return pruning.FixedMask(masks)
         trial = self.trial
         draws, invert = seeding.generator(trial.seed, "masking"), trial.ablation == INVERT
-        horizon = pruning.Course(trial.sparsity, trial.training.epochs, self.setup.steps, draws, invert)
+        horizon = pruning.TrainingHorizon(trial.sparsity, trial.training.epochs, self.setup.steps, draws, invert)
         return self.method.masking(masks, horizon, **{n: self.options[n] for n in self.method.masking_options})
 
     def _start(self, masking: pruning.Masking) -> None:

@@ -10,8 +10,8 @@ def bits(*values: int) -> pruning.Masks:
     return {"0.weight": torch.tensor([values], dtype=torch.bool)}
 
 
-def short(epochs: int = 1, steps: int = 8, seed: int = 0) -> pruning.Course:
-    return pruning.Course(0.5, epochs, steps, torch.Generator().manual_seed(seed))
+def short(epochs: int = 1, steps: int = 8, seed: int = 0) -> pruning.TrainingHorizon:
+    return pruning.TrainingHorizon(0.5, epochs, steps, torch.Generator().manual_seed(seed))
 
 
 def still(model: nn.Module, momentum: float = 0.0) -> torch.optim.Optimizer:

@@ -118,10 +118,10 @@ def test_drop_and_grow_keeps_the_count_of_each_of_the_three_matrices(name):
     model = Attention()
     made = pruning.prune(model, name, 0.7).masks
     counts = [int(part.count_nonzero()) for part in made[PACKED].chunk(3)]
-    course = pruning.Course(0.7, 4, 2, torch.Generator().manual_seed(0), False)
+    horizon = pruning.TrainingHorizon(0.7, 4, 2, torch.Generator().manual_seed(0), False)
     preset = pruning.find(name)
     options = {option: preset.options[option] for option in preset.masking_options}
-    masking = preset.masking(made, course, **options | ({"every": 1} if "every" in options else {}))
+    masking = preset.masking(made, horizon, **options | ({"every": 1} if "every" in options else {}))
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     masking.before_training(model, optimizer)
     images, labels = tokens()

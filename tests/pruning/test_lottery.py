@@ -13,17 +13,17 @@ from pruning.methods.magnitude_after import MagnitudeAfter
 from training import loop
 
 from .networks import linear
-from .trainings import RECIPE, accuracy, course, digits, fit, masking_of, vgg
+from .trainings import RECIPE, accuracy, digits, fit, horizon, masking_of, vgg
 
 METHODS = ["magnitude_after", "imp"]
 TOTAL = sum(weight.numel() for weight in pruning.prunable(vgg()).values())
 
 
-def short(sparsity: float = 0.5, epochs: int = 4, invert: bool = False) -> pruning.Course:
-    return pruning.Course(sparsity, epochs, 2, torch.Generator(), invert)
+def short(sparsity: float = 0.5, epochs: int = 4, invert: bool = False) -> pruning.TrainingHorizon:
+    return pruning.TrainingHorizon(sparsity, epochs, 2, torch.Generator(), invert)
 
 
-def start(kind: type[MagnitudeAfter], model: nn.Module, its: pruning.Course, **options) -> MagnitudeAfter:
+def start(kind: type[MagnitudeAfter], model: nn.Module, its: pruning.TrainingHorizon, **options) -> MagnitudeAfter:
     masking = kind(full(pruning.prunable(model)), its, **options)
     masking.before_training(model, sgd(model))
     return masking
@@ -178,7 +178,7 @@ def test_without_rewinding_training_goes_on_from_the_values_that_it_ended_with()
 @pytest.mark.parametrize("method", METHODS)
 def test_a_real_training_learns_and_ends_with_exactly_the_weights_that_it_should(method):
     model = vgg()
-    masking = masking_of(method, model, course(0.8), rounds=2)
+    masking = masking_of(method, model, horizon(0.8), rounds=2)
     assert count(masking.masks) == TOTAL  # dense at first
     trainings = fit(model, masking)
     assert len(trainings) == 3
@@ -193,7 +193,7 @@ def test_a_real_training_learns_and_ends_with_exactly_the_weights_that_it_should
 @pytest.mark.parametrize(("rounds", "rewind_epoch"), [(1, 0), (2, 2)])
 def test_lottery_tickets_train_the_rewound_epochs_once_and_the_others_once_a_round(rounds, rewind_epoch):
     model = vgg()
-    trainings = fit(model, masking_of("imp", model, course(0.8), rounds=rounds, rewind_epoch=rewind_epoch))
+    trainings = fit(model, masking_of("imp", model, horizon(0.8), rounds=rounds, rewind_epoch=rewind_epoch))
     epochs = [result.epoch for training in trainings for result in training]
     assert epochs == [1, 2, 3] + rounds * list(range(rewind_epoch + 1, 4))
     assert len(epochs) == rewind_epoch + (rounds + 1) * (3 - rewind_epoch)
@@ -204,7 +204,7 @@ def test_lottery_tickets_train_the_rewound_epochs_once_and_the_others_once_a_rou
 @pytest.mark.parametrize(("retrain", "again"), [(0, [1, 2, 3]), (1, [3])])
 def test_retraining_is_the_last_epochs_of_the_recipe_and_by_default_all_of_them(retrain, again):
     model = vgg()
-    trainings = fit(model, masking_of("magnitude_after", model, course(0.8), retrain=retrain))
+    trainings = fit(model, masking_of("magnitude_after", model, horizon(0.8), retrain=retrain))
     assert [[result.epoch for result in training] for training in trainings] == [[1, 2, 3], again]
     assert trainings[1][-1].learning_rate == trainings[0][-1].learning_rate
 
@@ -215,7 +215,7 @@ def test_the_first_training_is_that_of_the_dense_network_and_the_last_starts_fro
         if result.epoch == k:
             rewound = state(dense)
     model = vgg()
-    masking = masking_of("imp", model, course(0.8), rounds=1, rewind_epoch=k)
+    masking = masking_of("imp", model, horizon(0.8), rounds=1, rewind_epoch=k)
     for _ in loop.train(model, digits(), RECIPE, 0, masking=masking, device="cpu"):
         pass
     assert all(torch.equal(tensor, dense.state_dict()[name]) for name, tensor in model.state_dict().items())

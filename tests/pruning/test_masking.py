@@ -7,7 +7,7 @@ import pruning
 from pruning.masking import FixedMask
 
 from .networks import linear
-from .trainings import after_every_step, course, fit, masking_of, vgg
+from .trainings import after_every_step, fit, horizon, masking_of, vgg
 
 
 def mask(*bits: int) -> pruning.Masks:
@@ -53,7 +53,7 @@ def test_a_fixed_mask_has_no_rounds_and_asks_for_no_second_training():
 
 @pytest.mark.parametrize("method", ["random", "set", "rigl", "magnitude_after", "imp"])
 def test_removed_weights_are_zero_after_every_step_of_a_real_training(method):
-    model, its, steps = vgg(), course(0.8), []
+    model, its, steps = vgg(), horizon(0.8), []
 
     def check() -> None:
         steps.append(1)

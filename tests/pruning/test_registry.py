@@ -163,12 +163,12 @@ def test_options_of_a_methods_own_are_held_to_their_kind_and_to_its_own_check(gi
 
 def test_what_a_masking_refuses_is_refused_when_a_config_is_read():
     class Moving(Masking):
-        def __init__(self, masks, course, *, drop: float = 0.3, epoch: int = 1):
-            super().__init__(masks, course)
+        def __init__(self, masks, horizon, *, drop: float = 0.3, epoch: int = 1):
+            super().__init__(masks, horizon)
             if not 0 < drop < 1:
                 raise ValueError(f"drop: must lie between 0 and 1, not {drop}")
-            if epoch >= course.epochs:
-                raise ValueError(f"epoch: there are {course.epochs}")
+            if epoch >= horizon.epochs:
+                raise ValueError(f"epoch: there are {horizon.epochs}")
 
     method = Method("m", "p", lambda problem: {}, masking=Moving)
     with pytest.raises(ValueError, match="^drop: must lie between 0 and 1, not 1.5$"):

@@ -44,11 +44,11 @@ def made(method: str, splits: Splits, sparsity: float = 0.7, **options) -> Made:
     """As a trial makes it."""
     model, preset = network(), pruning.find(method)
     steps = steps_per_epoch(len(splits.train), RECIPE.batch_size)
-    course = pruning.Course(sparsity, RECIPE.epochs, steps, torch.Generator().manual_seed(1))
+    horizon = pruning.TrainingHorizon(sparsity, RECIPE.epochs, steps, torch.Generator().manual_seed(1))
     masks = pruning.prune(
         model, method, 0.0 if preset.starts_dense else sparsity, generator=torch.Generator().manual_seed(2)
     ).masks
-    return Made(model, preset.masking(masks, course, **options) if preset.masking else pruning.FixedMask(masks))
+    return Made(model, preset.masking(masks, horizon, **options) if preset.masking else pruning.FixedMask(masks))
 
 
 # --- stopped anywhere
@@ -121,7 +121,7 @@ def test_a_masking_is_restored_with_its_masks_rounds_draws_and_cost():
     second.load(checkpoint.load(checkpoint.dump(first.state())))
     assert second.masks["0.weight"].equal(first.masks["0.weight"])
     assert (second.rounds, second.dense_gradients) == (first.rounds, 7)
-    assert second.course.generator.get_state().equal(first.course.generator.get_state())
+    assert second.horizon.generator.get_state().equal(first.horizon.generator.get_state())
 
 
 def test_rigl_is_restored_with_its_step():

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import pruning
-from pruning.masking import Course
+from pruning.masking import TrainingHorizon
 from pruning.masks import count, full, keep_highest, keep_highest_per_layer
 from pruning.methods.lottery import Lottery
 from pruning.methods.magnitude_after import MagnitudeAfter
@@ -266,7 +266,9 @@ def test_a_floor_holds_at_the_end_of_any_number_of_rounds_in_every_progressive_m
 def test_a_floor_holds_over_the_rounds_after_training(kind, rounds, floor):
     model = convolutional()
     model[4].weight.data.mul_(1e-3)  # the first to go in every round
-    masking = kind(full(pruning.prunable(model)), Course(0.95, 3, 1, torch.Generator()), rounds=rounds, floor=floor)
+    masking = kind(
+        full(pruning.prunable(model)), TrainingHorizon(0.95, 3, 1, torch.Generator()), rounds=rounds, floor=floor
+    )
     if kind is Lottery:
         masking.before_training(model, torch.optim.SGD(model.parameters(), 0.1))
     for _ in range(rounds):
@@ -297,7 +299,7 @@ def test_scores_that_are_no_numbers_are_refused_whatever_the_scope(scope):
 
 def test_weights_that_are_no_numbers_after_a_training_are_refused_by_name():
     model = convolutional()
-    masking = MagnitudeAfter(full(pruning.prunable(model)), Course(0.5, 1, 1, torch.Generator()))
+    masking = MagnitudeAfter(full(pruning.prunable(model)), TrainingHorizon(0.5, 1, 1, torch.Generator()))
     model[4].weight.data[0] = torch.nan
     with pytest.raises(ValueError, match="the scores of 4.weight are not numbers"):
         masking.after_training(model)

@@ -14,7 +14,7 @@ from training import loop
 
 from .networks import linear
 from .steps import active, bits, short, step, still
-from .trainings import accuracy, course, fit, masking_of, vgg
+from .trainings import accuracy, fit, horizon, masking_of, vgg
 
 METHODS = ["set", "rigl"]
 
@@ -94,7 +94,7 @@ def test_layer_counts_never_change_and_grown_weights_start_at_zero(method, spars
         "nesterov": lambda: torch.optim.SGD(parameters, 0.1, momentum=0.9, nesterov=True),
         "adam": lambda: torch.optim.Adam(parameters, 0.1, weight_decay=0.1),
     }[kind]()
-    its = pruning.Course(sparsity, 3, 3, torch.Generator().manual_seed(seed))
+    its = pruning.TrainingHorizon(sparsity, 3, 3, torch.Generator().manual_seed(seed))
     masks = pruning.prune(model, method, sparsity).masks
     masking = pruning.find(method).masking(masks, its, drop=drop, every=1)  # type: ignore[call-arg]
     before = {name: int(mask.sum()) for name, mask in masks.items()}
@@ -141,13 +141,13 @@ def test_a_dense_layer_does_not_change(method):
 def test_the_start_has_the_layer_counts_of_erk(method):
     model = vgg()
     masks = pruning.prune(model, method, 0.9).masks
-    expected = layer_counts(masking_of("imp", model, course(0.9)).masks, count(masks), "erk")
+    expected = layer_counts(masking_of("imp", model, horizon(0.9)).masks, count(masks), "erk")
     assert {name: int(mask.sum()) for name, mask in masks.items()} == expected
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_real_training_moves_the_mask_learns_and_keeps_the_count(method):
-    model, its = vgg(), course(0.8)
+    model, its = vgg(), horizon(0.8)
     options = {"every": 3} if method == "rigl" else {}
     masking = masking_of(method, model, its, **options)
     start = masking.masks
@@ -169,7 +169,7 @@ def test_the_same_generator_gives_the_same_network(method):
     networks = []
     for _ in range(2):
         model = vgg()
-        fit(model, masking_of(method, model, course(0.8)))
+        fit(model, masking_of(method, model, horizon(0.8)))
         networks.append(model.state_dict())
     assert all(torch.equal(networks[0][name], networks[1][name]) for name in networks[0])
 
@@ -178,7 +178,7 @@ def test_the_same_generator_gives_the_same_network(method):
 def test_the_loop_reports_a_training_that_diverges(method):
     model = vgg()
     recipe = loop.TrainConfig(epochs=3, batch_size=64, learning_rate=1e30)
-    masking = masking_of(method, model, course(0.8, recipe), every=1)
+    masking = masking_of(method, model, horizon(0.8, recipe), every=1)
     with pytest.raises(loop.Diverged):
         fit(model, masking, recipe)
 
@@ -199,6 +199,6 @@ def test_an_option_out_of_range_is_refused(method, options, message):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_random_start_cannot_be_inverted(method):
-    its = pruning.Course(0.5, 1, 8, torch.Generator(), invert=True)
+    its = pruning.TrainingHorizon(0.5, 1, 8, torch.Generator(), invert=True)
     with pytest.raises(ValueError, match="ablation: 'invert' keeps the lowest scores, but this method starts from"):
         pruning.find(method).masking(bits(1, 0), its)

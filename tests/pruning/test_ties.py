@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import pruning
-from pruning.masking import Course
+from pruning.masking import TrainingHorizon
 from pruning.masks import full
 from pruning.methods.magnitude_after import MagnitudeAfter
 from pruning.remarks import remarks
@@ -109,7 +109,7 @@ def test_pruning_after_training_counts_ties_too():
     model = perceptron(4, 6, 3)
     for weight in pruning.prunable(model).values():
         weight.data.fill_(0.5)
-    masking = MagnitudeAfter(full(pruning.prunable(model)), Course(0.5, 2, 1, torch.Generator()))
+    masking = MagnitudeAfter(full(pruning.prunable(model)), TrainingHorizon(0.5, 2, 1, torch.Generator()))
     masking.after_training(model)
     assert (masking.rounds[-1].tied_kept, masking.rounds[-1].tied_candidates) == (21, 42)
 

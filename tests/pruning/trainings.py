@@ -28,12 +28,12 @@ def vgg() -> nn.Module:
         return models.build("vgg_digits", classes=10, channels=1, size=8, width=8, depth=3)
 
 
-def course(sparsity: float, recipe: TrainConfig = RECIPE, invert: bool = False) -> pruning.Course:
+def horizon(sparsity: float, recipe: TrainConfig = RECIPE, invert: bool = False) -> pruning.TrainingHorizon:
     steps = steps_per_epoch(len(digits().train), recipe.batch_size)
-    return pruning.Course(sparsity, recipe.epochs, steps, torch.Generator().manual_seed(1), invert)
+    return pruning.TrainingHorizon(sparsity, recipe.epochs, steps, torch.Generator().manual_seed(1), invert)
 
 
-def masking_of(method: str, model: nn.Module, its: pruning.Course, **options: Any) -> pruning.Masking:
+def masking_of(method: str, model: nn.Module, its: pruning.TrainingHorizon, **options: Any) -> pruning.Masking:
     """As a trial makes it."""
     preset = pruning.find(method)
     masks = pruning.prune(model, method, 0.0 if preset.starts_dense else its.sparsity, input_shape=(1, 8, 8)).masks

@@ -94,6 +94,6 @@ def masked(method: str, **options: Any) -> Mask:
         if preset.masking is None:
             return pruning.FixedMask(masks)
         generator = torch.Generator().manual_seed(0)
-        return preset.masking(masks, pruning.Course(0.5, QUICK.epochs, 4, generator), **options)
+        return preset.masking(masks, pruning.TrainingHorizon(0.5, QUICK.epochs, 4, generator), **options)
 
     return make
