@@ -43,7 +43,7 @@ class Masking:
     Attributes:
         masks: as they are now. They may be exchanged for others between trainings.
         rounds: every change of the masks so far.
-        dense_gradients: steps that needed the gradient of removed weights too (RigL's price).
+        dense_gradients: steps that needed the gradient of removed weights too (RigL's extra cost).
         invertible: whether keeping what it would remove means anything.
     """
 

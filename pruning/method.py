@@ -37,9 +37,9 @@ class Method:
             that does so, its keyword-only arguments being options too. The score gives the mask to start from.
         starts_dense: whether training starts from the dense network: the mask is made after it.
         time: when its mask is made, one of :data:`TIMES`; "control" for what is only there to be compared with. Unless
-            told, it follows from the masking: "at initialization" without one, "after training" where training starts
+            given, it follows from the masking: "at initialization" without one, "after training" where training starts
             dense, else "during training".
-        check: is told all options once each is of the right kind; raises ValueError("option: what is wrong").
+        check: called with all options, each of the right type; raises ValueError("option: what is wrong").
         display_name: what tables and figures call it; empty: ``name``.
         colour, marker: of its points and lines in figures, as matplotlib takes them; empty: chosen by its name.
 

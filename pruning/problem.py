@@ -147,7 +147,7 @@ class Problem:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch: told, or read off the first batch."""
+        """Shape of one input, without the batch: as given, or that of the first batch."""
         if self._input_shape is not None:
             return tuple(self._input_shape)
         if not self.batches:

@@ -93,8 +93,8 @@ def prune(
         exclude: names of layers that stay dense, or patterns of them such as ``layer4.*``: see
             :func:`pruning.exclusion.without`. They have no mask, and sparsity is a fraction of the weights that have.
         graphs: on a GPU "auto" captures the passes of many rounds as CUDA graphs (:mod:`pruning.passes`); "off" none.
-        on_round: told before each round which one it is, from 1 on; what it raises ends the pruning.
-        on_remark: told each of :attr:`Pruned.remarks`, instead of a :class:`PruningWarning` of them.
+        on_round: called before each round with its number, from 1 on; what it raises ends the pruning.
+        on_remark: called with each of :attr:`Pruned.remarks`, instead of a :class:`PruningWarning` of them.
         options: the method's own, such as ``rounds=60`` or ``floor=0.1``.
 
     Raises:

@@ -146,8 +146,8 @@ def _uniform_plus(available: Mapping[str, Tensor], sizes: Mapping[str, int], kep
     if linear and len(others) > 1 and kept - sizes[first] < CLASSIFIER_DENSITY * rest:
         wanted[linear[-1]] = CLASSIFIER_DENSITY
         rest -= sizes[linear[-1]]
-    price = sum((target - density) * sizes[name] for name, target in wanted.items())
-    paid = min(1.0, density / 2 * rest / price) if price > 0 else 1.0
+    cost = sum((target - density) * sizes[name] for name, target in wanted.items())
+    paid = min(1.0, density / 2 * rest / cost) if cost > 0 else 1.0
     counts = {name: sizes[name] * (density + paid * (target - density)) for name, target in wanted.items()}
     left = (kept - sum(counts.values())) / max(1, rest)
     return {name: counts.get(name, left * size) for name, size in sizes.items()}

@@ -125,7 +125,7 @@ def _take(score: Tensor, chosen: Tensor) -> Tensor:
 
 
 def _in_memory_order(tensor: Tensor, like: Tensor | None = None) -> Tensor:
-    """All values as a vector, in the order in which ``like`` (the tensor itself, unless told) has them in memory."""
+    """All values as a vector, in the order in which ``like`` (default: the tensor itself) has them in memory."""
     like = tensor if like is None else like
     order = sorted(range(like.dim()), key=like.stride, reverse=True)
     return tensor.permute(order).reshape(-1)

@@ -34,7 +34,7 @@ class Dataset:
         train_images, test_images: uint8 [N, C, H, W]; may be read-only.
         train_labels, test_labels: int64 [N], all in [0, classes).
         mean, std: by channel, of pixels in [0, 1], to normalise with.
-        encoding: "JPEG" for a JPEG-compressed copy of a set, told by its first bytes; "exact" otherwise.
+        encoding: "JPEG" for a JPEG-compressed copy of a set, recognised by its first bytes; "exact" otherwise.
         fingerprint: SHA-256 of the four arrays, in hex.
         content: the fingerprint of the stored images and labels (`training.fingerprint`); None where they are known.
     """
@@ -117,7 +117,7 @@ class Split(ABC):
         balanced: bool = False,
         augment: bool = True,
     ) -> list[Batch]:
-        """`count` images drawn without replacement, in batches (one, unless told); balanced: equally many a class.
+        """`count` images drawn without replacement, in batches (default: one); balanced: equally many a class.
 
         Raises:
             ValueError: there are not so many images (of a class), or classes do not divide `count`.

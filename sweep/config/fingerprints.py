@@ -1,4 +1,4 @@
-"""Your own images in a trial's identity: their fingerprint filled in, cached, and held against what a store has."""
+"""Your own images in a trial's identity: their fingerprint, its cache, and the check against a store."""
 
 import os
 from collections.abc import Iterable

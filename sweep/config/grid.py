@@ -19,7 +19,7 @@ def trial_id(trial: TrialConfig) -> str:
 
 
 def expand(sweep: SweepConfig) -> list[TrialConfig]:
-    """Every trial of the sweep, seeds varying slowest so that a stopped sweep holds whole comparisons.
+    """Every trial of the sweep, seeds varying slowest, so that a stopped sweep has complete comparisons.
 
     A method that removes nothing (dense) runs once per architecture and seed, at sparsity 0. Nothing is ablated at
     sparsity 0, and nothing inverted where that means nothing (SET, RigL).

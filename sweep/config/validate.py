@@ -76,7 +76,7 @@ def _union(kinds: tuple[Any, ...], node: Node, key: str) -> Any:
 
 
 def _spelling(hint: Any, value: Any) -> str:
-    """How to write what is meant as a number: a percentage, or 1_000, 1:30, 0x10; empty for anything else."""
+    """How to write a number that was given as a percentage, 1_000, 1:30 or 0x10; empty for anything else."""
     if hint not in (int, float) or not isinstance(value, str):
         return ""
     if percentage := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", value):

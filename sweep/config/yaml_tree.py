@@ -1,4 +1,4 @@
-"""YAML with a memory: every value knows the file and line, or the ``--set``, that it came from."""
+"""A YAML file as a tree whose values know their file and line, or the ``--set`` that they came from."""
 
 import re
 import unicodedata
@@ -33,7 +33,7 @@ _SCALARS = tuple(_TAG + kind for kind in ("str", "int", "float", "bool", "null",
 _MOST_DEPTH = 20
 _MOST_BYTES = 1_000_000  # PyYAML takes seconds for as many
 _MOST_VALUES = 100_000  # aliases may multiply a few lines to more than fits into a machine
-_LARGEST = 2**63  # what lies beyond means nothing to any key, and is no number to torch and Parquet
+_LARGEST = 2**63  # no key needs a larger number, and torch and Parquet take none
 
 
 class _Loader(yaml.SafeLoader):
@@ -129,7 +129,7 @@ def _place(source: str, line: int) -> str:
 
 
 def _compose(text: str, source: str, key: str = "") -> Node:
-    """The tree of a text. ``key`` is what the whole of it is the value of."""
+    """The tree of a text, which is the value of ``key``."""
     try:
         loader = _Loader(text)
     except yaml.reader.ReaderError as error:

@@ -29,7 +29,7 @@ _NAMED = 5  # trials that one problem names at most
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is not as it should be: in which file, what, and how to mend it."""
+    """A problem of a store: in which file, what it is, and how to fix it."""
 
     file: str
     what: str
@@ -41,7 +41,7 @@ def verify(store: Store, tell: Tell = lambda done, total: None) -> tuple[list[Pr
 
     Args:
         store: the store; what is written or folded meanwhile may be left out.
-        tell: told how far it is.
+        tell: called with the number of files checked so far, and of all files.
 
     Raises:
         InputError: a file was written by a newer version of sweep.
@@ -149,7 +149,7 @@ class _Verification:
             yield Problem(row["file"], f"trial {name}: {what}", _again(name))
         found = self.found.get(key, _Found())
         for folder, check in (("epochs", _epochs), ("masks", _masks)):
-            if folder in found.files or not self.may_be_damaged(folder, key):  # or that is told of by itself
+            if folder in found.files or not self.may_be_damaged(folder, key):  # or it is reported separately
                 file = found.files.get(folder, outcome_file(folder, key))
                 for what in check(row, found):
                     yield Problem(file, f"trial {name}: {what}", _again(name))
@@ -192,7 +192,7 @@ class _Verification:
                 continue
             data = self.store.files.read(f"checkpoints/{name}")
             if data is not None and (why := _checkpoint(trial_id, data)):  # or it has ended since
-                mend = "nothing is lost but the time since the trial began: the next launch begins it anew"
+                mend = "only the time since the trial began is lost: the next launch runs it from scratch"
                 yield Problem(f"checkpoints/{name}", why, mend)
 
 
@@ -210,7 +210,7 @@ def _mask(row: Mapping[str, Any]) -> Iterator[str]:
     if int(mask.count_nonzero()) != row["kept"]:
         yield f"its mask keeps {int(mask.count_nonzero())} weights, not {row['kept']}"
     if row["effective_kept"] is not None and not 0 <= row["effective_kept"] <= row["kept"]:
-        yield f"{row['effective_kept']} of {row['kept']} kept weights are said to be on a path"
+        yield f"{row['effective_kept']} of {row['kept']} kept weights are recorded as lying on a path"
 
 
 def _identity(row: Mapping[str, Any]) -> Iterator[str]:

@@ -120,7 +120,7 @@ FAULTS = [
     ("masks", setting(0, encoding="morse"), "unknown mask encoding 'morse'"),
     ("masks", lambda rows: rows[0].update(kept=rows[0]["kept"] - 1), "weights, not "),
     ("masks", lambda rows: rows[1].update(shape=[1, 2]), "its shape [1, 2] has not"),
-    ("masks", lambda rows: rows[0].update(effective_kept=rows[0]["kept"] + 1), "are said to be on a path"),
+    ("masks", lambda rows: rows[0].update(effective_kept=rows[0]["kept"] + 1), "are recorded as lying on a path"),
     ("masks", lambda rows: rows[:-1], "masks that are there are not those that it ended with"),
     ("masks", lambda rows: [*rows, rows[-1]], "masks that are there are not those that it ended with"),
     ("epochs", lambda rows: rows[:1], "it has finished 2 epochs, and there are 1: 1"),
@@ -219,7 +219,7 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(store, data):
     [problem] = found(store)
     assert problem.file == f"checkpoints/{IDS[0]}.pt"
     assert problem.what.startswith("cannot be read: this")
-    assert "the next launch begins it anew" in problem.mend
+    assert "the next launch runs it from scratch" in problem.mend
 
 
 def test_a_checkpoint_of_another_trial_is_named(store):
