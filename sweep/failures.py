@@ -40,7 +40,7 @@ _NO_ROOM_WORDS = ("no space left", "quota exceeded")
 
 
 @dataclass(frozen=True)
-class Group:
+class FailureGroup:
     """Trials with one kind of failure."""
 
     kind: Kind
@@ -77,13 +77,13 @@ def kind(record: TrialRecord) -> Kind:
     return kind_of(record.status, record.error_type, record.error_message)
 
 
-def group(records: Iterable[TrialRecord]) -> list[Group]:
+def group(records: Iterable[TrialRecord]) -> list[FailureGroup]:
     """The records that are not completed, grouped by kind in the order of :data:`KINDS`."""
     by_kind: dict[Kind, list[TrialRecord]] = {}
     for record in records:
         if record.status != COMPLETED:
             by_kind.setdefault(kind(record), []).append(record)
-    return [Group(failure, tuple(by_kind[failure])) for failure in KINDS if failure in by_kind]
+    return [FailureGroup(failure, tuple(by_kind[failure])) for failure in KINDS if failure in by_kind]
 
 
 def may_pass(record: TrialRecord, before: TrialRecord | None) -> bool:

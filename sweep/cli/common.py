@@ -20,7 +20,7 @@ ORDER = (
 )  # fmt: skip
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """Commands in the order of use. Errors that the user can fix are one message and exit code 2."""
 
     def list_commands(self, context: click.Context) -> list[str]:

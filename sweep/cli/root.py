@@ -3,10 +3,10 @@
 import click
 
 from sweep import collector
-from sweep.cli.common import Group
+from sweep.cli.common import CommandGroup
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sweep")
 def main() -> None:
     """Sparsity sweeps: which pruning-at-initialization method keeps which network trainable at which sparsity.

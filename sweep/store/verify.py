@@ -28,7 +28,7 @@ _NAMED = 5  # trials that one problem names at most
 
 
 @dataclass(frozen=True)
-class Problem:
+class StoreProblem:
     """A problem of a store: in which file, what it is, and how to fix it."""
 
     file: str
@@ -36,7 +36,7 @@ class Problem:
     mend: str = ""
 
 
-def verify(store: Store, tell: Tell = lambda done, total: None) -> tuple[list[Problem], dict[str, int]]:
+def verify(store: Store, tell: Tell = lambda done, total: None) -> tuple[list[StoreProblem], dict[str, int]]:
     """Everything that is wrong in a store, and how much was looked at. Changes nothing.
 
     Args:
@@ -71,7 +71,7 @@ class _Verification:
         self.strange: list[tuple[str, str]] = []  # files, columns
         self.found: dict[Key, _Found] = defaultdict(_Found)
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[StoreProblem]:
         """All of them, as they are found."""
         self.rows = self.trials().to_pylist()
         counting = {(row["trial_id"], row[OUTCOME]) for row in self.rows}
@@ -82,7 +82,7 @@ class _Verification:
         for _ in self.tables("sweeps"):
             pass
         yield from (
-            Problem(file, f"it has columns that are none of a record's: {names}") for file, names in self.strange
+            StoreProblem(file, f"it has columns that are none of a record's: {names}") for file, names in self.strange
         )
         yield from self.counts()
         yield from self.damaged()
@@ -90,7 +90,7 @@ class _Verification:
         for folder in FOLDERS:
             for name in self.store.files.names(folder):
                 if name[0] not in "._" and not name.endswith(".parquet"):
-                    yield Problem(f"{folder}/{name}", "not a file of this store", "move it elsewhere")
+                    yield StoreProblem(f"{folder}/{name}", "not a file of this store", "move it elsewhere")
 
     def tables(self, folder: str) -> Iterator[tuple[str, pa.Table]]:
         """The rows of every file that can be read, all columns of it."""
@@ -118,7 +118,7 @@ class _Verification:
         rows = joined(tables, schema)
         return rows.take(indices_that_count(rows))
 
-    def records(self, folder: str, name: str, rows: list[dict[str, Any]], counting: set[Key]) -> Iterator[Problem]:
+    def records(self, folder: str, name: str, rows: list[dict[str, Any]], counting: set[Key]) -> Iterator[StoreProblem]:
         """Take rows of epochs or masks into what is known of each outcome; check the masks in them."""
         loose, file = loose_file(folder, name), f"{folder}/{name}"
         for row in rows:
@@ -133,26 +133,26 @@ class _Verification:
             mine.kept += row["kept"]
             mine.total += row["total"]
             for what in _mask(row):
-                yield Problem(file, f"trial {row['trial_id']}, {row['tensor']}: {what}", _again(row["trial_id"]))
+                yield StoreProblem(file, f"trial {row['trial_id']}, {row['tensor']}: {what}", _again(row["trial_id"]))
 
-    def counts(self) -> Iterator[Problem]:
+    def counts(self) -> Iterator[StoreProblem]:
         """Check every trial's row against its own config, and against its epochs and masks."""
         problems = [(row, problem) for row in self.rows for problem in self.trial(row)]
         suspects = {row["trial_id"] for row, _ in problems}
         still = self.store.counting(suspects) if suspects else set()
         yield from (problem for row, problem in problems if (row["trial_id"], row[OUTCOME]) in still)
 
-    def trial(self, row: Mapping[str, Any]) -> Iterator[Problem]:
+    def trial(self, row: Mapping[str, Any]) -> Iterator[StoreProblem]:
         """What is wrong with one trial."""
         name, key = row["trial_id"], (row["trial_id"], row[OUTCOME])
         for what in _identity(row):
-            yield Problem(row["file"], f"trial {name}: {what}", _again(name))
+            yield StoreProblem(row["file"], f"trial {name}: {what}", _again(name))
         found = self.found.get(key, _Found())
         for folder, check in (("epochs", _epochs), ("masks", _masks)):
             if folder in found.files or not self.may_be_damaged(folder, key):  # or it is reported separately
                 file = found.files.get(folder, outcome_file(folder, key))
                 for what in check(row, found):
-                    yield Problem(file, f"trial {name}: {what}", _again(name))
+                    yield StoreProblem(file, f"trial {name}: {what}", _again(name))
 
     def may_be_damaged(self, folder: str, key: Key) -> bool:
         """Whether records that are nowhere to be found may be in a file that cannot be read."""
@@ -161,26 +161,26 @@ class _Verification:
             loose_file(folder, name) is None for name in names
         )
 
-    def damaged(self) -> Iterator[Problem]:
+    def damaged(self) -> Iterator[StoreProblem]:
         """Files that cannot be read, and what that takes away."""
         for path, why in self.reader.damaged.items():
             folder, name = _folder(path), path.rpartition("/")[2]
             file, loose = f"{folder}/{name}", loose_file(folder, name)
             if folder in ("trials", "sweeps"):
-                yield Problem(file, why, "launch its sweep again: it is set aside, and what was in it runs again")
+                yield StoreProblem(file, why, "launch its sweep again: it is set aside, and what was in it runs again")
             elif loose:
-                yield Problem(file, why, _again(loose.trial_id))
+                yield StoreProblem(file, why, _again(loose.trial_id))
             else:
                 lost = [row["trial_id"] for row in self.rows if self.lacks(folder, row)]
                 more = f"; {folder} of {len(lost)} trials are in no other file" if lost else ""
-                yield Problem(file, why + more, _again(*lost))
+                yield StoreProblem(file, why + more, _again(*lost))
 
     def lacks(self, folder: str, row: Mapping[str, Any]) -> bool:
         """Whether a trial should have epochs or masks and they are nowhere to be found."""
         found = self.found.get((row["trial_id"], row[OUTCOME]), _Found())
         return folder not in found.files and bool(row["epochs"] if folder == "epochs" else row["mask_hash"])
 
-    def checkpoints(self) -> Iterator[Problem]:
+    def checkpoints(self) -> Iterator[StoreProblem]:
         """Check that trials can go on from where they are."""
         for name in self.store.files.names("checkpoints"):
             if name[0] in "._":
@@ -188,12 +188,12 @@ class _Verification:
             self.step()
             trial_id, _, kind = name.partition(".")
             if not TRIAL_ID.fullmatch(trial_id) or kind != "pt":
-                yield Problem(f"checkpoints/{name}", "not a file of this store", "move it elsewhere")
+                yield StoreProblem(f"checkpoints/{name}", "not a file of this store", "move it elsewhere")
                 continue
             data = self.store.files.read(f"checkpoints/{name}")
             if data is not None and (why := _checkpoint(trial_id, data)):  # or it has ended since
                 mend = "only the time since the trial began is lost: the next launch runs it from scratch"
-                yield Problem(f"checkpoints/{name}", why, mend)
+                yield StoreProblem(f"checkpoints/{name}", why, mend)
 
 
 def _mask(row: Mapping[str, Any]) -> Iterator[str]:

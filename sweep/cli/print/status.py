@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from sweep.cli.print.console import Row, trial_line
-from sweep.failures import Group
+from sweep.failures import FailureGroup
 from sweep.store import Store
 from sweep.store.folding import is_slow
 from sweep.store.status import SweepStatus
 
 if TYPE_CHECKING:
-    from sweep.store.verify import Problem  # which takes torch
+    from sweep.store.verify import StoreProblem  # which takes torch
 
 _WHY = ["trial_id", "status", "error_type", "error_message", "architecture_label", "method_label", "sparsity", "seed"]
 
@@ -52,7 +52,7 @@ def status_json(found: Sequence[SweepStatus]) -> dict[str, dict[str, int]]:
     return {each.name: each.counts for each in found}
 
 
-def failures_json(groups: Sequence[Group]) -> list[Row]:
+def failures_json(groups: Sequence[FailureGroup]) -> list[Row]:
     """Failures by kind, in plain values."""
     return [
         {
@@ -72,7 +72,7 @@ _EXAMPLE = (
 )  # fmt: skip
 
 
-def failures(out: Console, groups: Sequence[Group], store: Store) -> None:
+def failures(out: Console, groups: Sequence[FailureGroup], store: Store) -> None:
     """Failures by kind, each with the command that runs them again."""
     where = shlex.quote(store.name)  # users copy the commands
     if not groups:
@@ -100,7 +100,7 @@ def _gib(size: int | None) -> str:
     return f"{(size or 0) / 2**30:.1f} GiB"
 
 
-def problems(out: Console, found: Sequence["Problem"], checked: Mapping[str, int]) -> None:
+def problems(out: Console, found: Sequence["StoreProblem"], checked: Mapping[str, int]) -> None:
     """The problems of a store, and how much was checked."""
     for each in found:
         out.print(f"{each.file}: {each.what}", markup=False, soft_wrap=True)

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from sweep.cli import main
-from sweep.cli.common import ORDER, Group
+from sweep.cli.common import ORDER, CommandGroup
 from sweep.store import Store
 
 ROOT = Path(__file__).parents[3]
@@ -103,7 +103,9 @@ def test_two_sparsities_that_are_one_are_refused_before_anything_runs(command, t
 
 
 def test_a_command_that_the_order_of_the_help_lacks_is_listed_after_the_others():
-    group = Group("sweep", commands={name: click.Command(name) for name in ("zeta", "status", "alpha", "launch")})
+    group = CommandGroup(
+        "sweep", commands={name: click.Command(name) for name in ("zeta", "status", "alpha", "launch")}
+    )
     assert group.list_commands(click.Context(group)) == ["launch", "status", "alpha", "zeta"]
     assert set(main.commands) == set(ORDER)
 

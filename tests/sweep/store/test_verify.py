@@ -18,7 +18,7 @@ from sweep.records import Outcome
 from sweep.store import Store
 from sweep.store import verify as module
 from sweep.store.folding import fold
-from sweep.store.verify import Problem, verify
+from sweep.store.verify import StoreProblem, verify
 from training import checkpoint
 
 from .helpers import FOLDERS, IDS, file_of, rewrite
@@ -49,7 +49,7 @@ def snip(trials: list[Outcome]) -> str:
     return trials[0].trial.trial_id
 
 
-def found(store: Store) -> list[Problem]:
+def found(store: Store) -> list[StoreProblem]:
     """What is wrong with a store as it is now."""
     return verify(Store(store.uri))[0]
 

@@ -1,4 +1,4 @@
-"""The doors: what docs/security.md says is not trusted stays outside, and secrets stay inside."""
+"""Security: what docs/security.md does not trust is kept out, and secrets are kept in."""
 
 import json
 import os
