@@ -157,7 +157,9 @@ class TestEngine:
         started = set(recorder.trials("started"))
         assert 1 <= len(started) < len(trials)
         assert store.statuses() == dict.fromkeys(started, "interrupted")
-        assert set(recorder.records) == store.checkpoints() == started
+        assert set(recorder.records) == started
+        # one that was stopped before its first step has nothing to go on from
+        assert set(recorder.trials("epoch")) <= store.checkpoints() <= started
 
     def test_a_store_error_is_told_to_stop_or_raised(self, name: str, folder: Path) -> None:
         sweep, trials, store = read(folder)
