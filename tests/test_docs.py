@@ -135,6 +135,7 @@ def run(command: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_the_guides_method_goes_from_its_own_folder_to_the_report(guide):
     plan, launch, report = (run(command) for command in blocks(GUIDE, "console")[0].splitlines())
     labels = ["snip", "my_lab.methods:gradient", "my_lab.methods:gradient power=1"]
@@ -271,6 +272,7 @@ def own_network(tmp_path, monkeypatch):
     sys.modules.pop("nets", None)
 
 
+@pytest.mark.slow
 def test_the_pages_network_goes_from_its_own_folder_to_the_report(own_network):
     plan, launch, report = (run(command) for command in of_network("console")[0].splitlines())
     assert "nets:build: from nets.py, initial weights by default (as its factory makes them)\n" in plan

@@ -115,6 +115,7 @@ def test_a_damaged_image_is_named(config, workers):
         list(splits(replace(config, workers=workers)).test.batches(2))
 
 
+@pytest.mark.slow
 def test_a_network_trains_on_a_streamed_set(config):
     parts = splits(config)
     model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 2))

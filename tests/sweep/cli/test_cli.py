@@ -110,6 +110,7 @@ def test_a_command_that_the_order_of_the_help_lacks_is_listed_after_the_others()
     assert set(main.commands) == set(ORDER)
 
 
+@pytest.mark.slow
 def test_the_same_launch_again_runs_nothing_and_says_so(launched):
     folder, _ = launched
     before = {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*.parquet")}

@@ -578,6 +578,7 @@ EXAMPLES = int(os.environ.get("MUTATIONS", 500))  # MUTATIONS=20000 looks furthe
     suppress_health_check=list(HealthCheck),
 )
 @given(case=cases())
+@pytest.mark.slow
 def test_a_config_with_mistakes_is_planned_or_refused_by_key(folder, case):
     assert wrong(case, folder) is None
 

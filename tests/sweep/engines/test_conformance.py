@@ -118,6 +118,7 @@ def read(folder: Path, *settings: str) -> tuple[SweepConfig, list[TrialConfig], 
 
 
 @pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.slow
 class TestEngine:
     """Ray takes seconds to start, so each test checks several sentences of the contract."""
 

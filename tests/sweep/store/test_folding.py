@@ -294,6 +294,7 @@ while result < 3 or not Path(folder, "end").exists():
 """
 
 
+@pytest.mark.slow
 def test_readers_see_every_completed_trial_at_every_moment_while_others_write_and_fold(local, forks):
     """Never one less, never one twice, never one without its epochs and masks: in processes of their own."""
     for number in range(12):

@@ -70,6 +70,7 @@ class TestEveryBackend:
         assert store.files.names("leases") == []
         assert store.local is None or not store.local.exists()
 
+    @pytest.mark.slow
     def test_of_many_at_once_exactly_one_has_it(self, store):
         launches = [Leases(store.files, Launch()) for _ in range(4)]
         for leases in launches:
@@ -87,6 +88,7 @@ class TestEveryBackend:
             taken = list(pool.map(take, launches))
         assert [sum(each) for each in zip(*taken, strict=True)] == [1] * len(taken[0])
 
+    @pytest.mark.slow
     def test_another_machines_launch_lives_as_long_as_its_heart_beats(self, store, monkeypatch):
         forge(store.files, ELSEWHERE, KEY)
         with Leases(store.files).held() as leases:

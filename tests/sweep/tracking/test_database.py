@@ -30,6 +30,7 @@ def store(tmp_path: Path) -> Store:
     return made
 
 
+@pytest.mark.slow
 def test_the_advice_on_a_damaged_database_helps(store: Store) -> None:
     told = sweep("sync", store.uri)
     assert told.returncode == 1
@@ -48,6 +49,7 @@ def test_the_pages_of_a_damaged_database_are_not_served(store: Store) -> None:
     assert told.returncode == 2 and "is damaged" in told.stderr and f"sweep sync '{store.name}'" in told.stderr
 
 
+@pytest.mark.slow
 def test_damage_is_told_from_a_database_that_another_program_has_locked(tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
     with sqlite3.connect(file) as database:

@@ -86,6 +86,7 @@ def test_baselines_complete_with_the_exact_count_above_chance(baselines):
         assert record.test_accuracy > 0.3, name
 
 
+@pytest.mark.slow
 def test_every_methods_epochs_are_those_of_all_its_trainings(baselines):
     epochs = {name: [e.epoch for e in o.epochs] for name, o in baselines.items()}
     assert epochs["snip"] == epochs["rigl"] == epochs["set"] == [1, 2, 3]
