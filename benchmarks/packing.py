@@ -249,7 +249,7 @@ def _work(
             gpu.forget(device)
     except threading.BrokenBarrierError:
         pass  # another's error has been told
-    except BaseException:
+    except BaseException:  # the parent shows it and ends the other processes; raised again, an exit too
         results.put(f"process {number}: {traceback.format_exc()}")
         barrier.abort()
         raise

@@ -129,11 +129,9 @@ def record(function: Callable[[], object], device: torch.device, pool: Any = Non
         with _no_collection(), torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
             try:
                 function()
-            except (
-                Exception
-            ) as error:  # whatever a network does in there; the capture has to end first, and may fail too
+            except Exception as error:  # a network may raise anything; the capture has to end before it is reported
                 failure = error
-    except Exception as error:
+    except Exception as error:  # ending the capture failed too: the first error is the cause
         failure = failure or error
     if failure is None:
         return graph

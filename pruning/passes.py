@@ -3,7 +3,7 @@
 Captured is a pass over batches of one shape, in one mode of the network, where enough like it are still to come
 (:data:`WORTH`): to see whether it can be captured, and to capture it, costs about two eager passes. So one-shot methods
 on few batches (SNIP, GraSP, ProsPr) run eagerly; FORCE, Iter-SNIP, Iter-GraSP and SynFlow are captured. So are methods
-of your own that take :meth:`pruning.problem.Problem.gradients` in many rounds. Not captured, whatever the device says:
+of your own that take :meth:`pruning.problem.Problem.gradients` in many rounds. On every device, these are not captured:
 
 - a network with hooks, which a replay would not call, or inside a mode that watches its operations;
 - a pass that waits for the GPU or draws on the host (:mod:`pruning.capturable`);

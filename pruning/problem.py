@@ -51,7 +51,7 @@ class Problem:
         work: the same in forward passes of one input: a backward pass counts as two (Evci et al. 2020, appendix H).
         replays: runs passes that come in every round, on a GPU by replays: see :mod:`pruning.passes`.
         objective: the FORCE objective Σ c_i |θ_i g_i(θ⊙c)| at the last call of :meth:`gradients`, or None. On a GPU a
-            tensor, so that nobody waits for it.
+            tensor: reading its value would make the program wait for the GPU.
         unconserved: layers whose scores break the conservation law that the method rests on; None: not measured.
     """
 

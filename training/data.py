@@ -20,7 +20,7 @@ from training.config import DataConfig
 from training.datasets import DATASETS, DataError, DatasetInfo, Format, info, names
 from training.fingerprint import FingerprintCache, combined
 from training.sources import builtin, folder, idx, parquet, torchvision_files
-from training.sources.source import Images, Source
+from training.sources.interface import Images, Source
 from training.splits import Dataset, Split, Splits, memory_splits
 from training.streaming import StreamedDataset, streamed_splits
 

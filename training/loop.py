@@ -275,8 +275,8 @@ class Training:
                 self._between_steps = True
                 try:
                     self._on_step()
-                except BaseException:
-                    self._resting = self.state()  # now: outside, the global generators are others
+                except BaseException:  # a stop or Ctrl-C as well; raised again once the state is kept
+                    self._resting = self.state()  # here, while the global generators are those of the training
                     raise
                 self._between_steps = False
         loss, correct = self._one_step.loss.item(), self._one_step.correct.item()

@@ -21,7 +21,7 @@ from training.config import DataConfig
 from training.datasets import info
 from training.fingerprint import combined
 from training.plan import Plan
-from training.sources.source import Images
+from training.sources.interface import Images
 
 Batch = tuple[Tensor, Tensor]  # normalised float32 [B, C, H, W] and int64 [B]
 

@@ -31,7 +31,7 @@ read it. What it guarantees, on a local disk and on an object store:
 files.py      files in a local folder or on an object store: list, read, put, delete
 parquet.py    records to Parquet bytes and back, in the current schema
 layout.py     names of files, and checks of their contents
-reading.py    rows of files, while other processes write, replace and fold them
+reader.py     rows of files, while other processes write, replace and fold them
 store.py      Store: outcomes of trials, sweeps, checkpoints
 folding.py    many small files merged into a few big ones, while others read and write
 claims.py     the trials that a launch takes, and what it stores of them

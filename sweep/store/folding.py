@@ -20,7 +20,7 @@ from sweep.store.files import Entry
 from sweep.store.layout import Key, loose_file
 from sweep.store.leases import Leases
 from sweep.store.parquet import columns_of, encode_fold, strange_columns
-from sweep.store.reading import RANK, among_keys, indices_that_count, joined, keys_of
+from sweep.store.reader import RANK, among_keys, indices_that_count, joined, keys_of
 from sweep.store.store import Store
 
 BYTES_A_FOLD = 128 << 20  # in memory

@@ -24,7 +24,7 @@ from sweep.records import (
 from sweep.store.files import Files
 from sweep.store.layout import SWEEP_NAME, Key, Loose, check_id, outcome_file
 from sweep.store.parquet import columns_of, encode
-from sweep.store.reading import RANK, Reader, indices_that_count, joined
+from sweep.store.reader import RANK, Reader, indices_that_count, joined
 
 
 class OutcomeKey(NamedTuple):

@@ -16,7 +16,7 @@ from sweep.config.trial_config import canonical, stored_identity
 from sweep.records import COMPLETED, OUTCOME, STATUSES
 from sweep.store.layout import TRIAL_ID, Key, loose_file, outcome_file
 from sweep.store.parquet import FOLDERS, columns_of, strange_columns
-from sweep.store.reading import indices_that_count, joined
+from sweep.store.reader import indices_that_count, joined
 from sweep.store.store import Store
 from training import checkpoint
 

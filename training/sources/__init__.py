@@ -1,1 +1,1 @@
-"""Readers of data sets, one file per format; source.py has their common interface."""
+"""Readers of data sets, one file per format; interface.py has their common interface."""

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from training.datasets import DataError
 from training.fingerprint import PartDigest
 from training.sources.colour import to_eight_bits
-from training.sources.source import Images, Where
+from training.sources.interface import Images, Where
 
 _JPEG_START = b"\xff\xd8\xff"
 # Pillow's decoders raise a wide range of types on broken files

@@ -16,7 +16,7 @@ from training.config import DataConfig
 from training.datasets import DataError, info
 from training.fingerprint import PartDigest, Stamp, StampDigest
 from training.sources.decode import decode
-from training.sources.source import Images
+from training.sources.interface import Images
 
 ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".ppm", ".pgm", ".pbm", ".pnm", ".bmp", ".tif", ".tiff", ".webp",

@@ -13,7 +13,7 @@ from training.config import DataConfig
 from training.datasets import DataError, info
 from training.fingerprint import PartDigest, Stamp, StampDigest
 from training.sources.decode import resize
-from training.sources.source import Images
+from training.sources.interface import Images
 from training.vision import torchvision
 
 _SETS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}  # torchvision's names of the sets and of their folders

@@ -19,7 +19,7 @@ from training.datasets import DataError, info
 from training.fingerprint import PartDigest, Stamp, StampDigest
 from training.sources import shards
 from training.sources.decode import decode
-from training.sources.source import Images
+from training.sources.interface import Images
 
 _LABEL_NAMES = ("label", "labels", "fine_label")
 

@@ -9,10 +9,10 @@ import numpy as np
 from training.config import DataConfig
 from training.datasets import DataError, info
 from training.sources.decode import resize
+from training.sources.interface import Images
 from training.sources.known_content import contents as contents
 from training.sources.known_content import stamp as stamp
 from training.sources.known_content import summary as summary
-from training.sources.source import Images
 from training.vision import torchvision
 
 
