@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,8 @@ from torch import nn
 
 from pruning import registry, selector
 from pruning.arguments import Batches, Loss, check_method, check_sparsity, check_trainable, supply
-from pruning.masks import Masks, count, kept_count, prunable
+from pruning.masks import Masks, Scores, count, kept_count, prunable
+from pruning.method import Method
 from pruning.modes import scoring_mode
 from pruning.problem import Problem
 from pruning.remarks import PruningWarning, remarks
@@ -115,9 +116,7 @@ def prune(
     problem = Problem(model, loss, generator, input_shape, precision, prunable(model, exclude), graphs)
     check_trainable(model)
     total = sum(weight.numel() for weight in problem.dense.values())
-    times = settings["rounds"] if preset.rounds else 1  # a masking has rounds of its own, after trainings
-    plan = (total, kept_count(total, sparsity), times, settings.get("schedule", "linear"))
-    counts = truncated_counts(*plan, sparsity) if settings.get("truncate") else kept_counts(*plan)
+    counts = _counts(preset, settings, total, sparsity)
     draw = supply(batches, problem.device)
     start, problem.rounds = time.perf_counter(), len(counts)
     select = selector.selector(problem, selector.Plan(preset.name, preset.recover, scope, floor))
@@ -132,13 +131,7 @@ def prune(
             problem.round, problem.kept = step, kept
             problem.batches = ()  # the last round's go before the next ones come
             problem.batches = draw(step) if preset.data or input_shape is None else ()
-            problem.objective = None
-            writes = Writes(problem)
-            scores = checked(preset.name, preset.score(problem, **own), problem.dense)
-            writes.check(preset.name)
-            if invert:
-                scores = {name: -score for name, score in scores.items()}
-            problem.mask(select.masks(problem, scores))
+            problem.mask(select.masks(problem, _scores(problem, preset, own, invert)))
         rounds = tuple(select.rounds())
     pruned = Pruned(
         {name: mask.clone() for name, mask in problem.masks.items()}
@@ -159,3 +152,23 @@ def prune(
         else:
             warnings.warn(f"method {preset.name}: {sentence}", PruningWarning, stacklevel=2)
     return pruned
+
+
+def _counts(preset: Method, settings: Mapping[str, Any], total: int, sparsity: float) -> list[int]:
+    """How many of ``total`` weights are kept after each round."""
+    rounds = settings["rounds"] if preset.rounds else 1  # a masking has rounds of its own, after trainings
+    plan = (total, kept_count(total, sparsity), rounds, settings.get("schedule", "linear"))
+    return truncated_counts(*plan, sparsity) if settings.get("truncate") else kept_counts(*plan)
+
+
+def _scores(problem: Problem, preset: Method, options: Mapping[str, Any], invert: bool) -> Scores:
+    """The checked scores of one round; higher means keep.
+
+    Raises:
+        ValueError: scores are missing or no numbers, or the method wrote to the network.
+    """
+    problem.objective = None
+    writes = Writes(problem)
+    scores = checked(preset.name, preset.score(problem, **options), problem.dense)
+    writes.check(preset.name)
+    return {name: -score for name, score in scores.items()} if invert else scores

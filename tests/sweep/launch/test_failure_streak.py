@@ -9,7 +9,7 @@ from sweep.launch.failure_streak import FailureStreak
 from sweep.records import COMPLETED, FAILED
 from sweep.store import Store
 
-from ..small import own_networks, sweep
+from ..small import sweep
 
 CONFIG = """
 name: own
@@ -23,21 +23,13 @@ tracking: {enabled: false}
 
 
 @pytest.fixture
-def networks(tmp_path, monkeypatch):
-    yield from own_networks(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def folder(tmp_path, networks, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "own.yaml").write_text(CONFIG)
-
+def folder(folder, networks):
     def trouble(images):
         if len(images) > 100:
             raise ZeroDivisionError(f"too many: {len(images)}")
 
     networks.trouble = trouble
-    return tmp_path
+    return folder
 
 
 def test_a_launch_stops_after_five_failures_of_one_reason(folder):

@@ -9,7 +9,7 @@ from sweep.errors import StoreError
 from sweep.store import Store, folding
 from sweep.store.leases import Leases
 
-from ..small import own_networks, sweep
+from ..small import sweep
 
 pytestmark = pytest.mark.slow  # launches, trainings or processes
 
@@ -24,13 +24,10 @@ tracking: {enabled: false}
 
 
 @pytest.fixture
-def launch(tmp_path, monkeypatch):
+def launch(folder, monkeypatch):
     """Launches a sweep of three trials; two are many."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(folding, "MANY", 2)
-    (tmp_path / "own.yaml").write_text(CONFIG)
-    for _ in own_networks(tmp_path, monkeypatch):
-        yield lambda *arguments: sweep("launch", "own.yaml", "--local", *arguments)
+    return lambda *arguments: sweep("launch", "own.yaml", "--local", *arguments)
 
 
 def test_a_launch_that_ends_folds_many_small_files_and_says_so(launch):

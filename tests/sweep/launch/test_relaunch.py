@@ -25,7 +25,7 @@ from sweep.trial import checkpoints
 from sweep.trial.record_fields import failed_outcome
 from training.data import DataConfig
 
-from ..small import own_networks, sweep
+from ..small import sweep
 
 pytestmark = pytest.mark.slow  # launches, trainings or processes
 
@@ -38,19 +38,6 @@ training: {epochs: 2, batch_size: 512}
 store: results
 tracking: {enabled: false}
 """
-
-
-@pytest.fixture
-def networks(tmp_path, monkeypatch):
-    yield from own_networks(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def folder(tmp_path, networks, monkeypatch):
-    """A folder with a config, and nothing in its store."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "own.yaml").write_text(CONFIG)
-    return tmp_path
 
 
 def launch(*settings: str, code: int = 0) -> None:

@@ -15,7 +15,7 @@ from sweep.launch.rerun import Comparison
 from sweep.store import Store
 from sweep.trial.run import run_trial
 
-from ..small import own_networks, sweep
+from ..small import sweep
 
 pytestmark = pytest.mark.slow  # launches, trainings or processes
 
@@ -61,11 +61,6 @@ def store(made, tmp_path, monkeypatch):
     shutil.copytree(made, tmp_path / "results")
     monkeypatch.chdir(tmp_path)
     return Store("results")
-
-
-@pytest.fixture
-def networks(tmp_path, monkeypatch):
-    yield from own_networks(tmp_path, monkeypatch)
 
 
 def name_of(store: Store) -> str:
