@@ -1,21 +1,32 @@
 # `make quickstart` shows it at work, `make check` and `make fast` are for every change, `make test` checks everything.
 # Python 3.11 or newer and make are all that they need.
-PYTHON ?= python3.11
+# The first Python on the path that is new enough. 3.11 comes first: for it, constraints.txt means the CPU build of torch.
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+RUNNABLE := $(VENV)/.runnable
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: setup quickstart check fast test docs bench lint format types lowest clean
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+# What `sweep` itself needs.
+$(RUNNABLE): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer on the path; install one, or: make PYTHON=/path/to/python" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) -e .
 	touch $@
 
-quickstart: setup
+# And what its tests and checks need.
+$(STAMP): $(RUNNABLE)
+	$(PIP) -e '.[dev]'
+	touch $@
+
+quickstart: $(RUNNABLE)
 	$(BIN)/sweep launch configs/digits.yaml
 	$(BIN)/sweep report --sweep digits
 
