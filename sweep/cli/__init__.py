@@ -2,14 +2,15 @@
 
 root.py         the command `sweep` itself
 run.py          launch, plan, retry, reproduce
-view.py         status, failures, report, methods, architectures, ui, completion
+report.py       report
+view.py         status, failures, methods, architectures, ui, completion
 trials.py       trial show, trial run, trial rerun
 maintain.py     verify, compact, sync
 common.py       what commands share: options, errors, examples
 print/          what commands print
 """
 
-from sweep.cli import maintain, run, trials, view
+from sweep.cli import maintain, report, run, trials, view
 from sweep.cli.root import main
 
-__all__ = ["main", "maintain", "run", "trials", "view"]
+__all__ = ["main", "maintain", "report", "run", "trials", "view"]

@@ -4,11 +4,10 @@ import json
 import os
 import shlex
 import socket
-from pathlib import Path
 
 import click
 
-from sweep.cli.common import AS_JSON, SETTINGS, STORE, STORES, examples, existing, open_store, with_store
+from sweep.cli.common import AS_JSON, SETTINGS, STORE, examples, existing, open_store, with_store
 from sweep.cli.root import main
 from sweep.errors import InputError
 
@@ -68,33 +67,6 @@ def failures(store: str | None, as_json: bool) -> None:
         click.echo(json.dumps(print_status.failures_json(groups), indent=1))
     else:
         print_status.failures(make_console(), groups, opened)
-
-
-@main.command(epilog=examples(
-    "sweep report",
-    "sweep report results s3://bucket/sweeps --out figures",
-    "sweep report --sweep cifar10",
-))  # fmt: skip
-@STORES
-@click.option("--sweep", "name", help="Only the trials of the sweep of this name.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the files  [default: STORE/reports/SWEEP]")
-@AS_JSON
-def report(stores: tuple[str, ...], name: str | None, out: str | None, as_json: bool) -> None:
-    """Tables and figures of one or several stores: accuracy against sparsity, density by layer."""
-    from sweep.cli.print import reports
-    from sweep.cli.print.console import make_console
-    from sweep.report import report_folder, write_report
-    from sweep.store import Store
-
-    opened = [Store(uri) for uri in stores or ("results",)]
-    folder = Path(out) if out else report_folder(opened[0], name or "all")
-    files = write_report(opened, folder, sweep=name)
-    for damaged, reason in {path: why for store in opened for path, why in store.damaged.items()}.items():
-        click.echo(f"skipped, cannot read {damaged}: {reason}", err=True)
-    if as_json:
-        click.echo(json.dumps([str(path) for path in files.all]))
-    else:
-        reports.report(make_console(), files)
 
 
 @main.command(epilog=examples("sweep methods", "sweep methods --json", "sweep methods --markdown > docs/methods.md"))

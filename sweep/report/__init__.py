@@ -9,6 +9,7 @@ csv_rows.py     summary.csv and trials.csv
 figures/        one module a figure, listed in its __init__: a new figure goes there
 summary.py      summary.md
 record_page.py  one trial for people
+options.py      which methods and sparsities are drawn, and how: an option of `sweep report` is a field here
 report.py       write_report; folder.py is where it writes
 
     write_report([Store("results")], Path("report"))        # PNG, SVG, CSV, Markdown
@@ -19,6 +20,7 @@ Cheap to import: matplotlib is loaded by the first figure, torch by the first me
 
 from sweep.report.csv_rows import best_cells, summary_rows
 from sweep.report.folder import report_folder
+from sweep.report.options import ReportOptions
 from sweep.report.report import ReportFiles, write_report
 from sweep.report.tables import Table, accuracy_table
 from sweep.report.trials import Panel, from_table, panels
@@ -26,6 +28,7 @@ from sweep.report.trials import Panel, from_table, panels
 __all__ = [
     "Panel",
     "ReportFiles",
+    "ReportOptions",
     "Table",
     "accuracy_table",
     "best_cells",

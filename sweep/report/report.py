@@ -3,15 +3,17 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from sweep.errors import InputError
 from sweep.records import TrialRecord
 from sweep.report.csv_rows import panel_rows, to_csv, write_trials
-from sweep.report.figures import FIGURES, Stored, style
+from sweep.report.figures import FIGURES, Stored, WrittenFigure, style
 from sweep.report.figures.stored_masks import StoredMasks
 from sweep.report.folder import remove_outdated
+from sweep.report.options import DEFAULT, ReportOptions
 from sweep.report.summary import summary
 from sweep.report.tables import Table, accuracy_table
 from sweep.report.trials import Panel, StoredRows, panels, read
@@ -39,7 +41,12 @@ class ReportFiles:
 
 
 def write_report(
-    stores: Sequence[Store], out: Path, *, sweep: str | None = None, only: Collection[str] | None = None
+    stores: Sequence[Store],
+    out: Path,
+    *,
+    sweep: str | None = None,
+    only: Collection[str] | None = None,
+    options: ReportOptions = DEFAULT,
 ) -> ReportFiles:
     """Write tables and figures of all trials in the stores; a trial that is in several counts once.
 
@@ -49,25 +56,27 @@ def write_report(
             that are no longer drawn are removed.
         sweep: only the trials of this sweep (:mod:`sweep.store.sweeps`); its name is the heading of the summary.
         only: only these trial ids, instead.
+        options: which methods and sparsities the figures show, and how. Tables and CSV always have all.
 
     Raises:
-        InputError: no completed trial, or ``out`` is a file; nothing is written.
+        InputError: no completed trial, none of what ``options`` names, or ``out`` is a file; nothing is written.
     """
     tables = [store.trials() for store in stores]
     sources = read(stores, sweep, only, tables)
     all_panels = panels(trial for _, trials in sources for trial in trials)
+    options.check(all_panels)
     stored = Stored(StoredRows(tables, sources), StoredMasks(sources, all_panels))
     _make_folder(out)
-    drawn = [_draw(panel, stem, stored, out) for panel, stem in zip(all_panels, _stems(all_panels), strict=True)]
+    draw = partial(_draw, stored=stored, options=options, out=out)
+    drawn = [draw(panel, stem) for panel, stem in zip(all_panels, _stems(all_panels), strict=True)]
     files = ReportFiles(
-        figures=tuple(path for by_name in drawn for paths in by_name.values() for path in paths),
+        figures=tuple(path for figures in drawn for figure in figures for path in figure.paths),
         summary=out / "summary.md",
         summary_csv=out / "summary.csv",
         trials_csv=out / "trials.csv",
         tables=tuple(map(accuracy_table, all_panels)),
     )
-    images = [{name: paths[0].name for name, paths in by_name.items()} for by_name in drawn]
-    files.summary.write_text(summary(all_panels, images, sweep), encoding="utf-8")
+    files.summary.write_text(summary(all_panels, drawn, sweep), encoding="utf-8")
     files.summary_csv.write_text(to_csv([row for panel in all_panels for row in panel_rows(panel)]), encoding="utf-8")
     trials = [trial for panel in all_panels for trial in panel.trials]
     write_trials(stored.rows.of(trials, _TRIALS_CSV), files.trials_csv)
@@ -91,13 +100,14 @@ def _stems(all_panels: Sequence[Panel]) -> list[str]:
     return [name if counts[name] == 1 else f"{name}-{next(number[name])}" for name in names]
 
 
-def _draw(panel: Panel, stem: str, stored: Stored, out: Path) -> dict[str, list[Path]]:
-    """Write the figures that the panel has numbers for: name of the figure -> its files, the PNG first."""
+def _draw(panel: Panel, stem: str, stored: Stored, options: ReportOptions, out: Path) -> list[WrittenFigure]:
+    """Write the figures that the panel has numbers for."""
+    panel = options.selected(panel)
     if not any(cell.completed for cell in panel.cells):
-        return {}
-    drawn = {}
-    for figure in FIGURES:
-        if (drawing := figure.draw(panel, stored)) is not None:
-            name = "-".join(filter(None, (figure.name, stem, drawing.suffix)))
-            drawn[figure.name] = style.save(drawing.figure, out / name)
-    return drawn
+        return []
+    written = []
+    for kind in FIGURES:
+        for drawing in kind.draw(panel, stored, options):
+            name = "-".join(filter(None, (kind.name, stem, drawing.suffix)))
+            written.append(WrittenFigure(kind, drawing.shows, tuple(style.save(drawing.figure, out / name))))
+    return written

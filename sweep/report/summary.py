@@ -1,12 +1,12 @@
 """``summary.md``: for each panel what was run, its tables and its figures; then remarks and trials without a result."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from sweep.records import COMPLETED, STATUSES, TrialRecord
 from sweep.report.columns import COST_CAPTION, END_CAPTION, MOVED_CAPTION, START_CAPTION
-from sweep.report.figures import FIGURES
+from sweep.report.figures import FIGURES, WrittenFigure
 from sweep.report.names import architecture_name, data_name, figure_name, method_name
 from sweep.report.record_page import mask_remarks
 from sweep.report.statistics import chance_limit, is_in_pieces, labels
@@ -45,25 +45,25 @@ SECTIONS = (  # figures of other sections follow, under headings of their own
 )
 
 
-def summary(panels: Sequence[Panel], figures: Sequence[Mapping[str, str]], sweep: str | None = None) -> str:
+def summary(panels: Sequence[Panel], figures: Sequence[Sequence[WrittenFigure]], sweep: str | None = None) -> str:
     """The report as Markdown.
 
     Args:
         panels: in order.
-        figures: for each panel the file names of its PNGs by the figure's name, relative to the summary.
+        figures: for each panel those that were drawn, in the folder of the summary.
         sweep: the heading; by default the names of the sweeps that ran the trials first.
     """
     trials = [trial for panel in panels for trial in panel.trials]
     heading = sweep or ", ".join(sorted({trial.sweep for trial in trials if trial.sweep})) or "Sweep"
     parts = [f"# {heading}", f"Trials: {_tally(trials)}."]
-    for panel, files in zip(panels, figures, strict=True):
-        parts += _panel(panel, files)
+    for panel, drawn in zip(panels, figures, strict=True):
+        parts += _panel(panel, drawn)
     return "\n\n".join(part for part in [*parts, *remarks_section(trials), *_without_result(trials)] if part) + "\n"
 
 
-def _panel(panel: Panel, files: Mapping[str, str]) -> list[str]:
+def _panel(panel: Panel, drawn: Sequence[WrittenFigure]) -> list[str]:
     """One panel; sections without a table and a figure are left out."""
-    parts = [f"## {panel.title}", _what_was_run(panel), *_images(panel, files, ""), CAPTION]
+    parts = [f"## {panel.title}", _what_was_run(panel), *_images(panel, drawn, ""), CAPTION]
     parts.append(accuracy_table(panel).markdown())
     reference = next((name for name in _REFERENCES if name in labels(panel.cells)), None)
     if reference is not None and (differences := paired_table(panel, reference)).rows:
@@ -71,20 +71,22 @@ def _panel(panel: Panel, files: Mapping[str, str]) -> list[str]:
     for section in SECTIONS:
         table = section.table(panel)
         explained = [section.caption(panel), table.markdown()] if table.rows else []
-        parts += _section(section.heading, [*_images(panel, files, section.heading), *explained])
+        parts += _section(section.heading, [*_images(panel, drawn, section.heading), *explained])
     with_table = {"", *(section.heading for section in SECTIONS)}
     for heading in dict.fromkeys(figure.section for figure in FIGURES if figure.section not in with_table):
-        parts += _section(heading, _images(panel, files, heading))
-    return [*parts, *_cut_names(panel)] if files else parts
+        parts += _section(heading, _images(panel, drawn, heading))
+    return [*parts, *_cut_names(panel)] if drawn else parts
 
 
-def _images(panel: Panel, files: Mapping[str, str], section: str) -> list[str]:
-    """The figures of a section that were drawn, each with its note."""
+def _images(panel: Panel, drawn: Sequence[WrittenFigure], section: str) -> list[str]:
+    """The figures of a section that were drawn, those of one kind with its note below."""
     parts = []
-    for figure in FIGURES:
-        if figure.section == section and figure.name in files:
-            shows = f": {figure.shows}" if figure.shows else ""
-            parts += [f"![{panel.title}{shows}]({files[figure.name]})", *([figure.note] if figure.note else [])]
+    for kind in FIGURES:
+        of_kind = [figure for figure in drawn if figure.kind == kind and kind.section == section]
+        for figure in of_kind:
+            shows = f": {figure.description}" if figure.description else ""
+            parts.append(f"![{panel.title}{shows}]({figure.paths[0].name})")
+        parts += [kind.note] if of_kind and kind.note else []
     return parts
 
 

@@ -1,7 +1,7 @@
 """The figures of a report. A new figure is one module with a :class:`ReportFigure`, and its line in FIGURES."""
 
 from sweep.report.figures import accuracy, cost, layers, rounds, sanity
-from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
+from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored, WrittenFigure
 
 FIGURES: tuple[ReportFigure, ...] = (
     accuracy.FIGURE,
@@ -11,4 +11,4 @@ FIGURES: tuple[ReportFigure, ...] = (
     rounds.FIGURE,
 )
 
-__all__ = ["FIGURES", "Drawing", "ReportFigure", "Stored"]
+__all__ = ["FIGURES", "Drawing", "ReportFigure", "Stored", "WrittenFigure"]

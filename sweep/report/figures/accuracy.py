@@ -15,8 +15,9 @@ from sweep.report.figures.accuracy_parts import (
 )
 from sweep.report.figures.method_line import MethodLine
 from sweep.report.figures.published_points import PublishedPoint, all_sparsities, draw_points, legend_entry
-from sweep.report.figures.report_figure import Drawing, ReportFigure
+from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.figures.sparsity_axis import SparsityAxis
+from sweep.report.options import DEFAULT, ReportOptions
 from sweep.report.statistics import Cell, accuracies, by_label, by_sparsity, is_in_pieces
 from sweep.report.trials import Panel
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def accuracy_figure(panel: Panel, published: Sequence[PublishedPoint] = ()) -> "Figure":
+def accuracy_figure(
+    panel: Panel, published: Sequence[PublishedPoint] = (), options: ReportOptions = DEFAULT
+) -> "Figure":
     """Accuracy in percent, over density on a log axis that is labelled as sparsity.
 
     Artists carry a ``gid``, in the SVG too: ``mean/force``, ``std/force``,
@@ -50,7 +53,7 @@ def accuracy_figure(panel: Panel, published: Sequence[PublishedPoint] = ()) -> "
         axes.grid(axis="y")
         axes.grid(axis="x", linestyle=style.DOTTED)
         axes.set_ylabel("Test accuracy, final epoch (%)")
-        draw_title(axes, panel, cells, remark)
+        draw_title(axes, panel, cells, remark, options)
         draw_legend(axes, cells, others=legend_entry(published))
     return figure
 
@@ -86,4 +89,8 @@ def _draw_tallies(axes: "Axes", cells: Sequence[Cell]) -> None:
             )
 
 
-FIGURE = ReportFigure("accuracy", lambda panel, stored: Drawing(accuracy_figure(panel)))
+def _draw(panel: Panel, stored: Stored, options: ReportOptions) -> Sequence[Drawing]:
+    return [Drawing(accuracy_figure(panel, options=options))]
+
+
+FIGURE = ReportFigure("accuracy", _draw)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sweep.report.figures import style
 from sweep.report.names import figure_title
+from sweep.report.options import ReportOptions
 from sweep.report.statistics import Cell, accuracies, labels
 from sweep.report.tables import accuracy_text, span
 from sweep.report.trials import Panel
@@ -95,8 +96,10 @@ def draw_rings(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
         axes.scatter(*style.xy(points), **style.RING)
 
 
-def draw_title(axes: "Axes", panel: Panel, cells: Sequence[Cell], remark: str) -> None:
+def draw_title(axes: "Axes", panel: Panel, cells: Sequence[Cell], remark: str, options: ReportOptions) -> None:
     """Data and network; below them epochs, number of runs and what the marks mean."""
+    if not options.title:
+        return
     counts = span({len(cell.completed) for cell in cells})
     if any(cell.control for cell in panel.cells) and not any(cell.control for cell in cells):
         remark += "; controls have their own figure"

@@ -19,6 +19,7 @@ from sweep.report.figures.accuracy_parts import (
 from sweep.report.figures.label_placement import LabelPlacement
 from sweep.report.figures.method_line import connect, height
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
+from sweep.report.options import DEFAULT, ReportOptions
 from sweep.report.statistics import Cell, by_label
 from sweep.report.trials import Panel
 from sweep.text import percent
@@ -31,7 +32,7 @@ SHARE = "training_flops_share"
 _STEPS = ((3.0, (1, 2, 5)), (5.0, (1, 5)), (math.inf, (1,)))  # up to so many decades: ticks of each
 
 
-def cost_figure(panel: Panel) -> "Figure | None":
+def cost_figure(panel: Panel, options: ReportOptions = DEFAULT) -> "Figure | None":
     """Accuracy in percent against training FLOPs as a multiple of training the dense network once.
 
     A mark is one method at one sparsity, the mean of its runs that trained; lines join a method's marks in order of
@@ -57,7 +58,7 @@ def cost_figure(panel: Panel) -> "Figure | None":
         remark = draw_chance(axes, panel, [*dense, *cells], right=True)
         axes.grid(axis="y")
         axes.set_ylabel("Test accuracy, final epoch (%)")
-        draw_title(axes, panel, [*dense, *cells], remark)
+        draw_title(axes, panel, [*dense, *cells], remark, options)
         draw_legend(axes, [*dense, *cells])
         _name_sparsities(axes, cells)
     return figure
@@ -150,9 +151,9 @@ def _inner(cells: Sequence[Cell]) -> Callable[[Cell], bool]:
     return lambda cell: ends[cell.method_label][0] < cell.sparsity < ends[cell.method_label][1]
 
 
-def _draw(panel: Panel, stored: Stored) -> Drawing | None:
-    figure = cost_figure(panel)
-    return None if figure is None else Drawing(figure)
+def _draw(panel: Panel, stored: Stored, options: ReportOptions) -> Sequence[Drawing]:
+    figure = cost_figure(panel, options)
+    return [] if figure is None else [Drawing(figure)]
 
 
 FIGURE = ReportFigure("price", _draw, shows="Accuracy against training FLOPs", section="Price")

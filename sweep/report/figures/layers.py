@@ -11,6 +11,7 @@ from sweep.report.figures.accuracy_parts import distinguishable
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.figures.stored_masks import LayerDensity, highest_first, layer_densities
 from sweep.report.names import figure_name, figure_title, measured_sparsity
+from sweep.report.options import DEFAULT, ReportOptions
 from sweep.report.statistics import Cell, at, mean
 from sweep.report.trials import Panel
 from sweep.text import percent
@@ -24,7 +25,7 @@ _NARROW = 8  # with more methods the figure is wider
 _NAMED = 30  # at most so many layers have their name under them
 
 
-def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | None":
+def layers_figure(panel: Panel, masks: pa.Table, sparsity: float, options: ReportOptions = DEFAULT) -> "Figure | None":
     """Density by layer at one sparsity, one small plot a method; None where no run of it has a mask.
 
     A bar is the mean over runs, its pale part what is cut off from input or output; every run is a point. A
@@ -56,7 +57,10 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float) -> "Figure | N
         _name_layers(grid[-1], names)
         figure.supylabel("Density of the layer (log)", fontsize=10)
         known = all(_effective_known(layers) for _, layers in drawn)
-        _draw_title(figure, panel, sparsity, moved=any(_moved(layers) for _, layers in drawn), known=known)
+        _explain(figure, moved=any(_moved(layers) for _, layers in drawn), known=known)
+        if options.title:
+            title = f"{panel.title}: layers at {percent(sparsity)} sparsity"
+            figure.suptitle(figure_title(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 
 
@@ -173,21 +177,25 @@ def _name_layers(bottom: "Sequence[Axes]", names: Sequence[str]) -> None:
         axes.tick_params(axis="x", labelrotation=90, labelsize=6.5, length=2, labelbottom=True)
 
 
-def _draw_title(figure: "Figure", panel: Panel, sparsity: float, moved: bool, known: bool) -> None:
-    title = f"{panel.title}: layers at {percent(sparsity)} sparsity"
-    figure.suptitle(figure_title(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+def _explain(figure: "Figure", moved: bool, known: bool) -> None:
+    """What the marks mean, below the plots."""
     explain = "Bars: mean (pale: cut off from input or output); dots: runs; dashes: network; ×: empty in a run"
     explain += "" if known else "\nBars of one medium shade: what is cut off is not known for this network"
     explain += "\nBars are of the tested mask; strokes: the density that training started from" if moved else ""
     figure.supxlabel(explain, x=0.01, ha="left", fontsize=8, color=style.MUTED)
 
 
-def _draw(panel: Panel, stored: Stored) -> Drawing | None:
-    """At the highest sparsity that has masks."""
+def _draw(panel: Panel, stored: Stored, options: ReportOptions) -> Sequence[Drawing]:
+    """At the sparsities that are asked for, by default the highest that has masks."""
+    drawn: list[Drawing] = []
     for sparsity in highest_first(panel):
-        if (figure := layers_figure(panel, stored.masks.at(panel, sparsity), sparsity)) is not None:
-            return Drawing(figure, percent(sparsity).rstrip("%"))
-    return None
+        if options.at and sparsity not in options.at and not options.all_layers:
+            continue
+        if (figure := layers_figure(panel, stored.masks.at(panel, sparsity), sparsity, options)) is not None:
+            drawn.insert(0, Drawing.at(sparsity, figure))
+            if not (options.at or options.all_layers):
+                break
+    return drawn
 
 
 FIGURE = ReportFigure("layers", _draw, shows="Density by layer", section="Masks")

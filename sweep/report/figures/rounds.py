@@ -12,6 +12,7 @@ from sweep.report.figures import style
 from sweep.report.figures.accuracy_parts import variants
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.names import figure_name, figure_title
+from sweep.report.options import DEFAULT, ReportOptions
 from sweep.report.statistics import Cell, at, labels, mean, sparsities
 from sweep.report.trials import Panel, StoredRows
 from sweep.text import percent
@@ -32,23 +33,26 @@ _LEGEND = 112  # characters in a row of the legend
 _MARKED = 12  # a line of at most so many rounds has a marker at each
 
 
-def with_rounds(panel: Panel, stored: StoredRows) -> Panel:
-    """The trials that :func:`rounds_figure` draws of a panel, which are at one sparsity, with their rounds.
+def sparsities_with_rounds(panel: Panel, stored: StoredRows) -> list[float]:
+    """The sparsities at which a method has several rounds, rising."""
+    counts = pc.list_value_length(stored.of(panel.trials, ["rounds"])["rounds"]).to_pylist()
+    several = {trial.trial_id for trial, count in zip(panel.trials, counts, strict=True) if (count or 0) > 1}
+    return sparsities(cell for cell in panel.cells if any(trial.trial_id in several for trial in cell.completed))
+
+
+def with_rounds(panel: Panel, stored: StoredRows, sparsity: float) -> Panel:
+    """The trials of a panel at one sparsity, with their rounds.
 
     Reports read trials without rounds: of 20,000 trials they would be a million records, of which a figure draws a few
     thousand.
     """
-    counts = pc.list_value_length(stored.of(panel.trials, ["rounds"])["rounds"]).to_pylist()
-    several = {trial.trial_id for trial, count in zip(panel.trials, counts, strict=True) if (count or 0) > 1}
-    cells = [cell for cell in panel.cells if any(trial.trial_id in several for trial in cell.completed)]
-    highest = sparsities(cells)[-1:]
-    drawn = [trial for trial in panel.trials if trial.sparsity in highest]
+    drawn = [trial for trial in panel.trials if trial.sparsity == sparsity]
     values = stored.of(drawn, ["rounds"])["rounds"].to_pylist()
     rounds = [tuple(RoundRecord(**row) for row in rows or ()) for rows in values]
     return replace(panel, trials=tuple(replace(trial, rounds=r) for trial, r in zip(drawn, rounds, strict=True)))
 
 
-def rounds_figure(panel: Panel) -> "Figure | None":
+def rounds_figure(panel: Panel, options: ReportOptions = DEFAULT) -> "Figure | None":
     """The rounds at the highest sparsity at which a method has several; None where none has.
 
     One line a method with more than one round: the mean over its completed runs. Controls are left out where their
@@ -68,8 +72,9 @@ def rounds_figure(panel: Panel) -> "Figure | None":
         for axes in grid[-1]:
             _scale_rounds(axes, [_longest(cell) for cell in cells])
         _draw_legend(figure, cells)
-        title = f"{panel.title}: rounds at {percent(cells[0].sparsity)} sparsity"
-        figure.suptitle(figure_title(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        if options.title:
+            title = f"{panel.title}: rounds at {percent(cells[0].sparsity)} sparsity"
+            figure.suptitle(figure_title(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
 
 
@@ -176,9 +181,13 @@ def _columns(cells: Sequence[Cell]) -> int:
     return max(1, min(4, _LEGEND // max(len(figure_name(cell.method_label)) for cell in cells)))
 
 
-def _draw(panel: Panel, stored: Stored) -> Drawing | None:
-    figure = rounds_figure(with_rounds(panel, stored.rows))
-    return None if figure is None else Drawing(figure)
+def _draw(panel: Panel, stored: Stored, options: ReportOptions) -> Sequence[Drawing]:
+    """At the sparsities that are asked for, by default the highest at which a method has several rounds."""
+    drawn = []
+    for sparsity in options.sparsities(sparsities_with_rounds(panel, stored.rows)):
+        if (figure := rounds_figure(with_rounds(panel, stored.rows, sparsity), options)) is not None:
+            drawn.append(Drawing.at(sparsity, figure))
+    return drawn
 
 
 FIGURE = ReportFigure(

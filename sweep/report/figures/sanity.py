@@ -10,6 +10,7 @@ from sweep.report.figures.method_line import height
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.figures.sparsity_axis import SparsityAxis
 from sweep.report.names import CONTROLS, figure_name, figure_title
+from sweep.report.options import DEFAULT, ReportOptions
 from sweep.report.statistics import Cell, accuracies, by_label, grouped, labels, sparsities
 from sweep.report.trials import Panel
 
@@ -26,7 +27,7 @@ _LOOKS = {  # control -> colour, dash, marker: the same in every plot
 }
 
 
-def sanity_figure(panel: Panel) -> "Figure | None":
+def sanity_figure(panel: Panel, options: ReportOptions = DEFAULT) -> "Figure | None":
     """Accuracy against sparsity of each method (in its colour) and its controls; None where there are no controls.
 
     Lines join means of the runs that trained, or of those at chance where none did; every run is a point.
@@ -50,7 +51,8 @@ def sanity_figure(panel: Panel) -> "Figure | None":
         for axes in list(grid.flat)[len(methods) :]:
             axes.set_visible(False)
         figure.supylabel("Test accuracy, final epoch (%)", fontsize=10)
-        figure.suptitle(figure_title(panel.title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        if options.title:
+            figure.suptitle(figure_title(panel.title), x=0.01, ha="left", fontsize=11, fontweight="bold")
         drawn = [control for control in CONTROLS if any(cell.control == control for cell in cells)]
         _draw_legend(figure, drawn, any(cell.in_pieces for cell in cells), columns=4 if columns > 2 else 2)
     return figure
@@ -102,9 +104,9 @@ def _draw_legend(figure: "Figure", controls: Sequence[str], in_pieces: bool, col
     figure.legend(handles, names, loc="outside lower left", ncols=columns, fontsize=8.5, frameon=False, handlelength=4)
 
 
-def _draw(panel: Panel, stored: Stored) -> Drawing | None:
-    figure = sanity_figure(panel)
-    return None if figure is None else Drawing(figure)
+def _draw(panel: Panel, stored: Stored, options: ReportOptions) -> Sequence[Drawing]:
+    figure = sanity_figure(panel, options)
+    return [] if figure is None else [Drawing(figure)]
 
 
 FIGURE = ReportFigure("sanity", _draw, shows="Methods and their controls", section="Sanity checks")

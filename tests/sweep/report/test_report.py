@@ -67,7 +67,7 @@ def test_each_figure_stands_under_the_heading_of_what_it_shows(store: MakeStore,
     made = store("a", [whole, control], [mask(whole.trial_id, 0, 10, 5)])
     files = write_report([made], tmp_path / "out")
     stem = "cifar10-resnet20"
-    names = [f"accuracy-{stem}", f"price-{stem}", f"sanity-{stem}", f"layers-{stem}-99", f"rounds-{stem}"]
+    names = [f"accuracy-{stem}", f"price-{stem}", f"sanity-{stem}", f"layers-{stem}-99", f"rounds-{stem}-99"]
     assert [path.name for path in files.figures] == [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
     lines = files.summary.read_text().splitlines()
     sections = [line for line in lines if line.startswith(("#", "!"))]
@@ -80,10 +80,10 @@ def test_each_figure_stands_under_the_heading_of_what_it_shows(store: MakeStore,
         "### Price",
         f"![CIFAR-10, ResNet-20: Accuracy against training FLOPs](price-{stem}.png)",
         "### Masks",
-        f"![CIFAR-10, ResNet-20: Density by layer](layers-{stem}-99.png)",
+        f"![CIFAR-10, ResNet-20: Density by layer at 99%](layers-{stem}-99.png)",
         "### After training",
         "### Rounds",
-        f"![CIFAR-10, ResNet-20: Round by round](rounds-{stem}.png)",
+        f"![CIFAR-10, ResNet-20: Round by round at 99%](rounds-{stem}-99.png)",
     ]
     assert "| FORCE, inverted | -50.00 (1) |" in lines
 
@@ -155,7 +155,7 @@ def test_importing_the_report_loads_neither_matplotlib_nor_the_engines() -> None
 
 
 BACKENDS = {  # that are named, and what matplotlib is left with; none of the first two is installed
-    "module://matplotlib_inline.backend_inline": "agg",
+    "module://not_installed.backend": "agg",
     "nowhere": "agg",
     "svg": "svg",
 }

@@ -98,7 +98,7 @@ def test_rounds_are_made_records_only_where_they_are_drawn(
 
     monkeypatch.setattr(RoundRecord, "__init__", counted)
     files = write_report([made], tmp_path)
-    assert "rounds-cifar10-resnet20.png" in [path.name for path in files.figures]
+    assert "rounds-cifar10-resnet20-99.png" in [path.name for path in files.figures]
     assert seen["made"] == 2 * lengths[0.99]  # the highest sparsity with several
 
 
@@ -142,7 +142,7 @@ def grid(methods: int = 4, sparsities: int = 2, seeds: int = 2) -> list[TrialRec
 def tables(found: Panel) -> None:
     accuracy_table(found)
     panel_rows(found)
-    summary([found], [{}])
+    summary([found], [[]])
 
 
 def figures(found: Panel) -> None:
