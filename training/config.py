@@ -44,6 +44,8 @@ class DataConfig:
         classes: number of classes; by default the set's.
         image_size: side in pixels; other images are scaled to it and cropped at the centre.
         validation: images held out of the training set, drawn by seed: a number, or a fraction below 1.
+        train: fraction of the training images, those held out not counted, that trials see: as many of each class, and
+            at least one; drawn by seed, so all methods at one seed see the same images. 1 for all.
         crop_padding: zeros around a training image before a random crop of its size; 0 for no crop.
         flip: whether to mirror training images at random, with probability 1/2.
         workers: processes that decode the images of a streamed data set.
@@ -62,6 +64,7 @@ class DataConfig:
     classes: int | None = None
     image_size: int | None = None
     validation: int | float = 0
+    train: float = field(default=1.0, metadata={"identity": "unless default"})
     crop_padding: int | None = None
     flip: bool | None = None
     workers: int = field(default=4, metadata=_NOT_IDENTITY)
@@ -74,6 +77,8 @@ class DataConfig:
         held_out = self.validation
         if type(held_out) not in (int, float) or not held_out >= 0 or (type(held_out) is float and held_out >= 1):
             raise ValueError(f"validation: must be a whole number of images or a fraction below 1, not {held_out!r}")
+        if type(self.train) not in (int, float) or not 0 < self.train <= 1:
+            raise ValueError(f"train: must be a fraction above 0 and up to 1, such as 0.1, not {self.train!r}")
         if self.format not in get_args(Format):
             raise ValueError(f"format: must be one of {', '.join(get_args(Format))}, not {self.format!r}")
         if self.fingerprint is not None and not re.fullmatch(FINGERPRINT, self.fingerprint):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from training import seeding, streaming
@@ -180,7 +181,9 @@ def check_fingerprint(config: DataConfig, actual: str | None) -> None:
 
 
 def split(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int, device: torch.device | str) -> Splits:
-    """Hold out `config.validation` training images by seed; the test images are the same for every seed.
+    """Hold out `config.validation` training images, and take `config.train` of the others, by seed.
+
+    The test images are the same for every seed, and the held-out ones the same for every `config.train`.
 
     Raises:
         ValueError: no training image would remain.
@@ -209,7 +212,25 @@ def _rows(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int) -> 
         raise ValueError(f"validation: {held_out} of {count} training images leaves none to train on; set it lower")
     order = torch.randperm(count, generator=seeding.generator(seed, "validation split"))
     cut = count - int(held_out)
-    return order[:cut].sort().values, order[cut:].sort().values
+    train = order[:cut].sort().values
+    if config.train < 1:
+        train = _fraction(train, dataset.train_labels, config.train, seed)
+    return train, order[cut:].sort().values
+
+
+def _fraction(rows: torch.Tensor, labels: npt.NDArray[np.int64], fraction: float, seed: int) -> torch.Tensor:
+    """`round(fraction * n)` of each class's n rows, at least one: int64, sorted.
+
+    A smaller fraction at the same seed is a part of a larger one.
+    """
+    generator = seeding.generator(seed, "fraction of the training images")
+    shuffled = rows[torch.randperm(len(rows), generator=generator)].numpy()
+    classes = labels[shuffled]
+    chosen = [
+        of_class[: max(1, round(fraction * len(of_class)))]
+        for of_class in (shuffled[classes == label] for label in np.unique(classes))
+    ]
+    return torch.from_numpy(np.sort(np.concatenate(chosen)))
 
 
 def _format(config: DataConfig, known: DatasetInfo) -> Format:

@@ -74,6 +74,10 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for s
 SETTINGS = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the YAML: --set grid.seed=0,1,2."
 )  # fmt: skip
+QUICK = click.option(
+    "--quick", is_flag=True,
+    help="Only try it: two epochs on a tenth of the training images, stored apart in STORE-quick as NAME-quick.",
+)  # fmt: skip
 ADDRESS = click.option("--address", help="Join the Ray cluster at this address ('auto' on one of its machines).")
 LOCAL = click.option("--local", is_flag=True, help="Run the trials in this process, one after another, without Ray.")
 JOBS = click.option(

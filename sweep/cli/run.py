@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sweep.cli.common import ADDRESS, AS_JSON, CONFIG, JOBS, LOCAL, SETTINGS, STORE, examples, existing
+from sweep.cli.common import ADDRESS, AS_JSON, CONFIG, JOBS, LOCAL, QUICK, SETTINGS, STORE, examples, existing
 from sweep.cli.root import main
 from sweep.engines import choose as choose_engine
 from sweep.errors import InputError
@@ -14,6 +14,7 @@ from sweep.errors import InputError
 
 @main.command(epilog=examples(
     "sweep launch digits",
+    "sweep launch cifar10_small --quick   # does everything run? minutes, not hours",
     "sweep launch cifar10 --set grid.seed=0 --set compute.gpus_per_trial=0.5",
     "sweep launch cifar10 --address auto --set store=s3://bucket/sweeps",
     "sweep launch cifar10 --local --jobs 3   # three trials side by side on one GPU",
@@ -21,6 +22,7 @@ from sweep.errors import InputError
 ))  # fmt: skip
 @CONFIG
 @SETTINGS
+@QUICK
 @ADDRESS
 @LOCAL
 @JOBS
@@ -28,8 +30,8 @@ from sweep.errors import InputError
 @AS_JSON
 @click.pass_context
 def launch(
-    context: click.Context, config: str, settings: tuple[str, ...], address: str | None, local: bool, jobs: int | None,
-    dry_run: bool, as_json: bool,
+    context: click.Context, config: str, settings: tuple[str, ...], quick: bool, address: str | None, local: bool,
+    jobs: int | None, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run every trial of CONFIG, a YAML file or the name of a shipped one, that the store lacks.
 
@@ -37,7 +39,7 @@ def launch(
     1: some failed; 2: bad input, nothing was started; 130, 143, 129: stopped by Ctrl-C, SIGTERM, a hang-up.
     """
     if dry_run:
-        context.invoke(plan, config=config, settings=settings, as_json=as_json)
+        context.invoke(plan, config=config, settings=settings, quick=quick, as_json=as_json)
         return
     engine = choose_engine(local, jobs, address)
     from sweep.cli.print import launches
@@ -45,8 +47,10 @@ def launch(
     from sweep.config.config import read_sweep
     from sweep.launch.run import run_sweep
 
-    sweep = read_sweep(config, settings)
+    sweep = read_sweep(config, settings, is_quick=quick)
     console = make_console(to_stderr=as_json)
+    if quick:
+        launches.quick_try(console, sweep)
     summary = run_sweep(sweep, engine, console)
     launches.summary(console, sweep, summary)
     if as_json:
@@ -60,8 +64,9 @@ def launch(
 ))  # fmt: skip
 @CONFIG
 @SETTINGS
+@QUICK
 @AS_JSON
-def plan(config: str, settings: tuple[str, ...], as_json: bool) -> None:
+def plan(config: str, settings: tuple[str, ...], quick: bool, as_json: bool) -> None:
     """List the trials of CONFIG with their ids, their weights and whether the store has them. Runs nothing."""
     from sweep.cli.print import launches
     from sweep.cli.print.console import make_console
@@ -69,11 +74,13 @@ def plan(config: str, settings: tuple[str, ...], as_json: bool) -> None:
     from sweep.launch.plan import plan as make_plan
     from sweep.store import Store
 
-    sweep = read_sweep(config, settings)
+    sweep = read_sweep(config, settings, is_quick=quick)
     planned = make_plan(sweep, Store(sweep.store))
     if as_json:
         click.echo(json.dumps(launches.plan_json(planned), indent=1))
     else:
+        if quick:
+            launches.quick_try(make_console(), sweep)
         launches.plan(make_console(), planned)
 
 

@@ -9,6 +9,7 @@ trial_config.py   TrialConfig: one trial, and its identity
 grid.py           every trial of a sweep, its id and its title
 flatten.py        a config as one mapping from dotted keys to values
 fingerprints.py   which images a config of your own data means
+quick.py          a quick try of a sweep: fewer epochs and images
 shipped.py        the configs that come with the program
 remarks.py        what is probably not meant
 """

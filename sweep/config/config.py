@@ -9,7 +9,7 @@ from typing import Any
 
 import pruning
 from pruning.config import PruneConfig
-from sweep.config import fingerprints, shipped, validate
+from sweep.config import fingerprints, quick, shipped, validate
 from sweep.config.axes import Grid, read_grid
 from sweep.config.compute import Compute
 from sweep.config.yaml_tree import Node, override, read_yaml
@@ -67,14 +67,20 @@ class SweepConfig:
         return config
 
 
-def read_sweep(path: str | Path, settings: Iterable[str] = ()) -> SweepConfig:
+def read_sweep(path: str | Path, settings: Iterable[str] = (), is_quick: bool = False) -> SweepConfig:
     """Read and check a sweep: a YAML file or the name of a shipped one, with ``--set`` overrides.
+
+    Args:
+        path: the file or name.
+        settings: ``KEY=VALUE`` of each ``--set``.
+        is_quick: whether to return its quick try (:mod:`sweep.config.quick`).
 
     Raises:
         InputError: something is wrong; the message names the file, the line, the key and the fix.
     """
     file = shipped.find(path)
-    root = override(read_yaml(file), settings)
+    root = read_yaml(file)
+    root = quick.shorten(root, tuple(settings), file.stem) if is_quick else override(root, settings)
     return sweep_from(root, default_name=file.stem)
 
 

@@ -103,6 +103,11 @@ def override(root: Node, settings: Iterable[str]) -> Node:
     return root
 
 
+def put(root: Node, key: str, value: Node) -> Node:
+    """``root`` with a value at a dotted key."""
+    return _put(root, key.split("."), value, key)
+
+
 def _put(node: Node, path: list[str], value: Node, key: str) -> Node:
     if not path:
         return value

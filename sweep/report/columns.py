@@ -102,6 +102,7 @@ SUMMARY = (
     _of_cell("collapsed_mean", "Mean test accuracy of the collapsed runs.", lambda c: mean(accuracies(c.collapsed))),
     _of_cell("validation_mean", "Mean validation accuracy of the runs that trained.", _validation_mean),
     _of_cell("seeds", "Seeds of the completed runs.", _seeds),
+    _of_panel("train", "Fraction of the training images that the trials see.", lambda p: p.train),
     *map(_average, AVERAGED),
     _of_cell("macs_kept_fraction", "Mean `macs_kept` over mean `macs_dense`.", _macs_kept_fraction),
 )

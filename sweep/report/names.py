@@ -45,10 +45,11 @@ _IN_FIGURE = 44  # characters of a method's name
 _TITLE = 288  # characters of a figure's title, four lines
 
 
-def data_name(name: str, encoding: str | None) -> str:
-    """``cifar10`` -> ``CIFAR-10``; a lossy copy of the images says so: ``CIFAR-10 (JPEG)``."""
+def data_name(name: str, encoding: str | None, train: float = 1.0) -> str:
+    """``cifar10`` -> ``CIFAR-10``; ``10 % of CIFAR-10 (JPEG)`` for a fraction of a lossy copy of the images."""
     shown = DATA.get(name, name)
-    return f"{shown} (JPEG)" if encoding == "JPEG" else shown
+    shown = f"{shown} (JPEG)" if encoding == "JPEG" else shown
+    return shown if train == 1 else f"{percent(train).removesuffix('%')} % of {shown}"
 
 
 def architecture_name(label: str) -> str:

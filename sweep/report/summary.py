@@ -111,7 +111,7 @@ def _what_was_run(panel: Panel) -> str:
     """A list: data, network, training, seeds, where."""
     done = [trial for trial in panel.trials if trial.status == COMPLETED]
     lines = {
-        "data": data_name(panel.data, panel.encoding),
+        "data": data_name(panel.data, panel.encoding, panel.train),
         "network": architecture_name(panel.architecture) + _prunable(done),
         "epochs": _epochs(panel.epochs, {trial.epochs for trial in done}),
         "setting": panel.setting,

@@ -18,6 +18,7 @@ from sweep.report.names import architecture_name, data_name, file_name
 from sweep.report.statistics import Cell, in_cells, leaders
 from sweep.store import Store
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
+from sweep.text import number
 from training.config import DataConfig
 
 _AXES = ("method", "sparsity", "seed", "ablation")  # not the architecture: its label omits former defaults
@@ -35,6 +36,7 @@ class Panel:
         architecture: its label.
         setting: how this panel's recipe differs from that of other panels of the same network and data
             ("training.epochs=2"); empty where there are no others.
+        train: the fraction of the training images that these trials see.
     """
 
     data: str
@@ -42,18 +44,20 @@ class Panel:
     architecture: str
     setting: str
     trials: tuple[TrialRecord, ...]
+    train: float = 1.0
 
     @property
     def title(self) -> str:
-        """``CIFAR-10 (JPEG), ResNet-20``."""
-        title = f"{data_name(self.data, self.encoding)}, {architecture_name(self.architecture)}"
+        """``CIFAR-10 (JPEG), ResNet-20``; ``10 % of CIFAR-10, ResNet-20``."""
+        title = f"{data_name(self.data, self.encoding, self.train)}, {architecture_name(self.architecture)}"
         return f"{title}, {self.setting}" if self.setting else title
 
     @property
     def file_name(self) -> str:
         """``cifar10-jpeg-resnet20``."""
         encoding = "jpeg" if self.encoding == "JPEG" else ""
-        return file_name(self.data, encoding, self.architecture, self.setting)
+        train = "" if self.train == 1 else f"train{number(self.train)}"
+        return file_name(self.data, encoding, train, self.architecture, self.setting)
 
     @property
     def classes(self) -> int | None:
@@ -160,18 +164,30 @@ def among(rows: pa.Table, trial_ids: Iterable[str]) -> pa.Table:
 
 
 def panels(records: Iterable[TrialRecord]) -> list[Panel]:
-    """Split trials into panels, in order of data, encoding, architecture and setting."""
+    """Split trials into panels, in order of data, encoding, fraction of the data, architecture and setting."""
     records = list(records)
     encodings = {record.data: record.data_encoding for record in records if record.data_encoding}
-    groups: dict[tuple[str, str, str], list[TrialRecord]] = {}
+    groups: dict[tuple[str, str, float, str], list[TrialRecord]] = {}
     for record in records:  # a trial that failed before it read an image joins the others of its data set
         encoding = record.data_encoding or encodings.get(record.data) or ""
-        groups.setdefault((record.data, encoding, record.architecture_label), []).append(record)
+        key = record.data, encoding, _train(record), record.architecture_label
+        groups.setdefault(key, []).append(record)
     return [
-        Panel(data, encoding or None, architecture, setting, tuple(sorted(members, key=_by_seed)))
-        for (data, encoding, architecture), group in sorted(groups.items())
+        Panel(data, encoding or None, architecture, setting, tuple(sorted(members, key=_by_seed)), train)
+        for (data, encoding, train, architecture), group in sorted(groups.items(), key=_whole_first)
         for setting, members in sorted(_by_setting(group).items())
     ]
+
+
+def _train(record: TrialRecord) -> float:
+    """The fraction of the training images that a trial sees; configs without it have all."""
+    config = record.config or ""
+    return float(json.loads(config).get("data", {}).get("train", 1.0)) if '"train":' in config else 1.0
+
+
+def _whole_first(group: tuple[tuple[str, str, float, str], Any]) -> tuple[str, str, float, str]:
+    (data, encoding, train, architecture), _ = group
+    return data, encoding, -train, architecture
 
 
 def _by_seed(record: TrialRecord) -> tuple[int, str]:

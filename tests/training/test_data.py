@@ -37,6 +37,7 @@ def test_resolving_fills_in_what_the_set_is_known_for(tmp_path):
         "classes": 10,
         "image_size": 32,
         "validation": 0,
+        "train": 1.0,
         "crop_padding": 4,
         "flip": True,
         "workers": 4,
@@ -98,6 +99,11 @@ def test_an_invalid_config_is_refused(name, settings, message):
         ("validation", 5000.0),
         ("validation", float("nan")),
         ("validation", True),
+        ("train", 0.0),
+        ("train", 1.5),
+        ("train", -0.1),
+        ("train", float("nan")),
+        ("train", True),
         ("format", "csv"),
         ("classes", 2**40),
         ("image_size", 2**40),
@@ -207,6 +213,48 @@ def test_holding_out_every_training_image_is_refused():
     dataset, config = digits(validation=1437)
     with pytest.raises(ValueError, match=r"^validation: 1437 of 1437 training images"):
         data.split(dataset, config, 0, "cpu")
+
+
+def rows_of(part: splits.MemorySplit) -> set[int]:
+    return set(part.in_order().rows.tolist())
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.25, 0.003])
+@pytest.mark.parametrize("validation", [0, 0.1])
+def test_a_fraction_has_exactly_as_many_images_of_each_class_as_rounding_gives_and_at_least_one(fraction, validation):
+    dataset, config = digits(validation=validation)
+    whole = data.split(dataset, config, 3, "cpu").train.labels.bincount()
+    part = data.split(dataset, dataclasses.replace(config, train=fraction), 3, "cpu").train.labels.bincount()
+    assert part.tolist() == [max(1, round(fraction * count)) for count in whole.tolist()]
+    sizes = data.training_class_sizes(dataset, dataclasses.replace(config, train=fraction), 3)
+    assert sizes.tolist() == part.tolist()
+
+
+def test_a_fraction_leaves_the_images_held_out_as_they_are_and_takes_none_of_them():
+    dataset, config = digits(validation=200)
+    whole = data.split(dataset, config, 0, "cpu")
+    part = data.split(dataset, dataclasses.replace(config, train=0.1), 0, "cpu")
+    assert rows_of(part.validation) == rows_of(whole.validation)
+    assert rows_of(part.test) == rows_of(whole.test)
+    assert rows_of(part.train) < rows_of(whole.train)
+
+
+def test_a_fraction_is_drawn_by_seed_and_a_smaller_one_is_part_of_it():
+    dataset, config = digits()
+
+    def rows(fraction: float, seed: int) -> set[int]:
+        return rows_of(data.split(dataset, dataclasses.replace(config, train=fraction), seed, "cpu").train)
+
+    assert rows(0.1, 0) == rows(0.1, 0)
+    assert rows(0.1, 0) != rows(0.1, 1)
+    assert rows(0.1, 0) < rows(0.3, 0)
+
+
+def test_all_of_the_images_is_the_split_that_there_always_was():
+    dataset, config = digits(validation=100)
+    one = data.split(dataset, config, 0, "cpu").train
+    other = data.split(dataset, dataclasses.replace(config, train=1), 0, "cpu").train
+    assert torch.equal(images_of(one), images_of(other))
 
 
 # --- batches

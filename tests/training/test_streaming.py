@@ -43,6 +43,19 @@ def test_a_streamed_set_splits_and_samples_like_one_in_memory(config):
     assert torch.equal(colour.long(), labels)
 
 
+def test_a_fraction_of_a_streamed_set_is_stratified_and_leaves_the_images_held_out_as_they_are(config):
+    whole, part = splits(config), splits(replace(config, train=0.5))
+    assert part.train.labels.bincount().tolist() == [round(0.5 * n) for n in whole.train.labels.bincount().tolist()]
+    assert torch.equal(images_of(part.validation), images_of(whole.validation))
+    chosen = {image.numpy().tobytes() for image in images_of(part.train)}
+    assert chosen < {image.numpy().tobytes() for image in images_of(whole.train)}
+
+
+def images_of(part: data.Split | None) -> torch.Tensor:
+    assert part is not None
+    return torch.cat([images for images, _ in part.batches(5)])
+
+
 def test_shuffled_batches_follow_the_splits_order(config):
     split = splits(config).train
     _, labels = epoch(split)

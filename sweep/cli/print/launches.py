@@ -106,6 +106,15 @@ def plan(out: Console, planned: Plan) -> None:
     )
 
 
+def quick_try(out: Console, sweep: SweepConfig) -> None:
+    """What a quick try is, and where its results are."""
+    epochs = "1 epoch" if sweep.training.epochs == 1 else f"{sweep.training.epochs} epochs"
+    images = f"{percent(sweep.data.train).removesuffix('%')} % of the training images"
+    what = f"Quick try: {epochs} on {images}. It shows that everything runs, not which method is better."
+    where = f"Its results are in {redacted(sweep.store)}, under the name {sweep.name}."
+    out.print(f"{what} {where}", style="bold", markup=False, soft_wrap=True)
+
+
 def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
     """How a launch ended, and commands for what may follow."""
     counts = ", ".join(f"{number} {status}" for status, number in found.statuses.items())

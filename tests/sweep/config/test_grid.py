@@ -54,6 +54,13 @@ def test_where_the_data_lies_and_how_it_is_read_are_no_part_of_the_name():
     assert trial_id(moved) == trial_id(trial)
 
 
+def test_a_fraction_of_the_images_is_part_of_the_name_and_all_of_them_left_out_of_it():
+    trial = expand(read_sweep(CONFIGS / "cifar10.yaml"))[0]
+    assert trial_id(replace(trial, data=replace(trial.data, train=0.1))) != trial_id(trial)
+    assert trial_id(expand(read_sweep(CONFIGS / "cifar10.yaml", ["data.train=1"]))[0]) == trial_id(trial)
+    assert "train" not in trial.identity()["data"]
+
+
 def test_whatever_changes_the_outcome_changes_the_name():
     trial = expand(read_sweep(CONFIGS / "cifar10.yaml"))[0]
     others = [

@@ -59,6 +59,17 @@ def test_jpeg_copies_are_named_so_and_never_share_a_panel_with_exact_images() ->
     assert [p.file_name for p in panels([exact, lossy])] == ["cifar10-jpeg-resnet20", "cifar10-resnet20"]
 
 
+def test_trials_on_a_fraction_of_the_images_say_so_and_share_no_panel_with_those_on_all() -> None:
+    whole, data = trial("snip", 0.9, 0, 0.8), {"path": "here", "train": 0.1}
+    tenth = trial(
+        "snip", 0.9, 1, 0.5, config=json.dumps({"data": data, "training": {"epochs": 5}}, separators=(",", ":"))
+    )
+    found = panels([tenth, whole])
+    assert [p.title for p in found] == ["CIFAR-10, ResNet-20", "10 % of CIFAR-10, ResNet-20"]
+    assert [p.file_name for p in found] == ["cifar10-resnet20", "cifar10-train0.1-resnet20"]
+    assert [p.train for p in found] == [1.0, 0.1]
+
+
 def test_a_trial_that_failed_before_it_saw_an_image_is_in_the_panel_of_the_others() -> None:
     failed = trial("snip", 0.9, 0, None, status=FAILED, data_encoding=None)
     assert len(panel([failed, trial("snip", 0.9, 1, 0.7, data_encoding="JPEG")]).trials) == 2
