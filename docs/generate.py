@@ -14,9 +14,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import click
 
 from pruning.config import PruneConfig
+from pruning.docstrings import attributes
 from sweep.cli import main
 from sweep.cli.print import columns_page, methods_page
-from sweep.cli.print.markdown import attributes, block, first_line, prose, sentence, table
+from sweep.cli.print.markdown import block, first_line, prose, sentence, table
 from sweep.config.axes import Choice, Grid
 from sweep.config.compute import Compute
 from sweep.config.config import SweepConfig, Tracking

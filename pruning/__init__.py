@@ -1,24 +1,34 @@
 """Prune any ``nn.Module`` at initialization. Needs torch and no other package of this repository.
 
-pruned = pruning.prune(model, "force", sparsity=0.99, batches=[(images, labels)])
-pruning.apply(model, pruned.masks)      # and again after every optimizer step
+pruned = pruning.prune(model, "force", sparsity=0.99, batches=loader)
+with pruning.held(model, pruned, optimizer):  # removed weights stay zero
+    ...  # any training loop
 """
+
+from textwrap import indent
 
 from pruning import methods  # noqa: F401  (registers them)
 from pruning.compaction.compaction import Compaction, compact
+from pruning.held import held
+from pruning.mask_files import load_masks, save_masks
 from pruning.masking import FixedMask, Masking, TrainingHorizon
-from pruning.masks import Masks, Scores, apply, prunable
+from pruning.masks import MaskedLayer, Masks, Scores, apply, prunable
+from pruning.option_meanings import MethodOption, method_options, options_text
 from pruning.problem import Problem
-from pruning.prune import Pruned, prune
+from pruning.prune import prune
+from pruning.pruned import Pruned
 from pruning.registry import find, names, register
 from pruning.remarks import PruningWarning
 from pruning.rounds import Round
 
+__version__ = "0.1.0"
 __all__ = [
     "Compaction",
     "FixedMask",
+    "MaskedLayer",
     "Masking",
     "Masks",
+    "MethodOption",
     "Problem",
     "Pruned",
     "PruningWarning",
@@ -28,8 +38,15 @@ __all__ = [
     "apply",
     "compact",
     "find",
+    "held",
+    "load_masks",
+    "method_options",
     "names",
     "prunable",
     "prune",
     "register",
+    "save_masks",
 ]
+
+if prune.__doc__:  # python -OO leaves docstrings out
+    prune.__doc__ = f"{prune.__doc__.rstrip()}\n\n{indent(options_text(), '    ')}\n"

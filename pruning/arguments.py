@@ -3,18 +3,26 @@
 Every function raises ValueError, in one line: what is wrong, where, and what to pass instead.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import cycle, islice
 from numbers import Integral, Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from pruning.batch_streams import BatchStream
+
 Batch = tuple[Tensor, Tensor]
 Batches = Iterable[Batch] | Callable[[int], Iterable[Batch]]
 Loss = Callable[[Tensor, Tensor], Tensor]
+MOST = 5000  # batches of an iterator: one that gives more is taken for endless
 
-_PAIRS = "a list of (inputs, labels) pairs, such as [(images, labels)], or a function of the round that returns one"
+_PAIRS = (
+    "a list of (inputs, labels) pairs, such as [(images, labels)], a DataLoader of such pairs, or a function of the"
+    " round that returns a list"
+)
 
 
 def loss_function(loss: str | Loss, known: Mapping[str, Loss]) -> Loss:
@@ -92,13 +100,43 @@ def check_trainable(model: nn.Module) -> None:
         )
 
 
-def supply(batches: Batches, device: torch.device) -> Callable[[int], Sequence[Batch]]:
-    """A function from round to batches. An iterable is read once, as a shuffling loader would differ in every pass."""
+def supply(batches: Batches, device: torch.device, number: int = 1) -> Callable[[int], Sequence[Batch]]:
+    """A function from round to batches.
+
+    Args:
+        batches: a collection, such as a list, or an iterator that ends is read once, and is the same in every round. A
+            DataLoader, or another iterable that can be read again and has no length like a list's, is read on by
+            ``number`` batches a round, which are moved to the device; ``itertools.cycle`` too.
+        device: of the model.
+        number: of batches that the method needs in each round.
+    """
     if callable(batches):
         draw = batches
         return lambda step: pairs(draw(step), device, f"batches of round {step}")
+    if isinstance(batches, Iterable) and not isinstance(batches, Collection) and _is_endless(batches):
+        stream = BatchStream(batches)
+        return lambda step: pairs(map(partial(_moved, device), stream.take(number)), device, f"batches of round {step}")
+    if isinstance(batches, Iterator):
+        batches = list(islice(batches, MOST + 1))
+        if len(batches) > MOST:
+            raise ValueError(
+                f"batches: the iterator has given {MOST:,} batches and not ended; pass the DataLoader itself, or"
+                " lambda step: [next(iterator)]"
+            )
     fixed = pairs(batches, device)
     return lambda step: fixed
+
+
+def _is_endless(batches: Iterable[Batch]) -> bool:
+    """Whether an iterable can be read for any number of rounds: it starts again, by itself or when asked to."""
+    return isinstance(batches, cycle) or not isinstance(batches, Iterator)
+
+
+def _moved(device: torch.device, batch: Any) -> Any:
+    """The batch with its tensors on the device, where a loader leaves them on the CPU."""
+    if not isinstance(batch, (tuple, list)):
+        return batch
+    return [part.to(device) if isinstance(part, Tensor) else part for part in batch]
 
 
 def pairs(batches: Any, device: torch.device, where: str = "batches") -> Sequence[Batch]:

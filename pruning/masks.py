@@ -7,6 +7,7 @@
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,24 @@ from pruning.wrappers import refuse_wrapped
 
 Masks = dict[str, Tensor]
 Scores = dict[str, Tensor]
+
+
+class HasMasks(Protocol):
+    """What comes with masks: a :class:`pruning.Pruned`, a :class:`pruning.Masking`, a :class:`pruning.Compaction`."""
+
+    @property
+    def masks(self) -> Masks:
+        """By parameter name."""
+
+
+class MaskedLayer(NamedTuple):
+    """One masked tensor: its name, its shape, how many of its weights are kept, and which fraction of them."""
+
+    name: str
+    shape: tuple[int, ...]
+    kept: int
+    density: float
+
 
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 PRUNABLE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
@@ -198,6 +217,26 @@ def sparsity(masks: Masks) -> float:
     return 1 - count(masks) / sum(mask.numel() for mask in masks.values())
 
 
+def layers(masks: Masks) -> list[MaskedLayer]:
+    """One row for each masked tensor, in the order of ``masks``."""
+    kept = {name: int(mask.count_nonzero()) for name, mask in masks.items()}
+    return [MaskedLayer(name, tuple(mask.shape), kept[name], kept[name] / mask.numel()) for name, mask in masks.items()]
+
+
+def masks_of(masks: Masks | HasMasks) -> Masks:
+    """The masks themselves, or those of a :class:`pruning.Pruned`.
+
+    Raises:
+        ValueError: neither.
+    """
+    found = masks if isinstance(masks, Mapping) else getattr(masks, "masks", None)
+    if not isinstance(found, Mapping):
+        raise ValueError(
+            f"masks: a dict of bool tensors by parameter name, or what pruning.prune returns, not {masks!r}"
+        )
+    return dict(found)
+
+
 def digest(mask: Tensor) -> str:
     """sha256 (hex) of one mask: its shape and its bits in row-major order. Equal for equal masks on any device."""
     shape = ",".join(map(str, mask.shape)).encode()
@@ -229,12 +268,17 @@ def check(parameters: Mapping[str, Tensor], masks: Masks) -> None:
 
 
 @torch.no_grad()
-def apply(model: nn.Module, masks: Masks) -> None:
-    """Set every removed weight of ``model`` to zero, in place. Call it after each optimizer step.
+def apply(model: nn.Module, masks: Masks | HasMasks) -> None:
+    """Set every removed weight of ``model`` to zero, in place.
+
+    Call it after each optimizer step, or train inside :func:`pruning.held`.
+
+    Args:
+        masks: by parameter name, or what has them: the result of :func:`pruning.prune`.
 
     Raises:
         ValueError: the masks belong to another network; nothing has been written.
     """
-    parameters = dict(model.named_parameters())
+    parameters, masks = dict(model.named_parameters()), masks_of(masks)
     check(parameters, masks)
     torch._foreach_mul_([parameters[name] for name in masks], list(masks.values()))

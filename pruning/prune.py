@@ -4,7 +4,6 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,50 +11,18 @@ from torch import nn
 
 from pruning import registry, selector
 from pruning.arguments import Batches, Loss, check_method, check_sparsity, check_trainable, supply
-from pruning.masks import Masks, Scores, count, kept_count, prunable
+from pruning.masks import Scores, kept_count, prunable
 from pruning.method import Method
 from pruning.modes import scoring_mode
 from pruning.problem import Problem
-from pruning.remarks import PruningWarning, remarks
-from pruning.rounds import Round
+from pruning.pruned import Pruned
+from pruning.remarks import PruningWarning
 from pruning.schedules import kept_counts, truncated_counts
 from pruning.scores import checked
 from pruning.share import prunable_share, share_remark
 from pruning.writes import Writes, refused
 
 SEED = 200609081  # not one that people seed their weights with: random scores are to be independent of them
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """What pruning gives: the masks (on the model's device) and how it came to them."""
-
-    masks: Masks
-    rounds: tuple[Round, ...]
-    seconds: float
-    passes: int  # forward and backward passes, each over one batch
-    work: int  # the same in forward passes of one input, a backward pass being two
-    unconserved: tuple[str, ...] | None = None  # layers whose SynFlow scores cancel or vanish; None: another method
-    prunable_share: float = 1.0  # of the network's weights that have a mask, see pruning.share
-    not_captured: str | None = None  # why passes on a GPU that were worth capturing ran eagerly
-    share_remark: str | None = None  # which weights have none, where they are more than one in a hundred
-
-    @property
-    def tied_kept(self) -> int | None:
-        """Weights that the last round kept for their index, of :attr:`tied_candidates`; None without a round."""
-        return self.rounds[-1].tied_kept if self.rounds else None
-
-    @property
-    def tied_candidates(self) -> int | None:
-        """Weights that have the score of the last round's threshold, where there is no room for all; else 0."""
-        return self.rounds[-1].tied_candidates if self.rounds else None
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What :func:`prune` has warned of: how much has no mask, how far scores decided which weights are kept."""
-        unconserved = None if self.unconserved is None else len(self.unconserved)
-        of_scores = remarks(count(self.masks), self.tied_kept, self.tied_candidates, unconserved)
-        return (*([self.share_remark] if self.share_remark else []), *of_scores)
 
 
 def prune(
@@ -82,8 +49,9 @@ def prune(
         model: any module; what :func:`pruning.masks.prunable` finds in it is pruned.
         method: a registered name, see :func:`pruning.registry.names`.
         sparsity: fraction of all prunable weights to remove, in [0, 1). The kept count is exact.
-        batches: (inputs, labels) pairs on the model's device, the same in every round; or a function of the
-            round (from 1 on) that returns them. Methods without data need none.
+        batches: a list of (inputs, labels) pairs on the model's device, the same in every round; a DataLoader,
+            of which every round takes the next batch (as many as the method needs), from the start again when it ends;
+            or a function of the round (from 1 on) that returns a list. Methods without data need none.
         loss: "cross_entropy", "logit" (the FORCE authors' code), or any mean loss of (logits, labels).
         train_mode: score with batch statistics (the FORCE paper) or with running ones (SynFlow's code).
         invert: keep the lowest scores instead, in every round: a control (Frankle et al. 2021).
@@ -96,7 +64,7 @@ def prune(
         graphs: on a GPU "auto" captures the passes of many rounds as CUDA graphs (:mod:`pruning.passes`); "off" none.
         on_round: called before each round with its number, from 1 on; what it raises ends the pruning.
         on_remark: called with each of :attr:`Pruned.remarks`, instead of a :class:`PruningWarning` of them.
-        options: the method's own, such as ``rounds=60`` or ``floor=0.1``.
+        options: the method's own, such as ``rounds=60`` or ``floor=0.1``; :func:`pruning.method_options` lists them.
 
     Raises:
         ValueError: bad arguments, scores that are missing or no numbers, or a method that wrote to the network.
@@ -117,7 +85,7 @@ def prune(
     check_trainable(model)
     total = sum(weight.numel() for weight in problem.dense.values())
     counts = _counts(preset, settings, total, sparsity)
-    draw = supply(batches, problem.device)
+    draw = supply(batches, problem.device, preset.batches(preset.options | settings))
     start, problem.rounds = time.perf_counter(), len(counts)
     select = selector.selector(problem, selector.Plan(preset.name, preset.recover, scope, floor))
     with (

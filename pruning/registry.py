@@ -41,6 +41,11 @@ def names() -> list[str]:
     return list(dict.fromkeys([*_METHODS, *plugins.offered()]))
 
 
+def registered() -> list[Method]:
+    """The methods that were registered so far; nothing is imported for it."""
+    return list(_METHODS.values())
+
+
 def find(name: str) -> Method:
     """The method of that name, or the one that ``package.module:function`` leads to.
 

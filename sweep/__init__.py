@@ -37,4 +37,6 @@ Modules that all of them may import; none imports torch:
 
 from sweep import imports
 
+__version__ = "0.1.0"
+
 imports.prefer_ours()

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+import pruning
+import sweep
+import training
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 ARCHITECTURE = (DOCS / "architecture.md").read_text(encoding="utf-8")
@@ -93,6 +97,11 @@ def test_the_citation_names_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
     assert (str(citation["version"]), citation["license"]) == (project["version"], project["license"])
+
+
+def test_every_package_says_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {pruning.__version__, training.__version__, sweep.__version__} == {project["version"]}
 
 
 def test_lines_of_code_in_the_readme_fit_95_columns() -> None:

@@ -42,7 +42,7 @@ from pruning.compaction.liveness import fed_and_read, rounded_up
 from pruning.compaction.narrowing import narrowed
 from pruning.compaction.tracing import CannotCopy
 from pruning.macs import macs, positions
-from pruning.masks import Masks, apply, check
+from pruning.masks import HasMasks, Masks, apply, check, masks_of
 from pruning.named_tensors import named_tensors
 
 MAX_MACS_SHARE = 0.8  # of the dense network's MACs: above it, irregular widths can cost more time than is saved
@@ -115,13 +115,18 @@ class NotCompacted:
     avoidable: bool = False
 
 
-def compact(model: nn.Module, masks: Masks, input_shape: Sequence[int], *, multiple_of: int = 1) -> Compaction | None:
+def compact(
+    model: nn.Module, masks: Masks | HasMasks, input_shape: Sequence[int], *, multiple_of: int = 1
+) -> Compaction | None:
     """Like :func:`try_compact`, but None if nothing can be removed, with a warning if the reason is avoidable.
+
+    Args:
+        masks: by parameter name, or what has them: the result of :func:`pruning.prune`.
 
     Raises:
         ValueError: the masks belong to another network.
     """
-    result = try_compact(model, masks, input_shape, multiple_of=multiple_of)
+    result = try_compact(model, masks_of(masks), input_shape, multiple_of=multiple_of)
     if isinstance(result, NotCompacted):
         if result.avoidable:
             warnings.warn(f"the network is not compacted: {result.reason}", stacklevel=2)

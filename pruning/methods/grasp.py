@@ -29,7 +29,12 @@ from pruning.second_order import second_derivatives
 
 @register("grasp", paper="arXiv:2002.07376", display_name="GraSP", colour="#009e73", marker="D")
 def grasp(problem: Problem, *, temperature: float = 200.0, redraw_classifier: bool = False) -> Scores:
-    """Weight times Hessian-gradient product."""
+    """Weight times Hessian-gradient product.
+
+    Args:
+        temperature: divides the logits, in both passes.
+        redraw_classifier: score a copy whose linear layers have new weights, Xavier normal, as the authors' code does.
+    """
     others = _redrawn_classifier(problem) if redraw_classifier else {}
     with _replaced_weights(problem, others), second_derivatives("grasp"):
         constant = problem.gradients(temperature)

@@ -37,7 +37,7 @@ class Lottery(MagnitudeAfter):
     """Magnitude pruning after training, with weights rewound before the next one.
 
     Args:
-        rewind_epoch: k, below the epochs of training.
+        rewind_epoch: k: the epoch whose weights every later training starts from; 0: the initial weights.
 
     Other arguments as in :class:`MagnitudeAfter`. Every later training starts at epoch k + 1.
     """

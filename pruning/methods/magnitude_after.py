@@ -31,7 +31,7 @@ class MagnitudeAfter(Masking):
     Args:
         masks: at the start of training; all True for a dense start.
         horizon: length of one training, and the final sparsity.
-        rounds: R, the number of prunings and retrainings.
+        rounds: the number of prunings and retrainings.
         retrain: epochs of a retraining, the last ones of the recipe; 0: all of them.
         scope: a name of :data:`pruning.scopes.SCOPES`.
         floor: the least density of a layer, see :func:`pruning.scopes.select`.

@@ -53,7 +53,14 @@ def _check(options: Mapping[str, Any]) -> None:
 def ntk_sap(
     problem: Problem, *, epsilon: float = 0.01, inputs: int = 32, draws: int = 1, fresh_weights: bool = True
 ) -> Scores:
-    """Influence of the mask on the spectrum of the neural tangent kernel; data-free, iterative."""
+    """Influence of the mask on the spectrum of the neural tangent kernel; data-free, iterative.
+
+    Args:
+        epsilon: standard deviation of the perturbation of the weights, above 0.
+        inputs: noise images of one draw.
+        draws: of images, weights and perturbation in each round.
+        fresh_weights: draw the weights too; false: perturb the initial ones.
+    """
     total = {name: torch.zeros_like(weight) for name, weight in problem.dense.items()}
     with scoring_mode(problem.model, train=False):
         for _ in range(draws):

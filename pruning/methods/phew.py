@@ -46,7 +46,11 @@ FRUITLESS = 0.02  # new weights per step
 
 @register("phew", paper="arXiv:2010.11354", data=False, display_name="PHEW", colour="#8a9a00", marker="X")
 def phew(problem: Problem, *, whole_kernels: bool = False) -> Scores:
-    """Order of weights on random walks from inputs to outputs that prefer large weights; data-free."""
+    """Order of weights on random walks from inputs to outputs that prefer large weights; data-free.
+
+    Args:
+        whole_kernels: a step between two channels takes their whole kernel, not one weight of it.
+    """
     walks = _Walks(_Network(problem), problem.generator, whole_kernels)
     if problem.kept < sum(weight.numel() for weight in problem.dense.values()):
         walks.until(problem.kept)

@@ -46,7 +46,14 @@ Vector = dict[str, Tensor]  # a value for every trained parameter
 def prospr(
     problem: Problem, *, steps: int = 3, learning_rate: float = 0.1, momentum: float = 0.0, first_order: bool = False
 ) -> Scores:
-    """Weight times meta-gradient: the sensitivity of the loss after a few steps of training."""
+    """Weight times meta-gradient: the sensitivity of the loss after a few steps of training.
+
+    Args:
+        steps: M, of SGD before the last loss, each on a batch of its own.
+        learning_rate: of these steps.
+        momentum: of these steps.
+        first_order: leave the Hessians out of the derivative.
+    """
     with second_derivatives("prospr"):
         path = _train(problem, steps, learning_rate, momentum)
         slope = _gradient(problem, steps, path.pop())

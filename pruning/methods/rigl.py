@@ -34,9 +34,10 @@ from pruning.registry import register
 
 
 class RigL(DropAndGrow):
-    """RigL's mask. See :class:`DropAndGrow`; ``every`` counts optimizer steps.
+    """RigL's mask. See :class:`DropAndGrow`.
 
     Args:
+        every: optimizer steps between two changes.
         until: fraction of the training's steps after which the mask no longer changes, in (0, 1].
     """
 

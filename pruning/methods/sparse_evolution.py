@@ -26,7 +26,11 @@ from pruning.registry import register
 
 
 class SparseEvolution(DropAndGrow):
-    """SET's mask. See :class:`DropAndGrow`; ``every`` counts epochs."""
+    """SET's mask. See :class:`DropAndGrow`.
+
+    Args:
+        every: epochs between two changes.
+    """
 
     def __init__(self, masks: Masks, horizon: TrainingHorizon, *, drop: float = 0.3, every: int = 1):
         super().__init__(masks, horizon, drop=drop, every=every)

@@ -69,18 +69,28 @@ def failures(store: str | None, as_json: bool) -> None:
         print_status.failures(make_console(), groups, opened)
 
 
-@main.command(epilog=examples("sweep methods", "sweep methods --json", "sweep methods --markdown > docs/methods.md"))
+@main.command(epilog=examples(
+    "sweep methods", "sweep methods force", "sweep methods --json", "sweep methods --markdown > docs/methods.md",
+))  # fmt: skip
+@click.argument("name", required=False)
 @AS_JSON
 @click.option("--markdown", is_flag=True, help="Print the page on the shipped ones: equations, papers, authors' code.")
-def methods(as_json: bool, markdown: bool) -> None:
-    """The pruning methods, their papers and options."""
+def methods(name: str | None, as_json: bool, markdown: bool) -> None:
+    """The pruning methods and their papers; of the one NAMEd, its options with defaults and meanings."""
     from sweep.cli.print import catalogue, methods_page
     from sweep.cli.print.console import make_console
 
-    if as_json and markdown:
-        raise InputError("--json and --markdown are two ways to print: give one of the two")
+    if markdown and (as_json or name):
+        raise InputError("--markdown prints the page on all methods: leave the name and --json out")
     if markdown:
         click.echo(methods_page.page().encode(), nl=False)  # a file, whatever a terminal can show
+        return
+    if name:
+        row = catalogue.named_method(name)
+        if as_json:
+            click.echo(json.dumps(row, indent=1))
+        else:
+            catalogue.method_options(make_console(), row)
         return
     rows, left_out = catalogue.method_rows()
     for reason in left_out:

@@ -11,10 +11,12 @@ from rich.text import Text
 
 import pruning
 from pruning import registry
-from pruning.method import TIMES
+from pruning.method import TIMES, Method
+from pruning.option_meanings import options_of
 from pruning.schedules import SCHEDULES
 from pruning.scopes import SCOPES
 from sweep.cli.print.methods_page import SHARED, heading, shown
+from sweep.errors import InputError
 from sweep.report.terminal import columns
 from sweep.reproduce import names, summarise
 from training import data, models
@@ -25,18 +27,44 @@ Row = dict[str, Any]
 def method_rows() -> tuple[list[Row], list[str]]:
     """Methods that a grid may name, and a line for each method of an installed package that cannot be loaded."""
     found, reasons = registry.usable()
-    rows = [
-        {
-            "method": m.name,
-            "when": m.time,
-            "what": m.summary.replace("`", ""),
-            "options": m.options,
-            "data": m.data,
-            "paper": m.paper,
-        }
-        for m in found
-    ]
-    return rows, reasons
+    return [method_row(method) for method in found], reasons
+
+
+def method_row(method: Method) -> Row:
+    """One method, with its options and what they mean."""
+    return {
+        "method": method.name,
+        "when": method.time,
+        "what": method.summary.replace("`", ""),
+        "options": method.options,
+        "meanings": {option.name: option.meaning for option in options_of(method)},
+        "data": method.data,
+        "paper": method.paper,
+    }
+
+
+def named_method(name: str) -> Row:
+    """The row of the method of this name, or of a function of your own.
+
+    Raises:
+        InputError: there is none; the message has the nearest known name.
+    """
+    try:
+        return method_row(registry.find(name))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def method_options(out: Console, row: Row) -> None:
+    """One method: what it does, and each of its options with default and meaning."""
+    out.print(Text.assemble((row["method"], "bold"), f"  {row['what']}"))
+    out.print(" · ".join(filter(None, (heading(row["when"]), row["paper"]))), markup=False)
+    table = Table("option", "default", "meaning", box=None, pad_edge=False)
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
+    for name, default in row["options"].items():
+        table.add_row(Text(name, "cyan"), shown(default), Text(row["meanings"][name]))
+    out.print()
+    out.print(table if row["options"] else "It has no options.")
 
 
 def methods(out: Console, rows: Sequence[Row]) -> None:
@@ -56,6 +84,7 @@ def methods(out: Console, rows: Sequence[Row]) -> None:
     out.print(
         f"\nMost also take {shared}.\n"
         'In a YAML: method: [snip, {name: force, rounds: 300}, "my_package.module:function"]\n'
+        "What the options of one mean: sweep methods NAME\n"
         "Equations, what the authors' code does: docs/methods.md. Your own: docs/adding-a-method.md",
         markup=False,
     )

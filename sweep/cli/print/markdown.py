@@ -1,9 +1,9 @@
-"""Docstrings as Markdown: paragraphs, equations, lists of attributes, tables."""
+"""Docstrings as Markdown: paragraphs, equations, tables."""
 
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 _WIDTH = 120
@@ -21,13 +21,6 @@ def paragraphs(thing: Any) -> list[str]:
     """The paragraphs of its docstring after the first line."""
     body = (inspect.getdoc(thing) or "").partition("\n")[2].strip("\n")
     return re.split(r"\n\s*\n", body) if body else []
-
-
-def attributes(thing: type | Callable[..., Any], heading: str) -> dict[str, str]:
-    """Name -> text of the entries under a heading ("Attributes", "Args") of its docstring."""
-    listed = (inspect.getdoc(thing) or "").partition(f"{heading}:\n")[2].partition("\n\n")[0]
-    entries = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", listed, re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in entries}
 
 
 def block(paragraph: str) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 from pruning import registry, scopes
 from pruning.config import PruneConfig
+from pruning.docstrings import attributes
 from pruning.method import TIMES, Method
 from pruning.schedules import SCHEDULES
 from sweep.cli.print.markdown import (
     anchor,
-    attributes,
     block,
     first_line,
     paragraphs,

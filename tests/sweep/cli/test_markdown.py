@@ -2,9 +2,9 @@
 
 import pytest
 
+from pruning.docstrings import attributes
 from sweep.cli.print.markdown import (
     anchor,
-    attributes,
     block,
     first_line,
     paragraphs,

@@ -54,7 +54,7 @@ def test_json_has_every_option_and_when_a_mask_is_made():
 def test_json_and_markdown_are_not_printed_at_once():
     result = CliRunner().invoke(main, ["methods", "--json", "--markdown"])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "give one of the two" in result.stderr
+    assert "leave the name and --json out" in result.stderr
 
 
 def test_what_a_package_offers_in_vain_is_one_line_on_stderr_and_the_rest_is_listed(tmp_path, monkeypatch):
