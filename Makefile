@@ -41,7 +41,7 @@ fast: setup
 test: check
 	$(BIN)/pytest -n 4 --dist worksteal
 
-# The pages that are generated from the code: docs/methods.md, cli.md, config.md, report-columns.md.
+# The pages that are generated from the code: docs/methods.md, cli.md, config.md, report-columns.md, tables.md.
 docs: setup
 	$(BIN)/python -m docs.generate
 

@@ -16,7 +16,7 @@ import click
 from pruning.config import PruneConfig
 from pruning.docstrings import attributes
 from sweep.cli import main
-from sweep.cli.print import columns_page, methods_page
+from sweep.cli.print import columns_page, methods_page, tables_page
 from sweep.cli.print.markdown import block, first_line, prose, sentence, table
 from sweep.config.axes import Choice, Grid
 from sweep.config.compute import Compute
@@ -163,6 +163,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "config.md": config_page,
     "report-columns.md": columns_page.page,
+    "tables.md": tables_page.page,
 }
 
 if __name__ == "__main__":

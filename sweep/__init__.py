@@ -18,6 +18,7 @@ The packages; each imports only from those below it (import-linter checks this):
     launch       a sweep from its plan to the finished store
     reproduce    published numbers and claims, compared with our own runs
     engines      where trials run: inline, processes, on_ray
+    query        a store's records as Arrow tables, and SQL over them
     report       tables, statistics and figures of a store
     tracking     the mirror of the store in MLflow
     trial        one trial: a config in, records out
@@ -33,10 +34,31 @@ Modules that all of them may import; none imports torch:
     streams      output that survives a closed pipe or an unknown encoding
     collector    settings of Python's garbage collector
     imports      makes new processes import this sweep, pruning and training
+
+For notebooks and scripts, ``sweep.load("results")`` has the records of a store as Arrow tables (docs/analysis.md).
+Importing ``sweep`` loads none of these packages.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from sweep import imports
 
+if TYPE_CHECKING:
+    from sweep.query import load
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "load"]
 
 imports.prefer_ours()
+_MODULES = {"load": "sweep.query"}  # of the functions that are imported when they are first used
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

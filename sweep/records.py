@@ -22,9 +22,17 @@ COMPLETED, FAILED, DIVERGED, INTERRUPTED = STATUSES = ("completed", "failed", "d
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """One score→mask pass: ``revived`` counts the weights that it regrew, ``lost`` those that it pruned.
+    """One score→mask pass.
 
     Before training for methods at initialization; during or after it for sparse training and lottery tickets.
+
+    Attributes:
+        round: number of the pass, from 1.
+        density: fraction of the weights that it kept.
+        kept: number of weights that it kept.
+        revived: number of weights that it regrew: removed before it, kept after it.
+        lost: number of weights that it pruned: kept before it, removed after it.
+        force_objective: Σ c |θ g| of the mask that the round started from, on the round's batches.
     """
 
     round: int
@@ -32,29 +40,47 @@ class RoundRecord:
     kept: int
     revived: int
     lost: int
-    force_objective: float | None = None  # Σ c |θ g| of the mask the round started from, on the round's batches
+    force_objective: float | None = None
 
 
 @dataclass(frozen=True)
 class MaskRecord:
-    """One masked tensor: its bits ``packed`` in ``encoding`` (``pruning.packing``), and a sha256 of shape and bits.
+    """One masked tensor.
 
     The mask is that of the tested network. The last training may have started from another one (SET, RigL).
+
+    Attributes:
+        trial_id: the trial.
+        tensor: name of the layer's weight in the network, as in its ``state_dict()``.
+        position: place of the layer in the network, from 0.
+        shape: of the tensor.
+        total: number of weights.
+        kept: number of kept weights.
+        density: kept / total.
+        effective_kept: number of kept weights on a path from input to output; null if unknown.
+        encoding: how ``packed`` holds the mask: rice, bits or gaps.
+        packed: the mask; ``pruning.packing.unpack(encoding, packed, shape)`` decodes it.
+        hash: sha256 of shape and mask.
+        effective_density: effective_kept / total.
+        start_kept: number of kept weights in the mask that the last training started from.
+        start_effective_kept: those of them on a path from input to output; null if unknown.
+        macs_kept: number of multiply-accumulates of kept weights, for one image.
+        macs_dense: number of multiply-accumulates of all weights, for one image.
     """
 
     trial_id: str
     tensor: str
-    position: int  # order in the network
+    position: int
     shape: tuple[int, ...]
     total: int
     kept: int
     density: float
-    effective_kept: int | None  # kept weights on a path from input to output; None if unknown
+    effective_kept: int | None
     encoding: str
     packed: bytes
     hash: str
-    effective_density: float | None = None  # effective_kept / total
-    start_kept: int | None = None  # in the mask that the last training started from
+    effective_density: float | None = None
+    start_kept: int | None = None
     start_effective_kept: int | None = None
     macs_kept: int | None = None
     macs_dense: int | None = None
@@ -62,70 +88,176 @@ class MaskRecord:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch of training."""
+    """One epoch of training.
+
+    Attributes:
+        trial_id: the trial.
+        epoch: its number, from 1; where a method trains more than once, over all trainings.
+        train_loss: mean cross-entropy over the epoch's training images, in nats.
+        train_accuracy: accuracy on the epoch's training images.
+        validation_loss: mean cross-entropy on the held-out training images after the epoch; null without any.
+        validation_accuracy: accuracy on the held-out training images after the epoch; null without any.
+        learning_rate: of the epoch's last step.
+        images_per_second: training images a second.
+        epoch_seconds: duration of the epoch.
+    """
 
     trial_id: str
-    epoch: int  # from 1
+    epoch: int
     train_loss: float
     train_accuracy: float
     validation_loss: float | None
     validation_accuracy: float | None
-    learning_rate: float  # of the epoch's last step
+    learning_rate: float
     images_per_second: float
     epoch_seconds: float
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial: its config, its status, its measurements, and where it ran.
+    """One trial: its config, its status, its measurements, and where it ran. Times include all its attempts.
 
-    ``started`` is the start of the first attempt, if it left a checkpoint. Times include all its attempts.
+    Attributes:
+        trial_id: 16 hex digits: a hash of everything that decides the trial's result.
+        sweep: the sweep that ran it first.
+        status: how it ended: completed, failed, diverged or interrupted.
+        data: name of the data set in the config.
+        data_encoding: JPEG if the images are a lossy copy, else exact; null if no image was read.
+        architecture: name of the network in the config.
+        architecture_options: its options, as JSON.
+        architecture_label: its name and the options that differ from their defaults.
+        method: name of the pruning method in the config.
+        method_options: its options, as JSON.
+        method_label: its name and the options that differ from their defaults.
+        sparsity: as configured: the fraction of the prunable weights that is removed.
+        seed: as configured.
+        config: the whole config of the trial, as JSON.
+        ablation: how the method's mask was altered; "none" if it was not.
+        outcome: 8 hex digits: the outcome's id, which is part of its file names.
+        written: when the record was stored, UTC. Of several completed outcomes the one written last counts.
+        test_accuracy: accuracy on the test set after the last epoch.
+        test_loss: mean cross-entropy on the test set after the last epoch, in nats.
+        validation_accuracy: accuracy on held-out training images after the last epoch.
+        best_validation_accuracy: the highest validation accuracy of any epoch.
+        best_epoch: the epoch with the highest validation accuracy.
+        train_accuracy: accuracy on the training images of the last epoch.
+        train_loss: mean cross-entropy on the training images of the last epoch, in nats.
+        epochs: number of finished epochs.
+        classes: number of classes of the data.
+        prunable: number of prunable weights.
+        prunable_share: prunable weights over all weights; recurrent layers and embeddings are never pruned.
+        kept: number of kept weights as the last training starts.
+        achieved_sparsity: fraction of the prunable weights that is removed as the last training starts.
+        effective_sparsity: the same, but kept weights on no path from input to output count as removed; null if
+            unknown.
+        empty_layers: number of layers without a kept weight as the last training starts.
+        disconnected: whether no path of kept weights leads from input to output as the last training starts; null if
+            unknown.
+        macs_dense: number of multiply-accumulates of the dense network, for one image.
+        macs_kept: number of multiply-accumulates of the kept weights as the last training starts, for one image.
+        speedup: in theory, macs_dense / macs_kept; null if macs_kept is 0.
+        compression_ratio: prunable / kept.
+        gradient_norm: Σ c g² on the first pruning batches, as the last training starts.
+        force_objective: Σ c |θ g| on the first pruning batches, as the last training starts.
+        final_sparsity: achieved_sparsity of the tested network, whose mask SET and RigL change in training.
+        final_effective_sparsity: effective_sparsity of the tested network.
+        final_empty_layers: empty_layers of the tested network.
+        final_disconnected: disconnected of the tested network.
+        final_macs_kept: macs_kept of the tested network.
+        final_gradient_norm: gradient_norm of the tested network and its trained weights.
+        final_force_objective: force_objective of the tested network and its trained weights.
+        revived: number of weights that were regrown, over all rounds.
+        rounds: the score→mask passes.
+        tied_kept: number of weights that the last round kept by index because their scores were equal.
+        tied_candidates: number of weights with the threshold's score, of which tied_kept were kept; 0 without ties.
+        unconserved_layers: number of layers where SynFlow's scores cancel or vanish, so that rounding decides the mask.
+        mask_hash: sha256 over the hashes of all masked tensors.
+        mask_bytes: size of the mask file, as stored.
+        mask_entropy_bytes: the bound Σ n·H(density) over tensors on the size of the masks.
+        initial_weights_hash: sha256 of the initial weights, which all methods at one seed share.
+        pruning_batches_hash: sha256 of the batches of round one, which all methods at one seed share.
+        training_order_hash: sha256 of the order of the images in epoch one, which all methods at one seed share.
+        final_weights_hash: sha256 of the trained weights.
+        data_fingerprint: of the decoded images.
+        data_content: of the images as stored (``training.fingerprint``); null if the data's name identifies them.
+        prune_seconds: duration of pruning.
+        prune_passes: forward and backward passes before training, each over one batch.
+        prune_flops: FLOPs of those passes, over the dense network.
+        passes: all forward and backward passes, of pruning and of every training.
+        training_flops: FLOPs of all passes, pruning included: two for each multiply-accumulate of a kept weight,
+            backward twice the forward, as on hardware that skips every zero (Evci et al. 2020, appendix H).
+        training_flops_share: training_flops over those of training the dense network once.
+        trained_weights: weights of the network that was trained, zeros included: fewer than prunable if compaction
+            removed disconnected channels.
+        trained_macs: number of multiply-accumulates of the network that was trained, zeros included: fewer than
+            macs_dense if compaction removed disconnected channels.
+        trained_whole: why compaction removed no channels; null if it removed some.
+        step: how the last training ran: "graph", captured and replayed on the GPU, or "eager".
+        data_wait: share of the last training spent waiting for images from disk.
+        train_seconds: duration of all trainings.
+        images_per_second: training images a second, median over epochs.
+        seconds: duration of the whole trial.
+        peak_memory_bytes: the most GPU memory in use; on a CPU the process's memory; null if unknown.
+        attempts: number of starts: the first, and each after an interruption or an error.
+        accumulate: micro-batches a step, if a whole batch did not fit in memory.
+        device_memory_bytes: the device's total memory.
+        error_type: class of the error that ended the trial.
+        error_message: its message.
+        traceback: the end of its traceback.
+        started: start of the first attempt, if it left a checkpoint, else of the last; UTC.
+        host: name of the machine.
+        device: the device that trained.
+        threads: torch's threads on the CPU: another number may round differently.
+        cluster: name of the Ray cluster.
+        git_commit: commit of the checkout that ran it.
+        git_dirty: whether that checkout had uncommitted changes.
+        versions: versions of Python, torch, torchvision, sweep and others, as JSON.
     """
 
     # the config
     trial_id: str
     sweep: str
-    status: str  # one of STATUSES
+    status: str
     data: str
-    data_encoding: str | None  # "JPEG" where the images are a lossy copy, else "exact"
+    data_encoding: str | None
     architecture: str
-    architecture_options: str  # JSON
+    architecture_options: str
     architecture_label: str
     method: str
-    method_options: str  # JSON
-    method_label: str  # the name and the options that differ from their defaults
-    sparsity: float  # as configured
+    method_options: str
+    method_label: str
+    sparsity: float
     seed: int
-    config: str  # the whole TrialConfig as JSON
-    ablation: str | None = None  # how the method's mask was altered; "none" if it was not
-    outcome: str | None = None  # 8 hex digits: the outcome's id, which is part of its file names
-    written: datetime | None = None  # UTC: of several completed outcomes the one written last counts
+    config: str
+    ablation: str | None = None
+    outcome: str | None = None
+    written: datetime | None = None
 
     # the outcome
-    test_accuracy: float | None = None  # after the last epoch
+    test_accuracy: float | None = None
     test_loss: float | None = None
-    validation_accuracy: float | None = None  # after the last epoch
+    validation_accuracy: float | None = None
     best_validation_accuracy: float | None = None
     best_epoch: int | None = None
-    train_accuracy: float | None = None  # of the last epoch
+    train_accuracy: float | None = None
     train_loss: float | None = None
-    epochs: int = 0  # finished
+    epochs: int = 0
     classes: int | None = None
 
     # the mask, as the (last) training starts
     prunable: int | None = None
-    prunable_share: float | None = None  # prunable over all weights; recurrent layers and embeddings are never pruned
+    prunable_share: float | None = None
     kept: int | None = None
     achieved_sparsity: float | None = None
-    effective_sparsity: float | None = None  # weights cut off from input or output count as removed; None: unknown
+    effective_sparsity: float | None = None
     empty_layers: int | None = None
-    disconnected: bool | None = None  # whether no path of kept weights leads from input to output
+    disconnected: bool | None = None
     macs_dense: int | None = None
     macs_kept: int | None = None
-    speedup: float | None = None  # theoretical: macs_dense / macs_kept; None if macs_kept is 0
-    compression_ratio: float | None = None  # prunable / kept
-    gradient_norm: float | None = None  # Σ c g², on the first pruning batches
-    force_objective: float | None = None  # Σ c |θ g|, on the first pruning batches
+    speedup: float | None = None
+    compression_ratio: float | None = None
+    gradient_norm: float | None = None
+    force_objective: float | None = None
 
     # the same for the tested network: its trained weights and its mask, which SET and RigL change in training
     final_sparsity: float | None = None
@@ -137,60 +269,57 @@ class TrialRecord:
     final_force_objective: float | None = None
 
     # how the mask was made
-    revived: int | None = None  # over all rounds
+    revived: int | None = None
     rounds: tuple[RoundRecord, ...] = ()
-    tied_kept: int | None = None  # weights that the last round kept by index because their scores were equal …
-    tied_candidates: int | None = None  # … of so many with the threshold's score; both 0 if there were no ties
-    unconserved_layers: int | None = None  # where SynFlow's scores cancel or vanish, so that rounding decides
-    mask_hash: str | None = None  # sha256 over the tensors' hashes
-    mask_bytes: int | None = None  # of the mask file, as stored
-    mask_entropy_bytes: float | None = None  # the bound Σ n·H(density) over tensors
+    tied_kept: int | None = None
+    tied_candidates: int | None = None
+    unconserved_layers: int | None = None
+    mask_hash: str | None = None
+    mask_bytes: int | None = None
+    mask_entropy_bytes: float | None = None
 
     # what every method at one seed must share
     initial_weights_hash: str | None = None
-    pruning_batches_hash: str | None = None  # the batches of round one
-    training_order_hash: str | None = None  # order of the images in epoch one
+    pruning_batches_hash: str | None = None
+    training_order_hash: str | None = None
     final_weights_hash: str | None = None
-    data_fingerprint: str | None = None  # of the decoded images
-    data_content: str | None = (
-        None  # of the images as stored (training.fingerprint); None if the data's name identifies them
-    )
+    data_fingerprint: str | None = None
+    data_content: str | None = None
 
     # the cost
     prune_seconds: float | None = None
-    prune_passes: int | None = None  # forward and backward passes before training, each over one batch
-    prune_flops: float | None = None  # of those passes, over the dense network
-    passes: int | None = None  # all forward and backward passes, of pruning and of every training
-    training_flops: float | None = None  # of all passes, pruning included: two FLOPs per MAC of a kept weight, backward
-    # twice the forward, as on hardware that skips every zero (Evci et al. 2020, appendix H)
-    training_flops_share: float | None = None  # training_flops over those of training the dense network once
-    trained_weights: int | None = None  # of the network that was trained, zeros included: fewer than `prunable` if …
-    trained_macs: int | None = None  # … and fewer than `macs_dense` if compaction removed disconnected channels
-    trained_whole: str | None = None  # why compaction removed no channels; None if it removed some
-    step: str | None = None  # of (the last) training: "graph", captured and replayed on the GPU, or "eager"
-    data_wait: float | None = None  # share of (the last) training spent waiting for images from disk
+    prune_passes: int | None = None
+    prune_flops: float | None = None
+    passes: int | None = None
+    training_flops: float | None = None
+    training_flops_share: float | None = None
+    trained_weights: int | None = None
+    trained_macs: int | None = None
+    trained_whole: str | None = None
+    step: str | None = None
+    data_wait: float | None = None
     train_seconds: float | None = None
-    images_per_second: float | None = None  # median over epochs
-    seconds: float | None = None  # the whole trial
-    peak_memory_bytes: int | None = None  # GPU memory; on a CPU the process's memory, None if unknown
+    images_per_second: float | None = None
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
 
     # attempts and the error
-    attempts: int | None = None  # number of starts: the first, and each after an interruption or an error
-    accumulate: int | None = None  # micro-batches per step, if a whole batch did not fit in memory
-    device_memory_bytes: int | None = None  # the device's total memory
+    attempts: int | None = None
+    accumulate: int | None = None
+    device_memory_bytes: int | None = None
     error_type: str | None = None
     error_message: str | None = None
-    traceback: str | None = None  # its tail
+    traceback: str | None = None
 
     # where it ran
-    started: datetime | None = None  # UTC
+    started: datetime | None = None
     host: str | None = None
     device: str | None = None
-    threads: int | None = None  # of torch, on the CPU: another number may round differently
+    threads: int | None = None
     cluster: str | None = None
     git_commit: str | None = None
     git_dirty: bool | None = None
-    versions: str | None = None  # JSON: python, torch, torchvision, sweep …
+    versions: str | None = None
 
     @property
     def title(self) -> str:

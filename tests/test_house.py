@@ -46,7 +46,10 @@ def test_the_functions_on_the_map_of_sweep_exist() -> None:
 
 @pytest.mark.parametrize(
     "folder",
-    ["sweep/" + name for name in ("config", "engines", "launch", "report", "reproduce", "store", "tracking", "trial")],
+    [
+        "sweep/" + name
+        for name in ("config", "engines", "launch", "query", "report", "reproduce", "store", "tracking", "trial")
+    ],
 )
 def test_a_package_lists_its_modules(folder: str) -> None:
     listed = (ROOT / folder / "__init__.py").read_text(encoding="utf-8")

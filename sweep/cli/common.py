@@ -105,6 +105,5 @@ def existing(store: str | None) -> "Store":
         InputError: there is no store.
     """
     opened = open_store(store)
-    if opened.local is not None and not opened.local.exists():
-        raise InputError(f"store: {opened.name} does not exist; name another with --store, or launch a sweep")
+    opened.check_exists()
     return opened

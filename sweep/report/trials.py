@@ -5,6 +5,7 @@ import json
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -134,15 +135,26 @@ class StoredRows:
         return self._rows.select(columns).take(pa.array(indices, pa.int64()))
 
 
-def merge(tables: Iterable[pa.Table]) -> dict[str, tuple[int, TrialRecord]]:
+def merge(tables: Sequence[pa.Table]) -> dict[str, tuple[int, TrialRecord]]:
     """Trial id -> (index of the table that it is taken from, its record without rounds)."""
-    best: dict[str, tuple[int, TrialRecord]] = {}
+    source = sources(tables)
+    return {
+        record.trial_id: (index, record)
+        for index, rows in enumerate(tables)
+        for record in from_table(rows, rounds=False)
+        if source[record.trial_id] == index
+    }
+
+
+def sources(tables: Iterable[pa.Table]) -> dict[str, int]:
+    """Trial id -> index of the stores' table that the trial is taken from, by the rule of :func:`read`."""
+    best: dict[str, tuple[int, tuple[bool, float]]] = {}
     for index, rows in enumerate(tables):
-        for record in from_table(rows, rounds=False):
-            held = best.get(record.trial_id)
-            if held is None or _rank(record) > _rank(held[1]):
-                best[record.trial_id] = (index, record)
-    return best
+        for row in rows.select(["trial_id", "status", "started"]).to_pylist():
+            held, rank = best.get(row["trial_id"]), _rank(row["status"], row["started"])
+            if held is None or rank > held[1]:
+                best[row["trial_id"]] = index, rank
+    return {trial: index for trial, (index, _) in best.items()}
 
 
 def from_table(trials: pa.Table, rounds: bool = True) -> list[TrialRecord]:
@@ -194,8 +206,8 @@ def _by_seed(record: TrialRecord) -> tuple[int, str]:
     return record.seed, record.trial_id
 
 
-def _rank(record: TrialRecord) -> tuple[bool, float]:
-    return record.status == COMPLETED, record.started.timestamp() if record.started else 0.0
+def _rank(status: str, started: datetime | None) -> tuple[bool, float]:
+    return status == COMPLETED, started.timestamp() if started else 0.0
 
 
 def _by_setting(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from sweep.errors import InputError
 from sweep.records import (
     COMPLETED,
     DIVERGED,
@@ -83,6 +84,15 @@ class Store:
     def check_writable(self) -> None:
         """Check that records can be written. See :meth:`Files.check_writable`."""
         self.files.check_writable()
+
+    def check_exists(self) -> None:
+        """Check that the folder exists, before a command reads from a mistyped one. Object stores have no folders.
+
+        Raises:
+            InputError: it does not.
+        """
+        if self.local is not None and not self.local.exists():
+            raise InputError(f"store: {self.name} does not exist; name another with --store, or launch a sweep")
 
     # reading
 

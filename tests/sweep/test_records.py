@@ -5,12 +5,18 @@ from dataclasses import fields
 import pyarrow as pa
 import pytest
 
+from pruning.docstrings import attributes
 from sweep.records import EpochRecord, MaskRecord, RoundRecord, TrialRecord, schema, table
 
 
 @pytest.mark.parametrize("record", [TrialRecord, EpochRecord, MaskRecord, RoundRecord])
 def test_the_schema_has_every_field_in_order(record):
     assert schema(record).names == [f.name for f in fields(record)]
+
+
+@pytest.mark.parametrize("record", [TrialRecord, EpochRecord, MaskRecord, RoundRecord])
+def test_the_docstring_says_what_every_field_means_in_the_same_order(record):
+    assert list(attributes(record, "Attributes")) == [f.name for f in fields(record)]
 
 
 def test_types_and_nullability_follow_the_annotations():

@@ -10,5 +10,6 @@ reports.py        a report's files, verdicts
 catalogue.py      methods, architectures, shipped experiments
 methods_page.py   docs/methods.md
 columns_page.py   docs/report-columns.md
+tables_page.py    docs/tables.md
 markdown.py       docstrings as Markdown
 """
