@@ -19,11 +19,12 @@ The packages; each imports only from those below it (import-linter checks this):
     reproduce    published numbers and claims, compared with our own runs
     engines      where trials run: inline, processes, on_ray
     query        a store's records as Arrow tables, and SQL over them
-    report       tables, statistics and figures of a store
+    report       cells, comparisons, tables and figures of a store
     tracking     the mirror of the store in MLflow
     trial        one trial: a config in, records out
     store        the records as Parquet files: the only state
     config       what a YAML says, checked and expanded into trials
+    statistics   intervals, tests and bootstraps of plain numbers
 
 Modules that all of them may import; none imports torch:
 

@@ -48,7 +48,18 @@ def test_the_functions_on_the_map_of_sweep_exist() -> None:
     "folder",
     [
         "sweep/" + name
-        for name in ("config", "engines", "launch", "query", "report", "reproduce", "store", "tracking", "trial")
+        for name in (
+            "config",
+            "engines",
+            "launch",
+            "query",
+            "report",
+            "reproduce",
+            "statistics",
+            "store",
+            "tracking",
+            "trial",
+        )
     ],
 )
 def test_a_package_lists_its_modules(folder: str) -> None:

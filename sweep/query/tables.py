@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from sweep.errors import InputError
 from sweep.query.views import EPOCHS, LAYERS, MASKS, ROUNDS, TRIALS, View
+from sweep.report.cells import chance_limit
 from sweep.report.names import architecture_name, data_name, method_name
-from sweep.report.statistics import chance_limit
 from sweep.report.trials import among, sources
 from sweep.store import Store
 from sweep.store.sweeps import COLUMNS, trials_by_sweep

@@ -1,7 +1,9 @@
-"""The report: tables, statistics and figures, all pure functions of the store's tables.
+"""The report: cells, comparisons, tables and figures, all pure functions of the store's tables.
 
 trials.py       trials read from stores, each once, in panels of comparable ones
-statistics.py   cells (one method at one sparsity), means, paired differences, chance
+cells.py        cells (one method at one sparsity), chance, pairs of runs of one seed
+comparison.py   one comparison of two methods: difference, tests, equivalence, seeds needed
+comparisons.py  all comparisons of a panel, corrected for their number; which methods are not worse than the best
 names.py        what tables, figures and files call data, networks and methods
 columns.py      every column of summary.csv and of the tables: a new column goes here
 tables.py       tables for people; terminal.py prints them

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.records import TrialRecord, numbers
+from sweep.report.cells import Cell, accuracies
 from sweep.report.names import measured_sparsity
-from sweep.report.statistics import Cell, accuracies, mean
 from sweep.report.trials import Panel
+from sweep.statistics import mean
 
 Text = Callable[[Cell], str]
 UNKNOWN = "–"  # in a table; in a CSV the field is empty

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sweep.errors import InputError
+from sweep.report.cells import labels, sparsities
 from sweep.report.names import method_name, split_control
-from sweep.report.statistics import labels, sparsities
 from sweep.report.trials import Panel
 from sweep.text import percent
 from training.suggest import suggest

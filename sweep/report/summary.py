@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from sweep.records import COMPLETED, STATUSES, TrialRecord
+from sweep.report.cells import chance_limit, is_in_pieces, labels
 from sweep.report.columns import COST_CAPTION, END_CAPTION, MOVED_CAPTION, START_CAPTION
 from sweep.report.figures import FIGURES, WrittenFigure
 from sweep.report.names import architecture_name, data_name, figure_name, method_name
 from sweep.report.record_page import mask_remarks
-from sweep.report.statistics import chance_limit, is_in_pieces, labels
 from sweep.report.tables import (
     CAPTION,
     PAIRED_CAPTION,

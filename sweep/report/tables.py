@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sweep.report.cells import Cell, PairedDifference, by_label, labels, paired, sparsities
 from sweep.report.columns import COST, END, MOVED, START, UNKNOWN, Column
 from sweep.report.names import method_name, split_control
-from sweep.report.statistics import Cell, PairedDifference, by_label, labels, paired, sparsities
 from sweep.report.trials import Panel
 from sweep.text import percent
 

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from sweep.config.flatten import flatten
 from sweep.errors import InputError
 from sweep.records import COMPLETED, TrialRecord, trial_record
+from sweep.report.cells import Cell, in_cells, leaders
 from sweep.report.names import architecture_name, data_name, file_name
-from sweep.report.statistics import Cell, in_cells, leaders
 from sweep.store import Store
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
 from sweep.text import number
@@ -72,8 +72,18 @@ class Panel:
 
     @cached_property
     def leading(self) -> frozenset[tuple[str, float]]:
-        """Keys of the best cells of every sparsity (:func:`sweep.report.statistics.best`)."""
+        """Keys of the best cells of every sparsity (:func:`sweep.report.cells.best`)."""
         return frozenset(cell.key for cell in leaders(self.cells))
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of any trial of the panel."""
+        return tuple(sorted({trial.seed for trial in self.trials}))
+
+    def missing(self, cell: Cell) -> tuple[int, ...]:
+        """Seeds that other cells have a trial of, of any status, and this one has not."""
+        own = {trial.seed for trial in cell.trials}
+        return tuple(seed for seed in self.seeds if seed not in own)
 
     @property
     def masks_moved(self) -> bool:

@@ -9,7 +9,6 @@ Published numbers and claims are in ``configs/published``.
 published.py      their tables, read and checked
 reproduction.py   a sweep with its published numbers and claims
 sample.py         our runs of one cell
-interval.py       the t-interval of a mean
 verdict.py        pass, fail, undecided or missing, for each number and claim
 tables.py         verdicts as tables and as plain rows
 verdict_files.py  verdict.csv, verdict.md and figures

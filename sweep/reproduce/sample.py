@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
-from sweep.report.statistics import Cell
+from sweep.report.cells import Cell
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweep.config.grid import expand, trial_id
+from sweep.report.cells import same_start
 from sweep.report.names import architecture_name, data_name
-from sweep.report.statistics import same_start
 from sweep.report.trials import Panel, among, from_table, panels
-from sweep.reproduce.interval import Interval, t_interval
 from sweep.reproduce.published import ABOVE, FAIL, PASS, Claim, Number
 from sweep.reproduce.reproduction import Reproduction
 from sweep.reproduce.sample import Sample, sample
+from sweep.statistics import Interval, t_interval
 from sweep.store import Store
 
 UNDECIDED, MISSING = "undecided", "missing"
@@ -132,7 +132,7 @@ def claim_row(claim: Claim, ours: Sample, reference: Sample) -> JudgedRow:
     verdict, remark = _side(claim.relation, interval), unlike
     if ours.at_chance.issuperset(seeds) and reference.at_chance.issuperset(seeds):
         verdict, remark = UNDECIDED, f"both at chance{', ' * bool(unlike)}{unlike}"
-    return JudgedRow(claim, ours, verdict, reference, interval.mean, interval, remark)
+    return JudgedRow(claim, ours, verdict, reference, interval.estimate, interval, remark)
 
 
 def _side(relation: str, interval: Interval) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from sweep.report.cells import Cell, accuracies, by_label, by_sparsity, is_in_pieces
 from sweep.report.figures import style
 from sweep.report.figures.accuracy_parts import (
     distinguishable,
@@ -18,7 +19,6 @@ from sweep.report.figures.published_points import PublishedPoint, all_sparsities
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.figures.sparsity_axis import SparsityAxis
 from sweep.report.options import DEFAULT, ReportOptions
-from sweep.report.statistics import Cell, accuracies, by_label, by_sparsity, is_in_pieces
 from sweep.report.trials import Panel
 
 if TYPE_CHECKING:

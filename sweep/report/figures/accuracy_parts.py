@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from sweep.report.cells import Cell, accuracies, labels
 from sweep.report.figures import style
 from sweep.report.names import figure_title
 from sweep.report.options import ReportOptions
-from sweep.report.statistics import Cell, accuracies, labels
 from sweep.report.tables import accuracy_text, span
 from sweep.report.trials import Panel
 

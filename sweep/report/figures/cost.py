@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sweep.report.cells import Cell, by_label
 from sweep.report.figures import style
 from sweep.report.figures.accuracy_parts import (
     distinguishable,
@@ -20,7 +21,6 @@ from sweep.report.figures.label_placement import LabelPlacement
 from sweep.report.figures.method_line import connect, height
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.options import DEFAULT, ReportOptions
-from sweep.report.statistics import Cell, by_label
 from sweep.report.trials import Panel
 from sweep.text import percent
 

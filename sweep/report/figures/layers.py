@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from sweep.report.cells import Cell, at
 from sweep.report.figures import style
 from sweep.report.figures.accuracy_parts import distinguishable
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.figures.stored_masks import LayerDensity, highest_first, layer_densities
 from sweep.report.names import figure_name, figure_title, measured_sparsity
 from sweep.report.options import DEFAULT, ReportOptions
-from sweep.report.statistics import Cell, at, mean
 from sweep.report.trials import Panel
+from sweep.statistics import mean
 from sweep.text import percent
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sweep.records import TrialRecord
+from sweep.report.cells import Cell, accuracies, is_in_pieces
 from sweep.report.figures import style
 from sweep.report.figures.accuracy_parts import draw_rings
 from sweep.report.names import figure_name
-from sweep.report.statistics import Cell, accuracies, is_in_pieces, mean
+from sweep.statistics import mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

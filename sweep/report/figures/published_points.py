@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sweep.report.cells import Cell, sparsities
 from sweep.report.figures import style
-from sweep.report.statistics import Cell, sparsities
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from sweep.records import RoundRecord
+from sweep.report.cells import Cell, at, labels, sparsities
 from sweep.report.figures import style
 from sweep.report.figures.accuracy_parts import variants
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.names import figure_name, figure_title
 from sweep.report.options import DEFAULT, ReportOptions
-from sweep.report.statistics import Cell, at, labels, mean, sparsities
 from sweep.report.trials import Panel, StoredRows
+from sweep.statistics import mean
 from sweep.text import percent
 
 if TYPE_CHECKING:

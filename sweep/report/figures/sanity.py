@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from sweep.report.cells import Cell, accuracies, by_label, grouped, labels, sparsities
 from sweep.report.figures import style
 from sweep.report.figures.accuracy_parts import draw_rings
 from sweep.report.figures.method_line import height
@@ -11,7 +12,6 @@ from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.figures.sparsity_axis import SparsityAxis
 from sweep.report.names import CONTROLS, figure_name, figure_title
 from sweep.report.options import DEFAULT, ReportOptions
-from sweep.report.statistics import Cell, accuracies, by_label, grouped, labels, sparsities
 from sweep.report.trials import Panel
 
 if TYPE_CHECKING:

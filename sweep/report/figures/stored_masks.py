@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from sweep.records import TrialRecord
-from sweep.report.statistics import Cell, sparsities
+from sweep.report.cells import Cell, sparsities
 from sweep.report.trials import Panel, among
 from sweep.store import Store
 

@@ -4,10 +4,10 @@ import csv
 from pathlib import Path
 
 from sweep.report import accuracy_table, write_report
+from sweep.report.cells import paired
 from sweep.report.figures.accuracy import accuracy_figure
 from sweep.report.figures.cost import cost_figure
 from sweep.report.figures.sanity import sanity_figure
-from sweep.report.statistics import paired
 from sweep.report.tables import difference_text
 from sweep.reproduce.sample import sample
 

@@ -10,7 +10,7 @@ from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
 from sweep.errors import InputError
 from sweep.reproduce import find, names, read
-from sweep.reproduce.interval import t_quantile
+from sweep.statistics import t_quantile
 
 from .conftest import CLAIMS, NUMBERS, Experiment
 

@@ -1,4 +1,4 @@
-"""Statistics over seeds: means, sample standard deviations, paired differences, collapse.
+"""Cells: the runs of one method at one sparsity; which of them collapsed; and pairs of runs of one seed.
 
 A run has *collapsed* when its test accuracy is at most half of chance above chance, less for few classes:
 
@@ -8,7 +8,6 @@ Collapsed runs are counted and shown, but never averaged with runs that trained:
 10 %. (With uneven classes a constant answer scores above this limit; the rule does not account for that.)
 """
 
-import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,18 +15,9 @@ from typing import TypeVar
 
 from sweep.records import COMPLETED, DIVERGED, FAILED, INTERRUPTED, TrialRecord
 from sweep.report.names import method_order, split_control
+from sweep.statistics import Interval, mean, sample_std, t_interval, wilson_interval
 
 K = TypeVar("K")
-
-
-def mean(values: Sequence[float]) -> float | None:
-    """Arithmetic mean; None of no values."""
-    return statistics.fmean(values) if values else None
-
-
-def sample_std(values: Sequence[float]) -> float | None:
-    """Standard deviation with n − 1; None of fewer than two values."""
-    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def chance_limit(classes: int) -> float:
@@ -112,6 +102,21 @@ class Cell:
     def std(self) -> float | None:
         """Their sample standard deviation."""
         return sample_std(accuracies(self.trained))
+
+    @cached_property
+    def interval(self) -> Interval | None:
+        """The 95 % t-interval of :attr:`mean`; None of fewer than two runs. It may reach beyond 0 and 1."""
+        return t_interval(accuracies(self.trained)) if self.n > 1 else None
+
+    @cached_property
+    def mean_all(self) -> float | None:
+        """Mean final test accuracy of all completed runs, those at chance too."""
+        return mean(accuracies(self.completed))
+
+    @cached_property
+    def collapse_rate(self) -> Interval | None:
+        """The share of completed runs that ended at chance, with Wilson's 95 % interval; None where none completed."""
+        return wilson_interval(len(self.collapsed), len(self.completed)) if self.completed else None
 
     @property
     def failed(self) -> int:
@@ -208,6 +213,7 @@ class PairedDifference:
     Attributes:
         differences: one a seed where both trained, as fractions, in order of seed.
         at_chance: one a seed where one of the two collapsed: whether the first did, and the second.
+        with_chance: the differences of all these seeds: where both trained, and where one collapsed.
         unlike: seeds where the two started from different initial weights, which are no pair.
         in_pieces: seeds of ``differences`` where the two split their batches differently.
     """
@@ -216,6 +222,7 @@ class PairedDifference:
     at_chance: tuple[tuple[bool, bool], ...] = ()
     unlike: int = 0
     in_pieces: int = 0
+    with_chance: tuple[float, ...] = ()
 
     @property
     def left_out(self) -> int:
@@ -236,18 +243,20 @@ class PairedDifference:
 def paired(cell: Cell, reference: Cell) -> PairedDifference:
     """``cell`` minus ``reference``, over the seeds that both completed, from the same initial weights."""
     ours, theirs = ({t.seed: t for t in c.completed} for c in (cell, reference))
-    differences, at_chance, unlike, in_pieces = [], [], 0, 0
+    differences, at_chance, with_chance, unlike, in_pieces = [], [], [], 0, 0
     for seed in sorted(ours.keys() & theirs.keys()):
         pair = (ours[seed], theirs[seed])
         if not same_start(pair[0].initial_weights_hash, pair[1].initial_weights_hash):
             unlike += 1
-        elif any(is_collapsed(trial) for trial in pair):
+            continue
+        first, second = accuracies(pair)
+        with_chance.append(first - second)
+        if any(is_collapsed(trial) for trial in pair):
             at_chance.append((is_collapsed(pair[0]), is_collapsed(pair[1])))
         else:
-            first, second = accuracies(pair)
             differences.append(first - second)
             in_pieces += (pair[0].accumulate or 1) != (pair[1].accumulate or 1)
-    return PairedDifference(tuple(differences), tuple(at_chance), unlike, in_pieces)
+    return PairedDifference(tuple(differences), tuple(at_chance), unlike, in_pieces, tuple(with_chance))
 
 
 def same_start(one: str | None, other: str | None) -> bool:

@@ -6,14 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.records import DIVERGED, FAILED, INTERRUPTED
-from sweep.report.statistics import (
+from sweep.report.cells import (
     best,
     chance_limit,
     is_collapsed,
-    mean,
     paired,
-    sample_std,
 )
+from sweep.statistics import mean, sample_std
 
 from .conftest import panel, trial
 

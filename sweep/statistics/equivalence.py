@@ -1,0 +1,29 @@
+"""Equivalence of paired samples."""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from scipy import special
+
+
+def equivalence_p(differences: Sequence[float], margin: float) -> float | None:
+    """Two one-sided t-tests (Schuirmann 1987): p for "the mean difference is outside ±``margin``".
+
+    The larger of the p-values of "at most −margin" and "at least +margin". It is below 0.05 exactly where the 90 %
+    t-interval of the mean lies within the margin: the two are then called equivalent.
+
+    None of fewer than two differences.
+
+    Raises:
+        ValueError: a margin that is not above 0.
+    """
+    if margin <= 0:
+        raise ValueError(f"a margin is above 0, not {margin}")
+    if len(differences) < 2:
+        return None
+    centre, error = fmean(differences), stdev(differences) / math.sqrt(len(differences))
+    room = margin - abs(centre)  # to the nearer end
+    if error == 0:
+        return 0.0 if room > 0 else 1.0
+    return float(special.stdtr(len(differences) - 1, -room / error))
