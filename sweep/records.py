@@ -87,6 +87,31 @@ class MaskRecord:
 
 
 @dataclass(frozen=True)
+class WeightRecord:
+    """One tensor of the tested network: a parameter or a buffer. Stored where ``compute.keep_weights`` asks for it.
+
+    Attributes:
+        trial_id: the trial.
+        tensor: its name in the network's ``state_dict()``.
+        position: its place there, from 0.
+        shape: of the tensor.
+        dtype: of its numbers, such as float32.
+        masked: whether only the values of kept weights are stored.
+        values: bytes of the numbers, row-major and little-endian; ``numpy.frombuffer(values, dtype)`` decodes them.
+        hash: sha256 of dtype, shape and values.
+    """
+
+    trial_id: str
+    tensor: str
+    position: int
+    shape: tuple[int, ...]
+    dtype: str
+    masked: bool
+    values: bytes
+    hash: str
+
+
+@dataclass(frozen=True)
 class EpochRecord:
     """One epoch of training.
 
@@ -174,6 +199,8 @@ class TrialRecord:
         mask_hash: sha256 over the hashes of all masked tensors.
         mask_bytes: size of the mask file, as stored.
         mask_entropy_bytes: the bound Σ n·H(density) over tensors on the size of the masks.
+        kept_weights_hash: sha256 over the hashes of the stored final weights; null if none are stored.
+        weights_bytes: size of the file of final weights, as stored.
         initial_weights_hash: sha256 of the initial weights, which all methods at one seed share.
         pruning_batches_hash: sha256 of the batches of round one, which all methods at one seed share.
         training_order_hash: sha256 of the order of the images in epoch one, which all methods at one seed share.
@@ -277,6 +304,8 @@ class TrialRecord:
     mask_hash: str | None = None
     mask_bytes: int | None = None
     mask_entropy_bytes: float | None = None
+    kept_weights_hash: str | None = None
+    weights_bytes: int | None = None
 
     # what every method at one seed must share
     initial_weights_hash: str | None = None
@@ -347,6 +376,7 @@ class Outcome:
     trial: TrialRecord
     epochs: tuple[EpochRecord, ...] = ()
     masks: tuple[MaskRecord, ...] = ()
+    weights: tuple[WeightRecord, ...] = ()
 
 
 def schema(record: type) -> pa.Schema:

@@ -24,6 +24,8 @@ class Compute:
         cluster: the cluster's name in the records; by default the name of the host that launches.
         stop_after: stop the launch after this many failures in a row, all for the same reason and with no trial
             completed in between: the other trials would fail too. 0: never stop.
+        keep_weights: "final" also stores the trained weights, of masked tensors the kept ones: four bytes a kept weight
+            (docs/take-it-home.md). Trials that are completed already are not run again for it.
     """
 
     cpus_per_trial: int = 1
@@ -35,6 +37,7 @@ class Compute:
     checkpoint_minutes: float = 10.0
     cluster: str | None = None
     stop_after: int = 5
+    keep_weights: Literal["none", "final"] = "none"
 
     def __post_init__(self) -> None:
         if self.cpus_per_trial < 1:

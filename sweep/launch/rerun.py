@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from rich.console import Console
@@ -75,8 +75,8 @@ class Comparison:
 # Fields of a record that say when, where and how a trial was run and stored, and not its result
 _CIRCUMSTANCES = {
     "sweep", "outcome", "written", "config", "started", "seconds", "prune_seconds", "train_seconds", "epoch_seconds",
-    "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "attempts", "host", "device",
-    "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback", "encoding",
+    "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "weights_bytes",
+    "attempts", "host", "device", "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback", "encoding",
     "packed", "trained_whole", "step", "data_wait",
 }  # fmt: skip
 # Fields that came later than `written`: null in older records
@@ -90,7 +90,9 @@ def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> l
     """
     trial = trial_from(json.loads(record.config))
     compacted = record.trained_weights is not None and record.trained_weights < (record.prunable or 0)
-    settings = RunSettings(device, record.sweep, Compute(cpus_per_trial=record.threads or 1, compact=compacted))
+    keep: Literal["none", "final"] = "final" if record.kept_weights_hash else "none"
+    compute = Compute(cpus_per_trial=record.threads or 1, compact=compacted, keep_weights=keep)
+    settings = RunSettings(device, record.sweep, compute)
     again = _run_here(trial, settings, console, accumulate=record.accumulate)
     if again.trial.status == INTERRUPTED:
         raise KeyboardInterrupt

@@ -22,7 +22,7 @@ SECTIONS = {  # heading -> fields of the record, in order
     ),
     "mask": (
         *("prunable", "prunable_share", "kept", "compression_ratio", "speedup", "revived", "mask_bytes"),
-        *("mask_entropy_bytes", "tied_kept", "tied_candidates", "unconserved_layers"),
+        *("mask_entropy_bytes", "weights_bytes", "tied_kept", "tied_candidates", "unconserved_layers"),
     ),
     "cost": (
         *("prune_seconds", "prune_passes", "prune_flops", "passes", "training_flops", "training_flops_share"),
@@ -31,7 +31,7 @@ SECTIONS = {  # heading -> fields of the record, in order
         *("peak_memory_bytes", "device_memory_bytes"),
     ),
     "shared by all methods at this seed": ("initial_weights_hash", "pruning_batches_hash", "training_order_hash"),
-    "results": ("mask_hash", "final_weights_hash"),
+    "results": ("mask_hash", "final_weights_hash", "kept_weights_hash"),
     "where it ran": (
         *("started", "written", "outcome", "host", "device", "threads", "cluster"),
         *("git_commit", "git_dirty", "versions"),

@@ -3,7 +3,8 @@
     trials/<trial id>-<outcome>.parquet    one row: the trial, and how it ended
     epochs/<trial id>-<outcome>.parquet    one row an epoch
     masks/<trial id>-<outcome>.parquet     one row a masked tensor
-    {trials,epochs,masks}/fold-….parquet   the same of many trials, made by ``sweep compact``
+    weights/<trial id>-<outcome>.parquet   one row a tensor of the trained network, where ``compute.keep_weights`` asks
+    {trials,…,weights}/fold-….parquet      the same of many trials, made by ``sweep compact``
     sweeps/<name>.parquet                  one row: the trials that its launches planned
     identity/<32 hex digits>.id            distinguishes the store from others in MLflow
     checkpoints/<trial id>.pt              the state of a trial that has not ended

@@ -2,8 +2,8 @@
 
 No file is changed in place, so other processes may read and write meanwhile. Folds are written first, those of trials
 last; then the files that were merged are deleted. Outcomes that are still being written are not touched: a file of
-epochs or masks stays until a trial's row has its outcome. A reader may see an outcome twice, which it counts once, or
-miss a file that it has listed; then it lists again.
+epochs, masks or weights stays until a trial's row has its outcome. A reader may see an outcome twice, which it counts
+once, or miss a file that it has listed; then it lists again.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from sweep.records import OUTCOME
 from sweep.store.files import Entry
 from sweep.store.layout import Key, loose_file
 from sweep.store.leases import Leases
-from sweep.store.parquet import columns_of, encode_fold, strange_columns
+from sweep.store.parquet import OF_OUTCOMES, columns_of, encode_fold, strange_columns
 from sweep.store.reader import RANK, among_keys, indices_that_count, joined, keys_of
 from sweep.store.store import Store
 
@@ -81,7 +81,7 @@ class _Folding:
         self.obsolete: list[str] = []  # files to delete at the end: merged into a fold, or replaced
 
     def run(self) -> Folded:
-        listed = {folder: self._parquet(folder) for folder in ("trials", "epochs", "masks")}
+        listed = {folder: self._parquet(folder) for folder in ("trials", *OF_OUTCOMES)}
         before = sum(map(len, listed.values()))
         loose = [entry for entry in listed["trials"] if loose_file("trials", entry.name)]
         folds = [entry for entry in listed["trials"] if not loose_file("trials", entry.name)]
@@ -95,7 +95,7 @@ class _Folding:
         counting = indices_that_count(outcomes)
         kept = rows.take(pa.array([index for index in counting.to_pylist() if index < len(rows)], pa.int64()))
         counted = keys_of(outcomes.take(counting))
-        for folder in ("masks", "epochs"):
+        for folder in OF_OUTCOMES:
             self._outcomes(folder, listed[folder], counted, keys_of(outcomes) - counted, bool(merged))
         for number, piece in enumerate(_parts(kept)):
             self._put("trials", number, piece)
@@ -113,7 +113,7 @@ class _Folding:
         return joined(tables, schema), all_read
 
     def _outcomes(self, folder: str, entries: list[Entry], counted: set[Key], replaced: set[Key], merge: bool) -> None:
-        """Fold the epochs or masks of the outcomes that count."""
+        """Fold the epochs, masks or weights of the outcomes that count."""
         loose, folds = [], []
         for entry in entries:
             file = loose_file(folder, entry.name)
@@ -171,7 +171,7 @@ class _Folding:
     def _delete(self) -> None:
         """Delete trials' files first: a stop in between then leaves files without a row, not a row without files."""
         self.deleting = True
-        for folder in ("trials", "masks", "epochs"):
+        for folder in ("trials", *OF_OUTCOMES):
             self.store.files.delete(*(name for name in self.obsolete if name.startswith(f"{folder}/")))
 
     def _parquet(self, folder: str) -> list[Entry]:

@@ -9,11 +9,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sweep.errors import InputError
-from sweep.records import OUTCOME, SCHEMA_VERSION, EpochRecord, MaskRecord, SweepRecord, TrialRecord, schema
+from sweep.records import (
+    OUTCOME,
+    SCHEMA_VERSION,
+    EpochRecord,
+    MaskRecord,
+    SweepRecord,
+    TrialRecord,
+    WeightRecord,
+    schema,
+)
 
-FOLDERS: dict[str, type] = {"trials": TrialRecord, "epochs": EpochRecord, "masks": MaskRecord, "sweeps": SweepRecord}
+FOLDERS: dict[str, type] = {
+    "trials": TrialRecord,
+    "epochs": EpochRecord,
+    "masks": MaskRecord,
+    "weights": WeightRecord,
+    "sweeps": SweepRecord,
+}
+OF_OUTCOMES = ("epochs", "masks", "weights")  # folders of what belongs to the outcome of a trial's row
 _STRANGE = b"sweep.strange"
 _ROWS_A_GROUP = 4096  # of a fold: the least that is read of it
+_BYTES_A_GROUP = 8 << 20  # of a fold of weights, about
 
 
 class Damaged(ValueError):
@@ -28,6 +45,8 @@ def encode(folder: str, rows: pa.Table) -> pa.Buffer:
 def encode_fold(rows: pa.Table) -> pa.Buffer:
     """The bytes of a file with these rows of many trials, sorted by trial: a few are read without the rest."""
     size = _ROWS_A_GROUP // 16 if "packed" in rows.column_names else _ROWS_A_GROUP
+    if "values" in rows.column_names:
+        size = max(1, len(rows) * _BYTES_A_GROUP // max(1, rows.nbytes))
     return _encode(rows.combine_chunks().sort_by("trial_id"), {}, row_group_size=size)
 
 

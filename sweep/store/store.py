@@ -19,12 +19,13 @@ from sweep.records import (
     Outcome,
     SweepRecord,
     TrialRecord,
+    WeightRecord,
     table,
     trial_record,
 )
 from sweep.store.files import Files
 from sweep.store.layout import SWEEP_NAME, Key, Loose, check_id, outcome_file
-from sweep.store.parquet import columns_of, encode
+from sweep.store.parquet import OF_OUTCOMES, columns_of, encode
 from sweep.store.reader import RANK, Reader, indices_that_count, joined
 
 
@@ -113,6 +114,10 @@ class Store:
         """One row per masked tensor, of the given trials or of all."""
         return self._of_outcomes("masks", trial_ids, columns)
 
+    def weights(self, trial_id: str) -> pa.Table:
+        """One row per tensor of a trial's tested network, in its order; none unless its weights were kept."""
+        return self._of_outcomes("weights", [trial_id], None).sort_by("position")
+
     def trial(self, trial_id: str) -> TrialRecord | None:
         """One trial's record; None if it has none."""
         rows = self.trials([trial_id]).to_pylist()
@@ -155,7 +160,7 @@ class Store:
         If the trial has a completed outcome, one that is not completed is not stored and its checkpoint is deleted.
 
         Returns:
-            The trial's record, with the size of its mask file, its outcome's id and the time.
+            The trial's record, with the sizes of its files of masks and weights, its outcome's id and the time.
 
         Raises:
             StoreError: the store is full or unreachable. Earlier records are unchanged.
@@ -175,6 +180,9 @@ class Store:
         if outcome.masks:
             size = self._put(outcome_file("masks", (name, tag)), table(MaskRecord, outcome.masks))
             trial = replace(trial, mask_bytes=size)
+        if outcome.weights:
+            size = self._put(outcome_file("weights", (name, tag)), table(WeightRecord, outcome.weights))
+            trial = replace(trial, weights_bytes=size)
         if outcome.epochs:
             self._put(outcome_file("epochs", (name, tag)), table(EpochRecord, outcome.epochs))
         self._put(outcome_file("trials", (name, tag)), table(TrialRecord, [trial]))
@@ -241,11 +249,11 @@ class Store:
     def _forget(self, trial_id: str, outcomes: Iterable[str | None]) -> None:
         """Delete the files of these outcomes only: another process may be writing other outcomes of the trial."""
         keys = [(trial_id, outcome) for outcome in outcomes]
-        for folder in ("trials", "epochs", "masks"):
+        for folder in ("trials", *OF_OUTCOMES):
             self.files.delete(*(outcome_file(folder, key) for key in keys))
 
     def _of_outcomes(self, folder: str, trial_ids: Iterable[str] | None, columns: list[str] | None) -> pa.Table:
-        """The rows of epochs or masks that belong to the outcomes that count."""
+        """The rows of epochs, masks or weights that belong to the outcomes that count."""
         tables: list[pa.Table] = []
         wanted = self.counting(None if trial_ids is None else set(trial_ids))
         while wanted:

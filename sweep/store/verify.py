@@ -1,4 +1,4 @@
-"""Verify: every file of a store read, every mask hashed again, every count checked against every other."""
+"""Verify: every file of a store read, all masks and weights hashed again, every count checked against every other."""
 
 import hashlib
 import json
@@ -11,11 +11,12 @@ from typing import Any
 import pyarrow as pa
 
 from pruning.masks import digest, kept_count
+from pruning.packed_weights import check_packed, weights_digest
 from pruning.packing import unpack
 from sweep.config.trial_config import canonical, stored_identity
 from sweep.records import COMPLETED, OUTCOME, STATUSES
 from sweep.store.layout import TRIAL_ID, Key, loose_file, outcome_file
-from sweep.store.parquet import FOLDERS, columns_of, strange_columns
+from sweep.store.parquet import FOLDERS, OF_OUTCOMES, columns_of, strange_columns
 from sweep.store.reader import indices_that_count, joined
 from sweep.store.store import Store
 from training import checkpoint
@@ -23,7 +24,9 @@ from training import checkpoint
 Tell = Callable[[int, int], None]  # files so far, of how many
 _ROW = [
     "trial_id", "status", OUTCOME, "written", "config", "epochs", "prunable", "kept", "sparsity", "mask_hash",
+    "kept_weights_hash",
 ]  # fmt: skip
+_ROWS = 1024  # of epochs, masks or weights in Python objects at once
 _NAMED = 5  # trials that one problem names at most
 
 
@@ -48,16 +51,22 @@ def verify(store: Store, tell: Tell = lambda done, total: None) -> tuple[list[St
         StoreError: the store cannot be reached.
     """
     verification = _Verification(store, tell)
-    return list(verification.problems()), {"files": verification.done, "trials": len(verification.rows)}
+    problems = list(verification.problems())
+    checked = {"files": verification.done, "trials": len(verification.rows)}
+    if weights := sum(bool(found.weight_hashes) for found in verification.found.values()):
+        checked["networks' final weights"] = weights
+    return problems, checked
 
 
 @dataclass
 class _Found:
-    """What the files of epochs and masks say of one outcome."""
+    """What the files of epochs, masks and weights say of one outcome."""
 
     files: dict[str, str] = field(default_factory=dict)  # by folder
     epochs: list[int] = field(default_factory=list)
     hashes: list[tuple[int, str]] = field(default_factory=list)  # by position
+    weight_hashes: list[tuple[int, str]] = field(default_factory=list)  # by position
+    masks: dict[str, tuple[list[int], int]] = field(default_factory=dict)  # shape and kept weights, by tensor
     kept: int = 0
     total: int = 0
 
@@ -75,9 +84,9 @@ class _Verification:
         """All of them, as they are found."""
         self.rows = self.trials().to_pylist()
         counting = {(row["trial_id"], row[OUTCOME]) for row in self.rows}
-        for folder in ("epochs", "masks"):
+        for folder in OF_OUTCOMES:  # weights after the masks that they are checked against
             for name, rows in self.tables(folder):
-                for batch in rows.to_batches(max_chunksize=1024):
+                for batch in rows.to_batches(max_chunksize=_ROWS):
                     yield from self.records(folder, name, batch.to_pylist(), counting)
         for _ in self.tables("sweeps"):
             pass
@@ -119,7 +128,7 @@ class _Verification:
         return rows.take(indices_that_count(rows))
 
     def records(self, folder: str, name: str, rows: list[dict[str, Any]], counting: set[Key]) -> Iterator[StoreProblem]:
-        """Take rows of epochs or masks into what is known of each outcome; check the masks in them."""
+        """Take rows of epochs, masks or weights into what is known of each outcome; check what is packed in them."""
         loose, file = loose_file(folder, name), f"{folder}/{name}"
         for row in rows:
             key = row["trial_id"], loose.outcome if loose else row[OUTCOME]
@@ -129,10 +138,14 @@ class _Verification:
             if folder == "epochs":
                 mine.epochs.append(row["epoch"])
                 continue
-            mine.hashes.append((row["position"], row["hash"]))
-            mine.kept += row["kept"]
-            mine.total += row["total"]
-            for what in _mask(row):
+            if folder == "masks":
+                mine.hashes.append((row["position"], row["hash"]))
+                mine.masks[row["tensor"]] = row["shape"], row["kept"]
+                mine.kept += row["kept"]
+                mine.total += row["total"]
+            else:
+                mine.weight_hashes.append((row["position"], row["hash"]))
+            for what in _mask(row) if folder == "masks" else _tensor(row, mine):
                 yield StoreProblem(file, f"trial {row['trial_id']}, {row['tensor']}: {what}", _again(row["trial_id"]))
 
     def counts(self) -> Iterator[StoreProblem]:
@@ -148,7 +161,7 @@ class _Verification:
         for what in _identity(row):
             yield StoreProblem(row["file"], f"trial {name}: {what}", _again(name))
         found = self.found.get(key, _Found())
-        for folder, check in (("epochs", _epochs), ("masks", _masks)):
+        for folder, check in (("epochs", _epochs), ("masks", _masks), ("weights", _weights)):
             if folder in found.files or not self.may_be_damaged(folder, key):  # or it is reported separately
                 file = found.files.get(folder, outcome_file(folder, key))
                 for what in check(row, found):
@@ -176,9 +189,10 @@ class _Verification:
                 yield StoreProblem(file, why + more, _again(*lost))
 
     def lacks(self, folder: str, row: Mapping[str, Any]) -> bool:
-        """Whether a trial should have epochs or masks and they are nowhere to be found."""
+        """Whether a trial should have epochs, masks or weights and they are nowhere to be found."""
         found = self.found.get((row["trial_id"], row[OUTCOME]), _Found())
-        return folder not in found.files and bool(row["epochs"] if folder == "epochs" else row["mask_hash"])
+        column = {"epochs": "epochs", "masks": "mask_hash", "weights": "kept_weights_hash"}[folder]
+        return folder not in found.files and bool(row[column])
 
     def checkpoints(self) -> Iterator[StoreProblem]:
         """Check that trials can go on from where they are."""
@@ -213,6 +227,26 @@ def _mask(row: Mapping[str, Any]) -> Iterator[str]:
         yield f"{row['effective_kept']} of {row['kept']} kept weights are recorded as lying on a path"
 
 
+def _tensor(row: Mapping[str, Any], found: _Found) -> Iterator[str]:
+    """What is wrong with one tensor of the final weights."""
+    shape, count = row["shape"], prod(row["shape"])
+    if row["masked"]:
+        shape, count = found.masks.get(row["tensor"], (shape, -1))
+    if count < 0:
+        if "masks" in found.files:  # else the missing masks are reported
+            yield "only its kept weights are stored, and it has no mask"
+        return
+    if shape != row["shape"]:
+        yield f"its weights have the shape {row['shape']}, and its mask {shape}"
+    try:
+        check_packed(row["dtype"], row["values"], count)
+    except ValueError as error:
+        yield f"its weights cannot be unpacked: {error}"
+        return
+    if weights_digest(row["dtype"], row["values"], row["shape"]) != row["hash"]:
+        yield "its weights have another hash than they were stored with"
+
+
 def _identity(row: Mapping[str, Any]) -> Iterator[str]:
     if row["status"] not in STATUSES:
         yield f"its status {row['status']!r} is none of {', '.join(STATUSES)}"
@@ -243,6 +277,16 @@ def _masks(row: Mapping[str, Any], found: _Found) -> Iterator[str]:
             yield f"its masks keep {found.kept} of {found.total} weights, it says {row['kept']} of {row['prunable']}"
         if row["kept"] != kept_count(row["prunable"], row["sparsity"]):
             yield f"{row['kept']} of {row['prunable']} kept weights are not a sparsity of {row['sparsity']}"
+
+
+def _weights(row: Mapping[str, Any], found: _Found) -> Iterator[str]:
+    if row["kept_weights_hash"] is None:
+        if found.weight_hashes:
+            yield f"it has no kept_weights_hash, and there are weights of {len(found.weight_hashes)} tensors"
+        return
+    hashes = "".join(value for _, value in sorted(found.weight_hashes))
+    if hashlib.sha256(hashes.encode()).hexdigest() != row["kept_weights_hash"]:
+        yield f"the weights of {len(found.weight_hashes)} tensors that are there are not those that it ended with"
 
 
 def _checkpoint(trial_id: str, data: bytes) -> str:

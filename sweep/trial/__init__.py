@@ -12,6 +12,7 @@ checkpoints.py     when a checkpoint is saved, and which one is loaded
 callbacks.py       what the caller hears of, and how it stops a trial
 record_fields.py   fields of the record, by where they come from
 mask_records.py    records of the masks
+weight_records.py  records of the final weights, where they are kept
 cost.py            passes and floating-point operations
 hashes.py          hashes of weights, batches and masks
 networks.py        the networks of the grid, built for the images

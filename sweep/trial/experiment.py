@@ -11,7 +11,7 @@ from sweep.config.trial_config import TrialConfig
 from sweep.records import MaskRecord
 from sweep.trial.callbacks import Callbacks, Interrupted
 from sweep.trial.checkpoints import Checkpoint, Checkpointer
-from sweep.trial.hashes import weights_hash
+from sweep.trial.hashes import sha256, weights_hash
 from sweep.trial.mask_records import mask_fields, mask_records
 from sweep.trial.networks import SAME_AGAIN
 from sweep.trial.progress import Progress
@@ -19,6 +19,7 @@ from sweep.trial.record_fields import final_fields, pruning_fields, round_fields
 from sweep.trial.settings import RunSettings
 from sweep.trial.setup import AnyDataset, Setup
 from sweep.trial.training_run import TrainingRun
+from sweep.trial.weight_records import weight_records
 from training import loop, resuming, seeding
 
 
@@ -185,6 +186,9 @@ class Experiment:
             "test_loss": loss,
             "final_weights_hash": weights_hash(setup.model),
         }
+        if self.compute.keep_weights == "final":
+            self.progress.weights = list(weight_records(self.progress.trial_id, setup.model, masks))
+            fields["kept_weights_hash"] = sha256(record.hash.encode() for record in self.progress.weights)
 
     def _record_masks(
         self, masks: pruning.Masks, layers: Mapping[str, MaskCounts], start: Mapping[str, MaskCounts | MaskRecord]

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.records import EpochRecord, MaskRecord, RoundRecord
+from sweep.records import EpochRecord, MaskRecord, RoundRecord, WeightRecord
 from sweep.trial.cost import Cost
 from sweep.trial.record_fields import RecordFields, epoch_fields
 
@@ -18,6 +18,7 @@ class Progress:
         fields: fields of its record.
         epochs: records of the epochs that ended, of all its trainings.
         masks: records of the masks that the current training started from, or of the final ones.
+        weights: records of the final weights, where they are kept.
         cost: passes and operations.
         accumulate: micro-batches a step; None: as the config says.
         started: when the first attempt started.
@@ -34,6 +35,7 @@ class Progress:
         self.fields: RecordFields = {}
         self.epochs: list[EpochRecord] = []
         self.masks: list[MaskRecord] = []
+        self.weights: list[WeightRecord] = []
         self.cost = Cost()
         self.accumulate = accumulate
         self.started = datetime.now(UTC)

@@ -74,4 +74,4 @@ def run_trial(
         ending = {"status": DIVERGED if isinstance(error, loop.Diverged) else FAILED, **error_fields(error)}
     fields = config_fields(trial) | progress.record_fields() | provenance.machine_fields(device, has_peak) | ending
     record = TrialRecord(**fields, cluster=compute.cluster, sweep=settings.sweep)
-    return Outcome(record, tuple(progress.epochs), tuple(progress.masks))
+    return Outcome(record, tuple(progress.epochs), tuple(progress.masks), tuple(progress.weights))

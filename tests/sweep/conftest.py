@@ -16,7 +16,7 @@ from .store.helpers import AWS
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A report is its tables alone."""
 
-    def draw(*arguments: Any) -> dict[str, Any]:
+    def draw(*arguments: Any, **options: Any) -> dict[str, Any]:
         return {}
 
     monkeypatch.setattr(report, "_draw", draw)
