@@ -234,6 +234,7 @@ class TrialRecord:
         started: start of the first attempt, if it left a checkpoint, else of the last; UTC.
         host: name of the machine.
         device: the device that trained.
+        gpu_share: share of a GPU that the trial had: 0.25 where four at once shared it; None on a CPU.
         threads: torch's threads on the CPU: another number may round differently.
         cluster: name of the Ray cluster.
         git_commit: commit of the checkout that ran it.
@@ -344,6 +345,7 @@ class TrialRecord:
     started: datetime | None = None
     host: str | None = None
     device: str | None = None
+    gpu_share: float | None = None
     threads: int | None = None
     cluster: str | None = None
     git_commit: str | None = None

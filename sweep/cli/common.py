@@ -3,7 +3,7 @@
 import json
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
@@ -80,9 +80,23 @@ QUICK = click.option(
 )  # fmt: skip
 ADDRESS = click.option("--address", help="Join the Ray cluster at this address ('auto' on one of its machines).")
 LOCAL = click.option("--local", is_flag=True, help="Run the trials in this process, one after another, without Ray.")
+
+
+Jobs = int | Literal["auto"] | None
+
+
+class _JobsType(click.IntRange):
+    """A whole number of at least 1, or "auto"."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """The number, or the word."""
+        return value if value == "auto" else super().convert(value, parameter, context)
+
+
 JOBS = click.option(
-    "-j", "--jobs", type=click.IntRange(1), metavar="N",
-    help="With --local: run N at once, each in a process of its own on this machine.  [default: 1]",
+    "-j", "--jobs", type=_JobsType(1), metavar="N|auto",
+    help="With --local: run N at once, each in a process of its own on this machine; auto: as many as its cores and"
+    " GPUs have room for.  [default: 1]",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sweep.cli.common import ADDRESS, AS_JSON, CONFIG, JOBS, LOCAL, QUICK, SETTINGS, STORE, examples, existing
+from sweep.cli.common import ADDRESS, AS_JSON, CONFIG, JOBS, LOCAL, QUICK, SETTINGS, STORE, Jobs, examples, existing
 from sweep.cli.root import main
 from sweep.engines import choose as choose_engine
 from sweep.errors import InputError
@@ -15,9 +15,9 @@ from sweep.errors import InputError
 @main.command(epilog=examples(
     "sweep launch digits",
     "sweep launch cifar10_small --quick   # does everything run? minutes, not hours",
-    "sweep launch cifar10 --set grid.seed=0 --set compute.gpus_per_trial=0.5",
+    "sweep launch cifar10 --set grid.seed=0 --set compute.mps=on",
     "sweep launch cifar10 --address auto --set store=s3://bucket/sweeps",
-    "sweep launch cifar10 --local --jobs 3   # three trials side by side on one GPU",
+    "sweep launch cifar10 --local --jobs auto   # as many trials at once as fill the GPUs",
     "sweep launch cifar10 --dry-run",
 ))  # fmt: skip
 @CONFIG
@@ -31,7 +31,7 @@ from sweep.errors import InputError
 @click.pass_context
 def launch(
     context: click.Context, config: str, settings: tuple[str, ...], quick: bool, address: str | None, local: bool,
-    jobs: int | None, dry_run: bool, as_json: bool,
+    jobs: Jobs, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run every trial of CONFIG, a YAML file or the name of a shipped one, that the store lacks.
 
@@ -109,7 +109,7 @@ def plan(config: str, settings: tuple[str, ...], quick: bool, as_json: bool) -> 
 @AS_JSON
 def retry(
     trial_ids: tuple[str, ...], failed: bool, diverged: bool, interrupted: bool, kinds: tuple[str, ...], force: bool,
-    store: str | None, settings: tuple[str, ...], address: str | None, local: bool, jobs: int | None, dry_run: bool,
+    store: str | None, settings: tuple[str, ...], address: str | None, local: bool, jobs: Jobs, dry_run: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Run stored trials again that did not complete. Needs only the store, no YAML.
@@ -163,7 +163,7 @@ def retry(
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for the files  [default: STORE/reports/SWEEP]")
 @AS_JSON
 def reproduce(
-    name: str | None, listed: bool, settings: tuple[str, ...], address: str | None, local: bool, jobs: int | None,
+    name: str | None, listed: bool, settings: tuple[str, ...], address: str | None, local: bool, jobs: Jobs,
     no_run: bool, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run what the store lacks of a published experiment, and compare its results with the published ones, row by row.

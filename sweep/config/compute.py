@@ -4,6 +4,8 @@ import socket
 from dataclasses import dataclass
 from typing import Literal
 
+AUTO: Literal["auto"] = "auto"
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -11,7 +13,9 @@ class Compute:
 
     Attributes:
         cpus_per_trial: CPU cores of one trial; also its number of torch threads.
-        gpus_per_trial: share of a GPU for one trial: 0.25 runs four trials on one card, 0 trains on the CPU.
+        gpus_per_trial: share of a GPU for one trial: 0.25 runs four trials on one card, 0 trains on the CPU. "auto"
+            measures each architecture on the card when the sweep is launched, and lets as many trials share it as its
+            memory and its idle time allow (``sweep.engines.sharing``).
         compact: remove the channels that a mask disconnects before training, where that is faster
             (``pruning.compaction``). Results agree up to rounding: sums are taken in another order.
         graphs: "auto" captures training steps, validation and the rounds of pruning as CUDA graphs where that gives the
@@ -29,7 +33,7 @@ class Compute:
     """
 
     cpus_per_trial: int = 1
-    gpus_per_trial: float = 0.0
+    gpus_per_trial: float | Literal["auto"] = 0.0
     compact: bool = True
     graphs: Literal["auto", "off"] = "auto"
     mps: bool = False
@@ -42,9 +46,9 @@ class Compute:
     def __post_init__(self) -> None:
         if self.cpus_per_trial < 1:
             raise ValueError(f"cpus_per_trial: must be at least 1, not {self.cpus_per_trial}")
-        if not 0 <= self.gpus_per_trial <= 1:
+        if self.gpus_per_trial != AUTO and not 0 <= self.gpus_per_trial <= 1:
             raise ValueError(
-                f"gpus_per_trial: a trial runs on one GPU or a share of it, 0 to 1, not {self.gpus_per_trial}"
+                f"gpus_per_trial: a trial runs on one GPU or a share of it, 0 to 1, or auto, not {self.gpus_per_trial}"
             )
         if not self.checkpoint_minutes > 0:
             raise ValueError(f"checkpoint_minutes: must be above 0, not {self.checkpoint_minutes}")

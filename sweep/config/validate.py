@@ -69,9 +69,14 @@ def _union(kinds: tuple[Any, ...], node: Node, key: str) -> Any:
     if node.value is None and type(None) in kinds:
         return None
     kinds = tuple(kind for kind in kinds if kind is not type(None))
+    words = [word for kind in kinds if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
+    if isinstance(node.value, str) and node.value in words:
+        return node.value
     exact = [kind for kind in kinds if type(node.value) is kind]
-    if not exact and set(kinds) == {int, float}:
-        raise node.error(key, f"must be a number, not {scalar(node)}{_spelling(float, node.value)}")
+    is_number = type(node.value) in (int, float)
+    if not exact and ((words and not is_number) or set(kinds) == {int, float}):
+        wanted = " or ".join(["a number", *words])
+        raise node.error(key, f"must be {wanted}, not {scalar(node)}{_spelling(float, node.value)}")
     return value(exact[0] if exact else kinds[0], node, key)
 
 

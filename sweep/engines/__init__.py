@@ -4,6 +4,8 @@ engine.py      what every engine does: the protocol
 watcher.py     what an engine reports while trials run
 stop.py        the request to stop
 inline.py      in this process, one trial after another
+capacity.py    how many trials on GPUs a machine runs at once
+sharing/       how many share a GPU, measured where the config says "auto"
 mps.py         NVIDIA's Multi-Process Service, for the processes of one launch on this machine
 processes/     on this machine, several trials at once
 on_ray/        on a Ray of our own, or on a Ray cluster
@@ -15,6 +17,7 @@ A new engine is one module with a function as :class:`Engine` describes it, and 
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 from sweep.engines.engine import Engine
 from sweep.engines.stop import Stop
@@ -25,7 +28,7 @@ from sweep.trial.settings import RunSettings
 __all__ = ["Engine", "RunSettings", "Stop", "Watcher", "Watchers", "choose"]
 
 
-def choose(local: bool = False, jobs: int | None = None, address: str | None = None) -> Engine:
+def choose(local: bool = False, jobs: int | Literal["auto"] | None = None, address: str | None = None) -> Engine:
     """The engine for the options ``--local``, ``--jobs`` and ``--address``.
 
     Raises:

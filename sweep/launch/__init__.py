@@ -2,7 +2,6 @@
 
 plan.py            the trials that a sweep asks for, and which of them are left to run
 preflight.py       what is checked before a trial starts
-capacity.py        how many trials on GPUs this machine runs at once
 run.py             run a plan: the order of everything
 dispatch.py        hand trials to the engine until all have ended, here or in other launches
 relaunch.py        plans of stored trials that run again

@@ -76,8 +76,8 @@ class Comparison:
 _CIRCUMSTANCES = {
     "sweep", "outcome", "written", "config", "started", "seconds", "prune_seconds", "train_seconds", "epoch_seconds",
     "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "weights_bytes",
-    "attempts", "host", "device", "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback", "encoding",
-    "packed", "trained_whole", "step", "data_wait",
+    "attempts", "host", "device", "gpu_share", "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback",
+    "encoding", "packed", "trained_whole", "step", "data_wait",
 }  # fmt: skip
 # Fields that came later than `written`: null in older records
 _LATER = {"data_content", "prunable_share", "tied_candidates", "tied_kept", "trained_whole", "unconserved_layers"}

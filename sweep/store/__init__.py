@@ -9,6 +9,7 @@
     identity/<32 hex digits>.id            distinguishes the store from others in MLflow
     checkpoints/<trial id>.pt              the state of a trial that has not ended
     leases/                                which launches run, and which trials they have taken
+    probes/                                what trials take of a GPU, measured; may be deleted
     damaged/                               files that could not be read, set aside by a launch
 
 under a local folder or any ``pyarrow.fs`` URI (``s3://…``, ``gs://…``). Plain Parquet: pandas, Polars and DuckDB

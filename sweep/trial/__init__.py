@@ -15,6 +15,7 @@ mask_records.py    records of the masks
 weight_records.py  records of the final weights, where they are kept
 cost.py            passes and floating-point operations
 hashes.py          hashes of weights, batches and masks
+gpu_use.py         what a trial takes of a GPU, measured
 networks.py        the networks of the grid, built for the images
 provenance.py      the code, machine and versions that it ran with
 machine.py         the cores and the memory that this process may use

@@ -73,5 +73,5 @@ def run_trial(
     except BaseException as error:  # every failure becomes a record here, that of sys.exit() in a method too
         ending = {"status": DIVERGED if isinstance(error, loop.Diverged) else FAILED, **error_fields(error)}
     fields = config_fields(trial) | progress.record_fields() | provenance.machine_fields(device, has_peak) | ending
-    record = TrialRecord(**fields, cluster=compute.cluster, sweep=settings.sweep)
+    record = TrialRecord(**fields, gpu_share=settings.gpu_share, cluster=compute.cluster, sweep=settings.sweep)
     return Outcome(record, tuple(progress.epochs), tuple(progress.masks), tuple(progress.weights))

@@ -22,16 +22,22 @@ class RunSettings:
         device: "cpu", "cuda" or "cuda:1".
         sweep: name of the sweep, for the record.
         compute: the config's section ``compute``; its ``cluster`` is the name for the record.
+        gpu_share: of a GPU that the trial has, for the record; None on a CPU.
     """
 
     device: str = "cpu"
     sweep: str = ""
     compute: Compute = field(default_factory=Compute)
+    gpu_share: float | None = None
 
     @classmethod
     def of(cls, sweep: SweepConfig, device: str) -> RunSettings:
-        """The settings of a sweep's trials. The cluster is named here, after the machine that launches the sweep."""
-        return cls(device, sweep.name, replace(sweep.compute, cluster=sweep.compute.cluster_name))
+        """The settings of a sweep's trials, each with a GPU for itself unless the device is a CPU.
+
+        The cluster is named here, after the machine that launches the sweep.
+        """
+        compute = replace(sweep.compute, cluster=sweep.compute.cluster_name)
+        return cls(device, sweep.name, compute, None if device == "cpu" else 1.0)
 
 
 DEFAULTS = RunSettings()

@@ -12,12 +12,15 @@ from rich.text import Text
 from pruning.masks import kept_count
 from pruning.plugins import origin
 from sweep.cli.print.console import Row, trial_line
+from sweep.config.compute import AUTO
 from sweep.config.config import SweepConfig
-from sweep.launch.capacity import capacity
+from sweep.engines.capacity import capacity
+from sweep.engines.sharing.decide import known, lines
 from sweep.launch.plan import Plan
 from sweep.launch.preflight import check_grid, files_read
 from sweep.launch.run import Summary
 from sweep.records import TrialRecord
+from sweep.store import Store
 from sweep.text import percent, redacted
 from sweep.trial import machine
 from sweep.trial.networks import NetworkSummary
@@ -40,14 +43,13 @@ def plan_json(planned: Plan) -> Row:
         for name, trial in planned.trials.items()
     ]
     sweep = planned.sweep
-    room = capacity(sweep.compute, machine.cores(), torch.cuda.device_count())
     return {
         "sweep": sweep.name,
         "store": redacted(sweep.store),
         "data": {"fingerprint": sweep.data.fingerprint, "files": files_read(sweep, of_streamed=False)},
         "done": planned.done,
         "missing": len(planned.todo),
-        "at_once": room and {"trials": room.trials, "limited_by": room.limited_by, "text": room.text},
+        **_at_once(sweep),
         "trials": trials,
         "architectures": [{"architecture": label, **_of_network(network)} for label, network in networks.items()],
         "methods": [
@@ -56,6 +58,28 @@ def plan_json(planned: Plan) -> Row:
             if ":" in name
         ],
         "warnings": warnings,
+    }
+
+
+def _at_once(sweep: SweepConfig) -> Row:
+    """How many trials run at once on GPUs, and where that is measured, how many of each architecture share one."""
+    gpus = torch.cuda.device_count()
+    found = known(sweep, Store(sweep.store)) if sweep.compute.gpus_per_trial == AUTO else {}
+    decided = {label: sharing for label, sharing in found.items() if sharing is not None}
+    share = max(sharing.share for sharing in decided.values()) if decided.keys() == found.keys() and found else None
+    room = capacity(sweep.compute, machine.cores(), gpus, share)
+    row = room and {"trials": room.trials, "limited_by": room.limited_by, "text": room.text}
+    if found and share is None:
+        unknown = ", ".join(label for label in found if label not in decided)
+        here = "" if gpus else "; this machine has none, and --set compute.gpus_per_trial=0 trains on the CPU"
+        text = f"compute.gpus_per_trial=auto is measured on a GPU when the sweep is launched ({unknown}){here}"
+        row = {"trials": None, "limited_by": None, "text": text}
+    return {
+        "at_once": row,
+        "gpu_sharing": [
+            {"architecture": label, "trials": sharing.trials, "text": text}
+            for (label, sharing), text in zip(decided.items(), lines(decided), strict=True)
+        ],
     }
 
 
@@ -99,6 +123,8 @@ def plan(out: Console, planned: Plan) -> None:
         out.print(f"{row['method']}: from {row['file']}", markup=False, soft_wrap=True)
     for warning in values["warnings"]:
         out.print(f"warning: {warning}", markup=False, soft_wrap=True)
+    for row in values["gpu_sharing"]:
+        out.print(row["text"], markup=False, soft_wrap=True)
     if values["at_once"]:
         out.print(f"trials: {values['at_once']['text']}", markup=False, soft_wrap=True)
     out.print(

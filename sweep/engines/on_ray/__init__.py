@@ -7,6 +7,7 @@ cluster.py          start or join Ray, and shut it down
 raylet.py           notice when Ray's own process dies
 scratch_folders.py  folders for Ray's files during a launch
 driver.py           hands trials to Tune
+probing.py          measures what a trial takes of a GPU, on nodes that have one
 callback.py         passes Tune's events to the watcher
 scheduler.py        which trial Tune starts next
 not_restored.py     a mixin of these two
@@ -56,7 +57,7 @@ def run(
 
     if address is None:
         preconditions.check()
-    use_mps = sweep.compute.mps and sweep.compute.gpus_per_trial > 0
+    use_mps = sweep.compute.mps and sweep.compute.gpus_per_trial != 0
     if use_mps and address is not None:
         raise InputError(
             "compute.mps: a launch starts the service on its own machine only, not on the nodes of a cluster; start"

@@ -17,7 +17,7 @@ from ray.autoscaler.v2.utils import is_autoscaler_v2
 from ray.job_config import JobConfig
 
 from sweep import imports
-from sweep.config.compute import Compute
+from sweep.config.compute import AUTO, Compute
 from sweep.engines.on_ray import scratch_folders
 from sweep.engines.on_ray.environment import FOR_TRIALS
 from sweep.engines.on_ray.preconditions import refusal, temporary_folder
@@ -149,7 +149,8 @@ def check_room(compute: Compute, address: str | None) -> None:
         if launchable is None:
             return
         nodes += launchable
-    gpus, cpus = compute.gpus_per_trial, compute.cpus_per_trial
+    # where the share is measured, one trial has a whole GPU for it
+    gpus, cpus = 1.0 if compute.gpus_per_trial == AUTO else compute.gpus_per_trial, compute.cpus_per_trial
     with_gpus = [node for node in nodes if node.get("GPU", 0) >= gpus]
     if any(node.get("CPU", 0) >= cpus for node in with_gpus):
         return

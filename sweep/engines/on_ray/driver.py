@@ -3,6 +3,7 @@
 import os
 import pickle
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import ray
 from ray import tune
 
 from sweep import imports
+from sweep.config.compute import AUTO
 from sweep.config.config import SweepConfig
 from sweep.config.grid import trial_id
 from sweep.config.trial_config import TrialConfig
+from sweep.engines.on_ray import probing
 from sweep.engines.on_ray.callback import TuneCallback, name_of
 from sweep.engines.on_ray.coordinator import MACHINES, start_coordinator
 from sweep.engines.on_ray.scheduler import StoppableScheduler
 from sweep.engines.on_ray.worker import RayWorkerSetup, run_one
+from sweep.engines.sharing.decide import decide
 from sweep.engines.stop import Stop
 from sweep.engines.watcher import Watcher
 from sweep.store.claims import Claims
@@ -37,18 +41,36 @@ def drive(
 ) -> None:
     """Run the trials on the connected Ray, which has room for them. Tune's files go into ``scratch``."""
     setup = _setup(sweep, claims)
+    shares = _gpu_shares(sweep, trials, dataset, setup, stop)
     # with_parameters puts the data set into the object store, which gives every machine one copy of it
     trainable = tune.with_resources(
-        tune.with_parameters(run_one, setup=setup, dataset=dataset),
-        {"cpu": sweep.compute.cpus_per_trial, "gpu": sweep.compute.gpus_per_trial},
+        tune.with_parameters(run_one, setup=setup, dataset=dataset), partial(_resources, sweep.compute.cpus_per_trial)
     )
     for start in range(0, len(trials), CHUNK):
         chunk = {trial_id(trial): trial for trial in trials[start : start + CHUNK]}
         callback, scheduler = TuneCallback(chunk, setup, watcher, stop), StoppableScheduler(stop, setup.coordinator)
         if not stop.requested:
-            _fit(trainable, chunk, scratch / "tune", callback, scheduler, sweep.compute.max_failures)
+            _fit(trainable, chunk, shares, scratch / "tune", callback, scheduler, sweep.compute.max_failures)
         if not stop.requested:
             callback.record_missing()
+
+
+def _gpu_shares(
+    sweep: SweepConfig, trials: Sequence[TrialConfig], dataset: AnyDataset, setup: RayWorkerSetup, stop: Stop
+) -> dict[str, float]:
+    """The share of a GPU of each trial, by label of its architecture."""
+    share = sweep.compute.gpus_per_trial
+    if share != AUTO:
+        return {architecture.label: share for architecture in sweep.grid.architecture}
+    measure = partial(probing.measure, dataset, setup, stop)
+    return {label: sharing.share for label, sharing in decide(sweep, trials, setup.claims.store, measure).items()}
+
+
+def _resources(cpus: int, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """What a trial of Tune takes of a node: those of one architecture the same, so that they follow one another in a
+    worker; the shares of different ones add up to what fits on a GPU."""
+    share = config["trial"]["gpu_share"]
+    return tune.PlacementGroupFactory([{"CPU": cpus, "GPU": share} if share else {"CPU": cpus}])
 
 
 def _setup(sweep: SweepConfig, claims: Claims) -> RayWorkerSetup:
@@ -66,13 +88,17 @@ def _setup(sweep: SweepConfig, claims: Claims) -> RayWorkerSetup:
 def _fit(
     trainable: Any,
     trials: Mapping[str, TrialConfig],
+    shares: Mapping[str, float],
     folder: Path,
     callback: TuneCallback,
     scheduler: StoppableScheduler,
     max_failures: int,
 ) -> None:
     """One Tune experiment over exactly these trials."""
-    specs = [{"id": name, "pickled": pickle.dumps(trial)} for name, trial in trials.items()]
+    specs = [
+        {"id": name, "pickled": pickle.dumps(trial), "gpu_share": shares[trial.architecture.label]}
+        for name, trial in trials.items()
+    ]
     tuner = tune.Tuner(
         trainable,
         param_space={"trial": tune.grid_search(specs)},

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NoReturn
 
 import ray
@@ -87,7 +87,8 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
         "record": the pickled TrialRecord; or "left": why it did not run; or "unstorable": the store's error.
     """
     trial_id, attempt = config["trial"]["id"], uuid.uuid4().hex
-    _begin(setup)
+    settings = replace(setup.settings, gpu_share=config["trial"]["gpu_share"] or None)
+    begin(setup)
     try:
         while (answer := ray.get(setup.coordinator.take.remote(trial_id, _node(), attempt))) == WAIT:
             time.sleep(REPORT_SECONDS)
@@ -99,7 +100,7 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
             outcome = run_attempts(
                 pickle.loads(config["trial"]["pickled"]),
                 dataset,
-                setup.settings,
+                settings,
                 ready=renew_or_end,
                 on_epoch=reports.epoch,
                 stopping=reports.stopping,
@@ -118,7 +119,7 @@ def _node() -> str:
     return str(ray.get_runtime_context().get_node_id())
 
 
-def _begin(setup: RayWorkerSetup) -> None:
+def begin(setup: RayWorkerSetup) -> None:
     """Prepare this process for a trial: release what earlier trials left, and find modules where the driver does."""
     imports.take_over(setup.path, same_machine=_node() == setup.home)
     with suppress(OSError):  # another machine may lack the folder

@@ -4,6 +4,7 @@ does not fill, where Ray is not installed, and for one trial per core.
 worker.py    what runs in a worker process
 process.py   a worker process as the parent sees it
 pool.py      all workers of a sweep, and the trials that are left
+probing.py   a process that measures what a trial takes of a GPU, before the workers start
 
 Workers live for the whole sweep: one import, one CUDA context and one copy of the images for all their trials. The
 parent hands out trials and stores what comes back; it starts neither CUDA nor torch threads. Each worker has its own
@@ -15,30 +16,52 @@ pipe and shares nothing with the others, so killing one cannot block another. Me
 Workers save checkpoints themselves: they reach the store as the parent does.
 """
 
+import logging
+import math
 import multiprocessing
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
+from typing import Literal
+
+import torch
 
 from sweep import imports
+from sweep.config.compute import AUTO
 from sweep.config.config import SweepConfig
 from sweep.config.trial_config import TrialConfig
 from sweep.engines import mps
+from sweep.engines.capacity import capacity
 from sweep.engines.inline import check_device
-from sweep.engines.processes import worker
+from sweep.engines.processes import probing, worker
 from sweep.engines.processes.pool import Pool
+from sweep.engines.sharing.decide import decide
 from sweep.engines.stop import Stop
 from sweep.engines.watcher import Watcher
 from sweep.store.claims import Claims
+from sweep.trial import machine
 from sweep.trial.run import load_data
 from sweep.trial.settings import RunSettings
 
+logger = logging.getLogger(__name__)
+
 
 def run(
-    sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Watcher, stop: Stop, *, jobs: int
+    sweep: SweepConfig,
+    trials: Sequence[TrialConfig],
+    claims: Claims,
+    watcher: Watcher,
+    stop: Stop,
+    *,
+    jobs: int | Literal["auto"],
 ) -> None:
     """Run ``trials`` on this machine, ``jobs`` at once, spread evenly over its GPUs, whatever share the config gives.
+
+    "auto": as many at once as ``compute.cpus_per_trial`` and ``compute.gpus_per_trial`` allow; where the latter is
+    "auto" too, the architecture of which fewest trials fit on a GPU decides.
 
     In a script, call it below ``if __name__ == "__main__":``, because workers import the script.
 
@@ -48,7 +71,7 @@ def run(
     """
     if not trials:
         return
-    device = check_device(sweep, jobs)
+    device = check_device(sweep, 1 if jobs == AUTO else jobs)
     context = _context()
     with ExitStack() as stack:
         for_mps = stack.enter_context(mps.service()) if sweep.compute.mps and device == "cuda" else {}
@@ -58,8 +81,37 @@ def run(
             claims=claims,
             dataset=load_data(sweep),
         )
+        if jobs == AUTO:
+            jobs = _jobs(context, setup, sweep, trials, stop)
+        if stop.requested:
+            return
+        setup = replace(setup, settings=replace(setup.settings, gpu_share=_gpu_share(device, jobs)))
         pool = stack.enter_context(closing(Pool(context, setup, trials, watcher, stop)))
         pool.run(jobs)
+
+
+def _jobs(
+    context: ForkServerContext | SpawnContext,
+    setup: worker.WorkerSetup,
+    sweep: SweepConfig,
+    trials: Sequence[TrialConfig],
+    stop: Stop,
+) -> int:
+    """How many trials run at once on this machine."""
+    share = None
+    if sweep.compute.gpus_per_trial == AUTO:
+        decided = decide(sweep, trials, setup.claims.store, partial(probing.measure, context, setup, stop))
+        share = max(sharing.share for sharing in decided.values())
+    room = capacity(sweep.compute, machine.cores(), torch.cuda.device_count(), share)
+    if room is None:
+        return max(1, machine.cores() // sweep.compute.cpus_per_trial)
+    logger.warning(f"trials: {room.text}")
+    return max(1, room.trials)
+
+
+def _gpu_share(device: str, jobs: int) -> float | None:
+    """Of a GPU for each of so many trials at once, where they are spread evenly; None on a CPU."""
+    return None if device == "cpu" else 1 / math.ceil(jobs / max(1, torch.cuda.device_count()))
 
 
 def _context() -> ForkServerContext | SpawnContext:

@@ -29,7 +29,7 @@ class WorkerProcess:
         self.trial: TrialConfig | None = None
         self.pipe, theirs = context.Pipe()
         # not a daemon: daemons may not have children, and some workers have children that decode images
-        self._process = _started(
+        self._process = started(
             lambda: context.Process(target=worker.work, args=(theirs, slot), name=f"sweep worker {slot}")
         )
         theirs.close()
@@ -67,7 +67,7 @@ def how_it_ended(code: int) -> str:
     return f"exited with code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
 
 
-def _started(make: Callable[[], BaseProcess]) -> BaseProcess:
+def started(make: Callable[[], BaseProcess]) -> BaseProcess:
     """A started process. Tries again if the process that forks it dies at that moment: it is replaced."""
     for pause in (0.1, 0.5, 2.0, None):
         process = make()

@@ -12,6 +12,7 @@ import torch
 
 from sweep import imports, streams
 from sweep.config.trial_config import TrialConfig
+from sweep.engines.sharing.probe import probe
 from sweep.errors import StoreError
 from sweep.records import Outcome
 from sweep.store.claims import Claims
@@ -35,9 +36,7 @@ class WorkerSetup:
 
 def work(pipe: Connection, slot: int) -> None:
     """Run the trials that come through ``pipe`` until None comes. ``slot`` decides which GPU."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to the whole process group;
-        signal.signal(number, signal.SIG_IGN)  # the parent decides what to do about them
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _obey_parent()
     with streams.tolerant(), suppress(*DISCONNECTED):
         setup: WorkerSetup = pipe.recv()
         settings = replace(setup.settings, device=_prepare(setup, slot))
@@ -45,6 +44,23 @@ def work(pipe: Connection, slot: int) -> None:
         while (trial := pipe.recv()) is not None:
             renew_or_end()
             pipe.send(_run(trial, setup, settings, pipe))
+
+
+def measure(pipe: Connection) -> None:
+    """Answer the requests of :mod:`sweep.engines.sharing.probe` that come through ``pipe``, one by one, and end."""
+    _obey_parent()
+    with streams.tolerant(), suppress(*DISCONNECTED):
+        setup, requests = pipe.recv()
+        _prepare(setup, slot=0)
+        for answer in probe(requests, setup.dataset, setup.settings):
+            pipe.send(answer)
+
+
+def _obey_parent() -> None:
+    """Leave signals, which are sent to the whole process group, to the parent, and end when it ends."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
 def _die_with_parent() -> None:

@@ -170,7 +170,11 @@ BAD = {
     "optimizer": ({}, ["training.optimizer=sdg"], "'sdg' is none of sgd, adam, adamw"),
     "text for a number": ({}, ["training.learning_rate=high"], "must be a number, not 'high'"),
     "bool for a number": ({}, ["training.epochs=true"], "must be a whole number, not True"),
-    "gpu share": ({}, ["compute.gpus_per_trial=1.5"], "a trial runs on one GPU or a share of it, 0 to 1, not 1.5"),
+    "gpu share": (
+        {},
+        ["compute.gpus_per_trial=1.5"],
+        "a trial runs on one GPU or a share of it, 0 to 1, or auto, not 1.5",
+    ),
     "name with a slash": ({"name": "name: ../escape"}, [], r"tiny\.yaml:1: name: letters, digits"),
     "scalar for a section": ({}, ["training=fast"], "training: must be a mapping with the keys epochs"),
     "huge whole number": ({"sparsity": f"sparsity: {10**400}"}, [], r"tiny\.yaml:6: grid\.sparsity: 1000"),
@@ -189,7 +193,13 @@ BAD = {
     "on for graphs": ({}, ["compute.graphs=on"], "compute.graphs: True is none of auto, off"),
     "mapping for a choice": ({}, ["training.optimizer={a: 1}"], "training.optimizer: a mapping is none of sgd"),
     "list for a section": ({}, ["training=[{a: 1}]"], r"training: must be a mapping with the keys .*, not a list$"),
-    "two GPUs": ({}, ["compute.gpus_per_trial=2"], "a trial runs on one GPU or a share of it, 0 to 1, not 2.0"),
+    "two GPUs": (
+        {},
+        ["compute.gpus_per_trial=2"],
+        "a trial runs on one GPU or a share of it, 0 to 1, or auto, not 2.0",
+    ),
+    "no share": ({}, ["compute.gpus_per_trial=aut"], "gpus_per_trial: must be a number or auto, not 'aut'"),
+    "switched on": ({}, ["compute.gpus_per_trial=on"], "gpus_per_trial: must be a number or auto, not True"),
     "infinite GPUs": ({}, ["compute.gpus_per_trial=.inf"], "gpus_per_trial: a trial runs on one GPU .* not inf"),
     "GPUs that are no number": (
         {},

@@ -330,3 +330,53 @@ def test_no_cluster_at_the_address_is_bad_input(folder: Path) -> None:
     sweep = read(folder)
     with pytest.raises(InputError, match=r"--address 127\.0\.0\.1:1: no Ray cluster answers there"):
         launch.run(sweep, expand(sweep), Claims.alone(Store(sweep.store)), Heard(), Stop(), address="127.0.0.1:1")
+
+
+@pytest.fixture
+def gpu_cluster(folder: Path) -> Iterator[Any]:
+    """A head, and a node that says it has two GPUs of a kind."""
+    from sweep.engines.on_ray import environment
+
+    (Path(os.environ["RAY_TMPDIR"]) / "ray").mkdir()
+    environment.prepare("auto")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    made.add_node(num_cpus=4, num_gpus=2, resources={"accelerator_type:H100": 1})
+    yield made
+    made.shutdown()
+
+
+def test_each_architecture_has_the_share_of_a_gpu_that_was_measured_for_it(
+    folder: Path, gpu_cluster: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from sweep.engines.on_ray import driver, probing
+    from sweep.trial.gpu_use import GpuUse
+
+    class OnCpu:  # the node has no real GPU
+        of = staticmethod(lambda sweep, device: RunSettings("cpu", sweep.name, sweep.compute))
+
+    kinds, measured = [], []
+    real_kinds, real_measure = probing.kinds_of_gpus, probing.measure
+
+    def half_busy(*arguments: Any) -> Iterator[Any]:
+        """What the task on the node answers, with a GPU's numbers in place of the CPU's."""
+        kinds.extend(real_kinds())
+        for answer in real_measure(*arguments):
+            measured.append((answer.label, answer.use is not None and answer.use.card[:3]))
+            busy = 0.5 if answer.use is not None else 1.0
+            yield answer._replace(use=answer.use and GpuUse("H100", 80, 10, 1.0, busy))
+
+    monkeypatch.setattr(driver, "RunSettings", OnCpu)
+    monkeypatch.setattr(driver.probing, "measure", half_busy)
+    networks = "grid.architecture=[spies:plain,spies:broken]"
+    sweep, heard = read(folder, networks, "compute.gpus_per_trial=auto", "training.epochs=5"), Heard()
+    launch.run(sweep, expand(sweep), Claims.alone(Store(sweep.store)), heard, Stop(), address=gpu_cluster.address)
+    assert kinds == ["H100"]
+    assert measured == [("spies:plain", "cpu"), ("spies:broken", False)]
+    assert {record.architecture: record.gpu_share for record in heard.ended} == {"spies:plain": 0.5, "spies:broken": 1}
+    assert {record.architecture: record.status for record in heard.ended} == {
+        "spies:plain": "completed", "spies:broken": "failed",
+    }  # fmt: skip
+    assert "spies:plain: 2 trials share a GPU: on H100" in caplog.text
+    assert "spies:broken: one trial a GPU: it could not be measured: RuntimeError: a mistake" in caplog.text

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,11 +21,13 @@ from sweep.engines import Stop
 from sweep.engines import inline as local
 from sweep.engines import processes as pool
 from sweep.engines.processes import worker
+from sweep.engines.sharing.probe import Answer
 from sweep.errors import InputError
 from sweep.records import EpochRecord, TrialRecord
 from sweep.store import Store
 from sweep.store.claims import Claims
 from sweep.trial import machine
+from sweep.trial.gpu_use import GpuUse
 
 pytestmark = pytest.mark.slow  # launches, trainings or processes
 
@@ -233,6 +236,44 @@ def test_more_than_the_machine_has_is_bad_input(folder: Path, monkeypatch: pytes
     with pytest.raises(InputError, match=r"--set compute\.gpus_per_trial=0"):
         pool.run(sweep, trials, Claims.alone(store), Heard(), Stop(), jobs=2)
     assert not (folder / "results").exists()
+
+
+@pytest.mark.parametrize(("cores", "cpus_per_trial", "workers"), [(4, 2, 2), (3, 2, 1)])
+def test_jobs_auto_are_as_many_as_the_cores_have_room_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, cores: int, cpus_per_trial: int, workers: int
+) -> None:
+    started: list[int] = []
+    monkeypatch.setattr(machine, "cores", lambda: cores)
+    monkeypatch.setattr(pool.Pool, "run", lambda self, jobs: started.append(jobs))
+    sweep, trials, store = read(f"compute.cpus_per_trial={cpus_per_trial}")
+    pool.run(sweep, trials, Claims.alone(store), Heard(), Stop(), jobs="auto")
+    assert started == [workers]
+
+
+def test_jobs_auto_are_as_many_as_share_the_gpus_and_have_cores(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    setups: list[worker.WorkerSetup] = []
+    monkeypatch.setattr(pool, "check_device", lambda *arguments: "cuda")
+    monkeypatch.setattr(pool.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(pool, "Pool", lambda context, setup, *others: setups.append(setup) or closing_pool(jobs))
+    use = GpuUse("H100", 80, 10, step_seconds=1.0, gpu_seconds=0.25)  # four share one
+    monkeypatch.setattr(
+        pool.probing, "measure", lambda context, setup, stop, requests: [Answer(r.subject.label, use) for r in requests]
+    )
+    sweep, trials, store = read("compute.gpus_per_trial=auto")
+    jobs: list[int] = []
+    for cores in (16, 6):
+        monkeypatch.setattr(machine, "cores", lambda cores=cores: cores)
+        pool.run(sweep, trials, Claims.alone(store), Heard(), Stop(), jobs="auto")
+    pool.run(sweep, trials, Claims.alone(store), Heard(), Stop(), jobs=3)
+    assert jobs == [8, 6, 3]
+    assert [setup.settings.gpu_share for setup in setups] == [0.25, 1 / 3, 0.5]
+    assert "limited by compute.cpus_per_trial=1 (6 cores); compute.gpus_per_trial=auto: 0.25 (2 GPUs)" in caplog.text
+
+
+def closing_pool(jobs: list[int]) -> Any:
+    return SimpleNamespace(run=jobs.append, close=lambda: None)
 
 
 DRIVER = """

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sweep.config.compute import Compute
+from sweep.config.compute import AUTO, Compute
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,28 @@ class Capacity:
     text: str
 
 
-def capacity(compute: Compute, cores: int, gpus: int) -> Capacity | None:
+def capacity(compute: Compute, cores: int, gpus: int, share: float | None = None) -> Capacity | None:
     """What a machine with so many cores and GPUs runs at once by Ray; None for trials on CPUs, which only cores limit.
 
     A share of a GPU is of one GPU: 0.4 gives two trials each.
+
+    Args:
+        compute: the settings.
+        cores, gpus: of the machine.
+        share: of a GPU, that was measured where the setting is "auto"; None: it is unknown, and so is the capacity.
     """
     if not compute.gpus_per_trial:
         return None
-    by_cores, each = cores // compute.cpus_per_trial, int(1 / compute.gpus_per_trial + 1e-9)
+    if compute.gpus_per_trial != AUTO:
+        share, setting = compute.gpus_per_trial, f"{compute.gpus_per_trial:g}"
+    elif share is not None:
+        setting = f"{AUTO}: {share:g}"
+    else:
+        return None
+    by_cores, each = cores // compute.cpus_per_trial, int(1 / share + 1e-9)
     by_gpus = gpus * each
     with_cores = f"compute.cpus_per_trial={compute.cpus_per_trial} ({cores} cores)"
-    with_gpus = f"compute.gpus_per_trial={compute.gpus_per_trial:g} ({gpus} GPUs)"
+    with_gpus = f"compute.gpus_per_trial={setting} ({gpus} GPUs)"
     if by_cores < by_gpus:
         text = f"{by_cores} at once on this machine, limited by {with_cores}; {with_gpus} would allow {by_gpus}"
         return Capacity(by_cores, "compute.cpus_per_trial", text)

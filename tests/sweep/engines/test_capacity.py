@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from sweep.cli import main
 from sweep.config.compute import Compute
-from sweep.launch.capacity import capacity
+from sweep.engines.capacity import capacity
 
 CPUS, GPUS = "compute.cpus_per_trial", "compute.gpus_per_trial"
 
