@@ -1,18 +1,30 @@
 """The command ``sweep report``."""
 
 import json
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from sweep.cli.common import AS_JSON, STORES, examples
+from sweep.cli.common import AS_JSON, STORES, examples, existing
 from sweep.cli.root import main
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sweep.report import ReportFiles
+    from sweep.store import Store
 
 
 @main.command(epilog=examples(
     "sweep report",
     "sweep report results s3://bucket/sweeps --out figures",
     "sweep report --sweep cifar10",
+    "sweep report --html   # one page to pass around: results/reports/all/report.html",
+    "sweep report --html --watch   # while a sweep runs",
     "sweep report --methods force,snip,random --no-title",
     "sweep report --at 99%,99.5% --all-layers",
 ))  # fmt: skip
@@ -25,6 +37,12 @@ from sweep.cli.root import main
 )
 @click.option("--all-layers", is_flag=True, help="Draw the density by layer at every sparsity.")
 @click.option("--no-title", is_flag=True, help="Draw figures without titles, for papers that have captions.")
+@click.option("--html", is_flag=True, help="Also write report.html: one file with verdicts, figures and all trials.")
+@click.option("--watch", is_flag=True, help="Write the report again whenever trials have ended, until all have.")
+@click.option(
+    "--every", type=click.FloatRange(min=0.1), default=10.0, show_default=True, metavar="SECONDS",
+    help="With --watch: look at the store this often.",
+)
 @AS_JSON
 def report(
     stores: tuple[str, ...],
@@ -34,9 +52,16 @@ def report(
     at: str | None,
     all_layers: bool,
     no_title: bool,
+    html: bool,
+    watch: bool,
+    every: float,
     as_json: bool,
 ) -> None:
-    """Tables and figures of one or several stores: accuracy against sparsity, density by layer."""
+    """Tables and figures of one or several stores: accuracy against sparsity, density by layer.
+
+    A report needs a completed trial, unless --html is given: the page then says how far the sweep is.
+    With --watch: exit code 0 once no trial runs or is missing; 130 after Ctrl-C, the report stays.
+    """
     from sweep.cli.print import reports
     from sweep.cli.print.console import make_console
     from sweep.report import report_folder, write_report
@@ -49,12 +74,42 @@ def report(
         title=not no_title,
         all_layers=all_layers,
     )
-    opened = [Store(uri) for uri in stores or ("results",)]
+    opened = [existing(uri) if html or watch else Store(uri) for uri in stores or ("results",)]
     folder = Path(out) if out else report_folder(opened[0], name or "all")
-    files = write_report(opened, folder, sweep=name, options=options)
+    write = partial(write_report, opened, folder, sweep=name, options=options, html=html)
+    files = _watched(opened, name, every, write, make_console(to_stderr=as_json), html) if watch else write()
     for damaged, reason in {path: why for store in opened for path, why in store.damaged.items()}.items():
         click.echo(f"skipped, cannot read {damaged}: {reason}", err=True)
     if as_json:
         click.echo(json.dumps([str(path) for path in files.all]))
     else:
         reports.report(make_console(), files)
+
+
+def _watched(
+    stores: Sequence["Store"],
+    name: str | None,
+    every: float,
+    write: Callable[..., "ReportFiles"],
+    out: "Console",
+    html: bool,
+) -> "ReportFiles":
+    """Write the report whenever trials have ended; returns the files of the last one."""
+    from sweep.cli.print import watching
+    from sweep.report.page import stop_reloading
+    from sweep.report.watch import watch
+
+    watching.begins(out, stores, every)
+    files = None
+    try:
+        for change in watch(stores, name, every, on_error=partial(watching.unreachable, out)):
+            watching.change(out, change)
+            if change.progress.completed or html:
+                files = write(reload_seconds=None if change.progress.is_over else math.ceil(max(every, 5)))
+                watching.written(out, files)
+    except KeyboardInterrupt:
+        watching.stopped(out, files)
+        if files is not None and files.page is not None:
+            stop_reloading(files.page)
+        raise
+    return write() if files is None else files

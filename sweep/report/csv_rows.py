@@ -40,7 +40,7 @@ def to_csv(rows: Sequence[CsvRow]) -> str:
     """Rows as CSV with a header: None is empty, numbers have up to ten digits, a truth is ``true`` or ``false``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0])
+    writer.writerow(rows[0] if rows else [column.name for column in SUMMARY])
     for row in rows:
         writer.writerow(map(_csv_value, row.values()))
     return text.getvalue()

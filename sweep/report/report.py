@@ -9,11 +9,13 @@ from pathlib import Path
 
 from sweep.errors import InputError
 from sweep.records import TrialRecord
+from sweep.report.comparisons import Comparisons
 from sweep.report.csv_rows import panel_rows, to_csv, write_trials
 from sweep.report.figures import FIGURES, Stored, WrittenFigure, style
 from sweep.report.figures.stored_masks import StoredMasks
 from sweep.report.folder import remove_outdated
 from sweep.report.options import DEFAULT, ReportOptions
+from sweep.report.page import PageSource, write_page
 from sweep.report.summary import summary
 from sweep.report.tables import Table, accuracy_table
 from sweep.report.trials import Panel, StoredRows, panels, read
@@ -26,18 +28,25 @@ _TRIALS_CSV = [  # without a nested column, and without one of many lines
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """The files written: figures as PNG and SVG, ``summary.md``, ``summary.csv`` and ``trials.csv``; and the tables."""
+    """The files written, and the tables.
+
+    Attributes:
+        figures: as PNG and SVG.
+        page: ``report.html``; None unless it was asked for.
+    """
 
     figures: tuple[Path, ...]
     summary: Path
     summary_csv: Path
     trials_csv: Path
     tables: tuple[Table, ...]
+    page: Path | None = None
 
     @property
     def all(self) -> tuple[Path, ...]:
         """Every file."""
-        return (*self.figures, self.summary, self.summary_csv, self.trials_csv)
+        page = () if self.page is None else (self.page,)
+        return (*page, *self.figures, self.summary, self.summary_csv, self.trials_csv)
 
 
 def write_report(
@@ -47,6 +56,8 @@ def write_report(
     sweep: str | None = None,
     only: Collection[str] | None = None,
     options: ReportOptions = DEFAULT,
+    html: bool = False,
+    reload_seconds: int | None = None,
 ) -> ReportFiles:
     """Write tables and figures of all trials in the stores; a trial that is in several counts once.
 
@@ -57,14 +68,18 @@ def write_report(
         sweep: only the trials of this sweep (:mod:`sweep.store.sweeps`); its name is the heading of the summary.
         only: only these trial ids, instead.
         options: which methods and sparsities the figures show, and how. Tables and CSV always have all.
+        html: also write ``report.html``, one page with all of it. Then trials may all be running, failed or missing:
+            the page says so.
+        reload_seconds: after these the page loads itself again; None: never.
 
     Raises:
-        InputError: no completed trial, none of what ``options`` names, or ``out`` is a file; nothing is written.
+        InputError: no completed trial (without ``html``), no sweep of this name, none of what ``options`` names, or ``out`` is a file; nothing is written.
     """
     tables = [store.trials() for store in stores]
-    sources = read(stores, sweep, only, tables)
+    sources = read(stores, sweep, only, tables, require_completed=not html)
     all_panels = panels(trial for _, trials in sources for trial in trials)
-    options.check(all_panels)
+    if all_panels:
+        options.check(all_panels)
     stored = Stored(StoredRows(tables, sources), StoredMasks(sources, all_panels))
     _make_folder(out)
     draw = partial(_draw, stored=stored, options=options, out=out)
@@ -75,11 +90,16 @@ def write_report(
         summary_csv=out / "summary.csv",
         trials_csv=out / "trials.csv",
         tables=tuple(map(accuracy_table, all_panels)),
+        page=out / "report.html" if html else None,
     )
     files.summary.write_text(summary(all_panels, drawn, sweep), encoding="utf-8")
     files.summary_csv.write_text(to_csv([row for panel in all_panels for row in panel_rows(panel)]), encoding="utf-8")
     trials = [trial for panel in all_panels for trial in panel.trials]
     write_trials(stored.rows.of(trials, _TRIALS_CSV), files.trials_csv)
+    if files.page is not None:
+        compared = [Comparisons(panel) for panel in all_panels]
+        read_from = PageSource(stores, tables, sweep, only)
+        write_page(files.page, compared, drawn, read_from, reload_seconds=reload_seconds)
     remove_outdated(out, "report", files.all)
     return files
 

@@ -63,7 +63,8 @@ def summary(panels: Sequence[Panel], figures: Sequence[Sequence[WrittenFigure]],
 
 def _panel(panel: Panel, drawn: Sequence[WrittenFigure]) -> list[str]:
     """One panel; sections without a table and a figure are left out."""
-    parts = [f"## {panel.title}", _what_was_run(panel), *_images(panel, drawn, ""), CAPTION]
+    recipe = "\n".join(f"- {name}: {text}" for name, text in what_was_run(panel).items())
+    parts = [f"## {panel.title}", recipe, *_images(panel, drawn, ""), CAPTION]
     parts.append(accuracy_table(panel).markdown())
     reference = next((name for name in _REFERENCES if name in labels(panel.cells)), None)
     if reference is not None and (differences := paired_table(panel, reference)).rows:
@@ -107,8 +108,8 @@ def _tally(trials: Iterable[TrialRecord]) -> str:
     return ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
 
 
-def _what_was_run(panel: Panel) -> str:
-    """A list: data, network, training, seeds, where."""
+def what_was_run(panel: Panel) -> dict[str, str]:
+    """Name -> text: data, network, training, seeds, where."""
     done = [trial for trial in panel.trials if trial.status == COMPLETED]
     lines = {
         "data": data_name(panel.data, panel.encoding, panel.train),
@@ -123,7 +124,7 @@ def _what_was_run(panel: Panel) -> str:
         "**in pieces**": _in_pieces(done),
         "**not alike**": _copies(done),
     }
-    return "\n".join(f"- {name}: {text}" for name, text in lines.items() if text)
+    return {name: text for name, text in lines.items() if text}
 
 
 def _chance(classes: int | None) -> str:

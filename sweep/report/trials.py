@@ -102,6 +102,8 @@ def read(
     sweep: str | None = None,
     only: Collection[str] | None = None,
     tables: Sequence[pa.Table] | None = None,
+    *,
+    require_completed: bool = True,
 ) -> list[tuple[Store, list[TrialRecord]]]:
     """Each store with the trials taken from it: every trial once, without its rounds.
 
@@ -113,9 +115,10 @@ def read(
         sweep: only the trials of this sweep, as :mod:`sweep.store.sweeps` defines them.
         only: only these trial ids, instead.
         tables: the stores' trials, where they have been read already.
+        require_completed: whether no completed trial is an error.
 
     Raises:
-        InputError: no completed trial among them; the message says what to run.
+        InputError: no completed trial among them, or no store knows the sweep; the message says what to run.
     """
     rows = [store.trials() for store in stores] if tables is None else tables
     known: dict[str, tuple[str, ...]] = {}  # trial ids by sweep
@@ -125,7 +128,8 @@ def read(
         only = known.get(sweep, ())
     merged = merge(rows if only is None else [among(table, only) for table in rows])
     kept = [entry for _, entry in sorted(merged.items())]
-    if not any(record.status == COMPLETED for _, record in kept):
+    is_known = sweep is None or sweep in known or bool(kept)
+    if (require_completed or not is_known) and not any(record.status == COMPLETED for _, record in kept):
         raise InputError(_nothing_to_report(stores, sweep, list(known), [record for _, record in kept]))
     return [(store, [record for index, record in kept if index == at]) for at, store in enumerate(stores)]
 
