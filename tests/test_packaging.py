@@ -69,7 +69,9 @@ def test_a_wheel_has_all_code_and_all_configs_and_nothing_else(installed: Path) 
     found = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
     typed = {f"{part}/py.typed" for part in PARTS}
     code = {name for part in PARTS for name in files(ROOT / part, ".py")}
-    assert found == code | typed | {f"sweep/{name}" for name in files(ROOT / "configs", ".yaml", ".csv")}
+    page = files(ROOT / "sweep", ".html", ".css", ".js")
+    assert len(page) == 3
+    assert found == code | typed | page | {f"sweep/{name}" for name in files(ROOT / "configs", ".yaml", ".csv")}
 
 
 def test_shipped_sweeps_and_published_numbers_are_there_without_a_checkout(installed: Path, tmp_path: Path) -> None:

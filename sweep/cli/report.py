@@ -11,12 +11,15 @@ import click
 
 from sweep.cli.common import AS_JSON, STORES, examples, existing
 from sweep.cli.root import main
+from sweep.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from sweep.report import ReportFiles
     from sweep.store import Store
+
+_RELOAD = 15  # seconds after which a page of a running sweep loads itself again, at least
 
 
 @main.command(epilog=examples(
@@ -40,8 +43,10 @@ if TYPE_CHECKING:
 @click.option("--html", is_flag=True, help="Also write report.html: one file with verdicts, figures and all trials.")
 @click.option("--watch", is_flag=True, help="Write the report again whenever trials have ended, until all have.")
 @click.option(
-    "--every", type=click.FloatRange(min=0.1), default=10.0, show_default=True, metavar="SECONDS",
-    help="With --watch: look at the store this often.",
+    "--every",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="With --watch: look at the store this often.  [default: 10]",
 )
 @AS_JSON
 def report(
@@ -54,7 +59,7 @@ def report(
     no_title: bool,
     html: bool,
     watch: bool,
-    every: float,
+    every: float | None,
     as_json: bool,
 ) -> None:
     """Tables and figures of one or several stores: accuracy against sparsity, density by layer.
@@ -68,6 +73,8 @@ def report(
     from sweep.report.options import ReportOptions, read_methods, read_sparsities
     from sweep.store import Store
 
+    if every is not None and not watch:
+        raise InputError("--every SECONDS says how often --watch looks at the store: give both, or neither")
     options = ReportOptions(
         methods=read_methods(methods) if methods is not None else (),
         at=read_sparsities(at) if at is not None else (),
@@ -89,7 +96,7 @@ def report(
 def _watched(
     stores: Sequence["Store"],
     name: str | None,
-    every: float,
+    every: float | None,
     write: Callable[..., "ReportFiles"],
     out: "Console",
     html: bool,
@@ -97,15 +104,16 @@ def _watched(
     """Write the report whenever trials have ended; returns the files of the last one."""
     from sweep.cli.print import watching
     from sweep.report.page import stop_reloading
-    from sweep.report.watch import watch
+    from sweep.report.watch import SECONDS, watch
 
-    watching.begins(out, stores, every)
+    seconds = SECONDS if every is None else every
+    watching.begins(out, stores, seconds)
     files = None
     try:
-        for change in watch(stores, name, every, on_error=partial(watching.unreachable, out)):
+        for change in watch(stores, name, seconds, on_error=partial(watching.unreachable, out)):
             watching.change(out, change)
             if change.progress.completed or html:
-                files = write(reload_seconds=None if change.progress.is_over else math.ceil(max(every, 5)))
+                files = write(reload_seconds=None if change.progress.is_over else math.ceil(max(seconds, _RELOAD)))
                 watching.written(out, files)
     except KeyboardInterrupt:
         watching.stopped(out, files)

@@ -10,9 +10,12 @@ tables.py       tables for people; terminal.py prints them
 csv_rows.py     summary.csv and trials.csv
 figures/        one module a figure, listed in its __init__: a new figure goes there
 summary.py      summary.md
+page/           report.html: all of it on one page
 record_page.py  one trial for people
 options.py      which methods and sparsities are drawn, and how: an option of `sweep report` is a field here
 report.py       write_report; folder.py is where it writes
+progress.py     how many trials completed, run, failed or are missing, over all stores
+watch.py        waits for trials that run, for reports of them
 
     write_report([Store("results")], Path("report"))        # PNG, SVG, CSV, Markdown
     best_cells(summary_rows(store.trials()))                # the best method at every sparsity

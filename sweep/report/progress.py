@@ -71,5 +71,3 @@ def progress(
         by_sweep = trials_by_sweep(records, pa.concat_tables(table.select(COLUMNS) for table in tables), running)
         only = [trial for name, ids in by_sweep.items() if sweep in (None, name) for trial in ids]
     return Progress({trial: RUNNING if trial in running else stored.get(trial, MISSING) for trial in only})
-
-

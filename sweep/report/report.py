@@ -15,7 +15,6 @@ from sweep.report.figures import FIGURES, Stored, WrittenFigure, style
 from sweep.report.figures.stored_masks import StoredMasks
 from sweep.report.folder import remove_outdated
 from sweep.report.options import DEFAULT, ReportOptions
-from sweep.report.page import PageSource, write_page
 from sweep.report.summary import summary
 from sweep.report.tables import Table, accuracy_table
 from sweep.report.trials import Panel, StoredRows, panels, read
@@ -73,7 +72,8 @@ def write_report(
         reload_seconds: after these the page loads itself again; None: never.
 
     Raises:
-        InputError: no completed trial (without ``html``), no sweep of this name, none of what ``options`` names, or ``out`` is a file; nothing is written.
+        InputError: no completed trial (without ``html``), no sweep of this name, none of what ``options`` names, or
+            ``out`` is a file; nothing is written.
     """
     tables = [store.trials() for store in stores]
     sources = read(stores, sweep, only, tables, require_completed=not html)
@@ -97,10 +97,11 @@ def write_report(
     trials = [trial for panel in all_panels for trial in panel.trials]
     write_trials(stored.rows.of(trials, _TRIALS_CSV), files.trials_csv)
     if files.page is not None:
+        from sweep.report.page import PageSource, write_page  # imports jinja2, which other reports do without
+
         compared = [Comparisons(panel) for panel in all_panels]
-        read_from = PageSource(stores, tables, sweep, only)
-        write_page(files.page, compared, drawn, read_from, reload_seconds=reload_seconds)
-    remove_outdated(out, "report", files.all)
+        write_page(files.page, compared, drawn, PageSource(stores, tables, sweep, only), reload_seconds)
+    remove_outdated(out, "report", (path for path in files.all if path != files.page))  # a page says of when it is
     return files
 
 

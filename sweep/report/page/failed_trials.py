@@ -75,7 +75,7 @@ def _of_kind(members: FailureGroup, store: str) -> FailedTrials:
 def _message(trial: TrialRecord) -> str:
     if not trial.error_type:
         return trial.status
-    return redacted(one_line(f"{trial.error_type}: {trial.error_message or ''}"))
+    return one_line(redacted(f"{trial.error_type}: {trial.error_message or ''}"))
 
 
 def _error(message: str, trials: Sequence[TrialRecord]) -> Error:

@@ -130,7 +130,9 @@ def _files() -> tuple[jinja2.Template, str, str]:
 def _unbroken(text: str) -> str:
     """With spaces that no line ends at: in ``n = 3``, between a number and its unit, and within an interval."""
     text = re.sub(r" ([=<]) ", "\u00a0\\1\u00a0", text)
-    return re.sub(r" (points?|seeds?|runs?)\b|(?<=\d), (?=[\d−.]+\])", lambda found: found[0].replace(" ", "\u00a0"), text)
+    return re.sub(
+        r" (points?|seeds?|runs?)\b|(?<=\d), (?=[\d−.]+\])", lambda found: found[0].replace(" ", "\u00a0"), text
+    )
 
 
 def _hash(text: str) -> str:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.records import COMPLETED, STATUSES, TrialRecord
+from sweep.report.cells import is_collapsed
 from sweep.report.names import architecture_name, data_name, method_name, method_order
-from sweep.report.statistics import is_collapsed
 from sweep.report.trials import Panel
-from sweep.text import one_line, percent
+from sweep.text import one_line, percent, redacted
 
 AT_CHANCE = "completed, at chance"
 _STATUSES = (COMPLETED, AT_CHANCE, *(status for status in STATUSES if status != COMPLETED))
@@ -48,7 +48,7 @@ class TrialColumn:
 
 
 def trial_columns(panels: Sequence[Panel]) -> list[TrialColumn]:
-    """The columns for the trials of all panels, by method, sparsity and seed; without those that hold nothing or tell nothing."""
+    """The columns, a value for each trial: panel by panel, by method, sparsity and seed. Empty columns are left out."""
     rows = [(panel, trial) for panel in panels for trial in sorted(panel.trials, key=_by_method)]
     columns = [
         TrialColumn("trial_id", "Trial", [trial.trial_id for _, trial in rows]),
@@ -134,4 +134,4 @@ def _status(trial: TrialRecord) -> str:
 def _error(trial: TrialRecord) -> str | None:
     if trial.status == COMPLETED or not trial.error_type:
         return None
-    return one_line(f"{trial.error_type}: {trial.error_message or ''}", _LONGEST_ERROR)
+    return one_line(redacted(f"{trial.error_type}: {trial.error_message or ''}"), _LONGEST_ERROR)

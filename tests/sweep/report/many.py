@@ -10,7 +10,7 @@ from sweep.store.parquet import encode_fold
 
 from .conftest import trial
 
-METHODS = ("random", "erk", "magnitude", "snip", "grasp", "synflow", "iter_snip", "force", "phew", "ntk_sap")
+METHODS = ("random", "erk", "magnitude", "snip", "grasp", "synflow", "iter_snip", "force", "ntk_sap", "phew")
 SPARSITIES = (0.9, 0.95, 0.98, 0.99, 0.995)
 EVIL = "<script>window.hacked = 1</script></script>\"'><img src=x onerror=window.hacked=1>{{ 7 * 7 }}"
 
