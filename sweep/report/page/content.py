@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sweep.records import COMPLETED, SweepRecord, TrialRecord
 from sweep.report.cells import is_collapsed
@@ -75,7 +75,7 @@ def _lead(trials: Sequence[TrialRecord], progress: Progress) -> str:
     """``6 methods at 4 sparsities with 5 seeds: 105 completed.``"""
     if not trials:
         return f"{progress.text.capitalize()}."
-    axes = {
+    axes: dict[str, set[Any]] = {
         "method": {trial.method_label for trial in trials},
         "sparsity": {trial.sparsity for trial in trials if trial.method != "dense"},
         "seed": {trial.seed for trial in trials},
