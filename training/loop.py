@@ -146,6 +146,11 @@ class Training:
         return "graph" if self._graphs.replayed else "eager"
 
     @property
+    def position(self) -> tuple[int, float]:
+        """The epoch that is running, from 1, and the share of its steps that are done."""
+        return self._epoch, self._step / self._steps
+
+    @property
     def eager_reason(self) -> str | None:
         """Why steps ran eagerly, as a clause; None: they did not, or there have been too few to capture one."""
         return self._graphs.reason

@@ -2,6 +2,7 @@
 
 engine.py      what every engine does: the protocol
 watcher.py     what an engine reports while trials run
+preparing.py   what an engine says that it does before trials run
 stop.py        the request to stop
 inline.py      in this process, one trial after another
 capacity.py    how many trials on GPUs a machine runs at once
@@ -21,11 +22,11 @@ from typing import Literal
 
 from sweep.engines.engine import Engine
 from sweep.engines.stop import Stop
-from sweep.engines.watcher import Watcher, Watchers
+from sweep.engines.watcher import Display, Watcher, Watchers
 from sweep.errors import InputError
 from sweep.trial.settings import RunSettings
 
-__all__ = ["Engine", "RunSettings", "Stop", "Watcher", "Watchers", "choose"]
+__all__ = ["Display", "Engine", "RunSettings", "Stop", "Watcher", "Watchers", "choose"]
 
 
 def choose(local: bool = False, jobs: int | Literal["auto"] | None = None, address: str | None = None) -> Engine:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from sweep.config.config import SweepConfig
     from sweep.config.trial_config import TrialConfig
     from sweep.engines.stop import Stop
-    from sweep.engines.watcher import Watcher
+    from sweep.engines.watcher import Display
     from sweep.store.claims import Claims
 
 
@@ -22,8 +22,8 @@ class Engine(Protocol):
       reported with ``watcher.finished(record)``. A trial that fails is a record like any other; the rest still runs.
       With :func:`sweep.trial.attempts.run_attempts` failures become records, and trials start from their checkpoints.
     * **Watcher.** ``started`` comes before a trial's epochs. It may come again after a lost worker, and for a trial
-      that is then skipped, where a worker takes the trial. ``epoch`` may be left out now and then. All calls come from
-      the thread that called the engine.
+      that is then skipped, where a worker takes the trial. ``epoch`` may be left out now and then, ``stage`` and
+      ``preparing`` always. All calls come from the thread that called the engine.
     * **Stop.** Once ``stop.requested`` is true no trial starts. Running trials save a checkpoint, end at the next step
       and are recorded as interrupted. Then the engine returns.
     * **Lost workers.** A trial whose process dies runs again in another, at most ``compute.max_failures`` times, and is
@@ -34,7 +34,7 @@ class Engine(Protocol):
     """
 
     def __call__(
-        self, sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Watcher, stop: Stop, /
+        self, sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Display, stop: Stop, /
     ) -> None:
         """Run ``trials``, which are part of ``sweep``, in this order as far as the engine has one.
 

@@ -7,8 +7,9 @@ import torch
 from sweep.config.config import SweepConfig
 from sweep.config.grid import trial_id
 from sweep.config.trial_config import TrialConfig
+from sweep.engines.preparing import reading
 from sweep.engines.stop import Stop
-from sweep.engines.watcher import Watcher
+from sweep.engines.watcher import Display
 from sweep.errors import GpuError, InputError
 from sweep.records import INTERRUPTED
 from sweep.store.claims import Claims
@@ -20,7 +21,7 @@ from sweep.trial.settings import RunSettings
 from training import allocator
 
 
-def run(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Watcher, stop: Stop) -> None:
+def run(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Display, stop: Stop) -> None:
     """Run ``trials`` in this process, in order. Each has the whole GPU, whatever ``compute.gpus_per_trial`` says.
 
     A trial that leaves the GPU unusable in this process ends the sweep.
@@ -44,6 +45,7 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watch
         if not claims.take(trial_id(trial)):
             continue
         if dataset is None:  # read only when there is a trial to run
+            watcher.preparing(reading(sweep.data))
             dataset = load_data(sweep)
         watcher.started(trial)
         outcome = run_attempts(
@@ -51,6 +53,7 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watch
             dataset,
             settings,
             on_epoch=watcher.epoch,
+            on_stage=watcher.stage,
             stopping=lambda: stop.requested,
             checkpoints=claims,
         )

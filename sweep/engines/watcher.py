@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from sweep.config.trial_config import TrialConfig
     from sweep.records import EpochRecord, TrialRecord
+    from sweep.trial.stage import Stage
 
 
 class Watcher(Protocol):
@@ -23,11 +24,27 @@ class Watcher(Protocol):
         """A trial ended, with any status, and its records are in the store."""
 
 
-class Watchers:
-    """Several watchers as one: each call goes to all of them, in order."""
+class Display(Watcher, Protocol):
+    """A watcher that also shows what takes long. Engines may leave out both methods."""
 
-    def __init__(self, watchers: Sequence[Watcher]):
-        self._watchers = watchers
+    def preparing(self, text: str) -> None:
+        """The engine does something that takes seconds before trials run: ``starting Ray``."""
+
+    def stage(self, stage: Stage) -> None:
+        """A running trial is so far: at most once a second. It may come late, after the trial has ended."""
+
+
+class Watchers:
+    """A display and other watchers as one: each call goes to all that have it, in order."""
+
+    def __init__(self, display: Display, others: Sequence[Watcher] = ()):
+        self._display, self._watchers = display, (display, *others)
+
+    def preparing(self, text: str) -> None:  # noqa: D102
+        self._display.preparing(text)
+
+    def stage(self, stage: Stage) -> None:  # noqa: D102
+        self._display.stage(stage)
 
     def started(self, trial: TrialConfig) -> None:  # noqa: D102
         for watcher in self._watchers:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 from sweep.config.trial_config import TrialConfig
-from sweep.engines import Engine, Stop, Watcher
+from sweep.engines import Display, Engine, Stop
 from sweep.errors import StoreError
 from sweep.launch.plan import Plan, record_sweep
 from sweep.launch.progress import Progress
@@ -50,7 +50,7 @@ class Dispatcher:
 
     # and it runs the engine
 
-    def run(self, engine: Engine, watcher: Watcher, leases: Leases) -> None:
+    def run(self, engine: Engine, watcher: Display, leases: Leases) -> None:
         """Call the engine until nothing is left, a stop is requested, or two calls in a row ended no trial.
 
         ``watcher`` passes events on to this object, among others.

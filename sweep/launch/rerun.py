@@ -152,15 +152,17 @@ def _run_here(
     allocator.keep_freed_memory()
     with data_errors():
         dataset = load_data(trial)
-    console.print(f"{trial_id(trial)} {title(trial)} on {device}")
-    outcome = run_trial(
-        trial,
-        dataset,
-        settings,
-        on_epoch=lambda epoch: console.print(_epoch_line(epoch)),
-        checkpoints=checkpoints,
-        accumulate=accumulate,
-    )
+    console.print(f"{trial_id(trial)} {title(trial)} on {device}", soft_wrap=True, markup=False)
+    with console.status("starting") as status:  # shows nothing where the console is no terminal
+        outcome = run_trial(
+            trial,
+            dataset,
+            settings,
+            on_epoch=lambda epoch: console.print(_epoch_line(epoch)),
+            on_stage=lambda stage: status.update(str(stage)),
+            checkpoints=checkpoints,
+            accumulate=accumulate,
+        )
     record = outcome.trial
     if record.status == COMPLETED:
         accuracy = 100 * (record.test_accuracy or 0)

@@ -9,6 +9,7 @@ setup.py           what all methods at one seed start from: images, initial weig
 training_run.py    one training, with its checkpoints
 progress.py        how far the trial is: its record and its checkpoint
 checkpoints.py     when a checkpoint is saved, and which one is loaded
+stage.py           how far a running trial is, for whoever watches it
 callbacks.py       what the caller hears of, and how it stops a trial
 record_fields.py   fields of the record, by where they come from
 mask_records.py    records of the masks

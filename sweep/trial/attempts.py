@@ -16,6 +16,7 @@ from sweep.records import FAILED, EpochRecord, Outcome, TrialRecord
 from sweep.trial.checkpoints import CheckpointStore
 from sweep.trial.run import AnyDataset, run_trial
 from sweep.trial.settings import DEFAULTS, RunSettings
+from sweep.trial.stage import Stage
 from training import allocator
 from training.pieces import most_pieces
 
@@ -48,6 +49,7 @@ def run_attempts(
     settings: RunSettings = DEFAULTS,
     *,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    on_stage: Callable[[Stage], None] = lambda stage: None,
     stopping: Callable[[], bool] = lambda: False,
     checkpoints: CheckpointStore | None = None,
     ready: Callable[[], bool] = renew,
@@ -59,14 +61,14 @@ def run_attempts(
     images each; that does not count as a failure.
 
     Args:
-        trial, dataset, settings, on_epoch, stopping, checkpoints: as ``run_trial`` takes them.
+        trial, dataset, settings, on_epoch, on_stage, stopping, checkpoints: as ``run_trial`` takes them.
         ready: prepares this process for the next attempt. False if that is impossible: then the failure is returned.
     """
     before, pieces, attempt, failures = None, None, 1, 0
     while True:
         outcome = run_trial(
-            trial, dataset, settings, on_epoch=on_epoch, stopping=stopping, checkpoints=checkpoints,
-            accumulate=pieces, attempt=attempt,
+            trial, dataset, settings, on_epoch=on_epoch, on_stage=on_stage, stopping=stopping,
+            checkpoints=checkpoints, accumulate=pieces, attempt=attempt,
         )  # fmt: skip
         record = outcome.trial
         if record.status != FAILED:

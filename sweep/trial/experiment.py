@@ -18,6 +18,7 @@ from sweep.trial.progress import Progress
 from sweep.trial.record_fields import final_fields, pruning_fields, round_fields, start_fields
 from sweep.trial.settings import RunSettings
 from sweep.trial.setup import AnyDataset, Setup
+from sweep.trial.stage import StageReports
 from sweep.trial.training_run import TrainingRun
 from sweep.trial.weight_records import weight_records
 from training import loop, resuming, seeding
@@ -54,6 +55,14 @@ class Experiment:
         self.options = self.method.options | dict(trial.method.options)
         self.setup = Setup(trial, dataset, settings.device)
         progress.fields |= self.setup.fields
+        self.stages = StageReports(
+            progress.trial_id,
+            self.setup.images,
+            self.setup.macs_dense,
+            rounds=self.options["rounds"] if self.method.rounds else 1,
+            epochs=self.method.rehearse(self.options, trial.training.epochs),
+            report=callbacks.on_stage,
+        )
 
     def run(self, checkpoint: Checkpoint | None) -> None:
         """Prune, train and test, from scratch or from a checkpoint.
@@ -74,6 +83,7 @@ class Experiment:
                 self.progress,
                 self.checkpointer,
                 self.callbacks,
+                self.stages,
                 compute=self.compute,
                 first_epoch=first_epoch,
                 checkpoint=checkpoint,
@@ -94,6 +104,7 @@ class Experiment:
             return self.setup.batches(step if settings.fresh_batches else 1, number)
 
         def on_round(step: int) -> None:
+            self.stages.round(step)
             if self.callbacks.stopping():
                 raise Interrupted
 
@@ -171,6 +182,7 @@ class Experiment:
     def _test(self, masking: pruning.Masking) -> None:
         """Record the final masks, weights and test accuracy."""
         setup, fields, masks = self.setup, self.progress.fields, masking.masks
+        self.stages.test()
         pruning.apply(setup.model, masks)  # even when there was no epoch
         diagnostics = setup.diagnose(masks)
         if masking.rounds:

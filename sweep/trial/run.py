@@ -15,6 +15,7 @@ from sweep.trial.progress import Progress
 from sweep.trial.record_fields import RecordFields, config_fields, error_fields
 from sweep.trial.settings import DEFAULTS, RunSettings
 from sweep.trial.setup import AnyDataset
+from sweep.trial.stage import Stage
 from training import loop
 
 __all__ = ["AnyDataset", "Interrupted", "load_data", "run_trial"]
@@ -26,6 +27,7 @@ def run_trial(
     settings: RunSettings = DEFAULTS,
     *,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    on_stage: Callable[[Stage], None] = lambda stage: None,
     stopping: Callable[[], bool] = lambda: False,
     checkpoints: CheckpointStore | None = None,
     accumulate: int | None = None,
@@ -39,6 +41,7 @@ def run_trial(
         settings: how to run it. :func:`sweep.trial.attempts.run_attempts` repeats failed trials; the process sets its
             number of threads.
         on_epoch: called after every epoch; may raise :class:`Interrupted`.
+        on_stage: called with how far the trial is, at most once a second.
         stopping: called after every step and round; true stops the trial there, with a checkpoint, as interrupted.
         checkpoints: where to look for a checkpoint to continue from, and where to save new ones.
         accumulate: micro-batches a step, instead of the config's: the same batch in more pieces, for less memory.
@@ -64,7 +67,7 @@ def run_trial(
             settings,
             progress=progress,
             checkpointer=checkpointer,
-            callbacks=Callbacks(on_epoch, stopping),
+            callbacks=Callbacks(on_epoch, stopping, on_stage),
         ).run(checkpoint)
     except StoreError:
         raise

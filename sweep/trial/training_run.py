@@ -14,6 +14,7 @@ from sweep.trial.checkpoints import Checkpoint, Checkpointer
 from sweep.trial.progress import Progress
 from sweep.trial.record_fields import trained_network_fields
 from sweep.trial.setup import Setup
+from sweep.trial.stage import StageReports
 from training import loop
 from training.optimizer import OPTIMIZERS
 
@@ -30,7 +31,7 @@ class TrainingRun:
         dense_gradients: of the masking, when the current epoch began.
 
     Args:
-        setup, progress, checkpointer, callbacks: of the trial.
+        setup, progress, checkpointer, callbacks, stages: of the trial.
         masking: as above.
         compute: whether to train a smaller network, and with CUDA graphs.
         first_epoch: as above.
@@ -44,13 +45,14 @@ class TrainingRun:
         progress: Progress,
         checkpointer: Checkpointer,
         callbacks: Callbacks,
+        stages: StageReports,
         *,
         compute: Compute,
         first_epoch: int = 1,
         checkpoint: Checkpoint | None = None,
     ):
         self.setup, self.progress, self.checkpointer, self.callbacks = setup, progress, checkpointer, callbacks
-        self.masking, self.first_epoch = masking, first_epoch
+        self.masking, self.first_epoch, self.stages = masking, first_epoch, stages
         network = _network(setup, masking) if compute.compact else NotCompacted("compaction is off (compute.compact)")
         progress.fields |= trained_network_fields(network, progress.fields)
         self.compaction = network if isinstance(network, Compaction) else None
@@ -92,7 +94,7 @@ class TrainingRun:
         for result in self.training.run():
             self._add_cost()
             self.progress.fields |= {"step": self.training.step, "data_wait": self.training.data_wait}
-            epoch = self.earlier_epochs + 1 + result.epoch - self.first_epoch
+            epoch = self._trial_epoch(result.epoch)
             record = EpochRecord(**asdict(result) | {"trial_id": self.progress.trial_id, "epoch": epoch})
             self.progress.epochs.append(record)
             stopping = self.callbacks.report(record)
@@ -119,11 +121,18 @@ class TrainingRun:
 
     def _after_step(self) -> None:
         """Stop if the caller asks for it; save what would be lost in a long epoch."""
+        if self.stages.is_due:
+            epoch, share = self.training.position
+            self.stages.epoch(self._trial_epoch(epoch), share)
         stopping = self.callbacks.stopping()
         if stopping or self.checkpointer.is_due:
             self.save()
         if stopping:
             raise Interrupted
+
+    def _trial_epoch(self, epoch: int) -> int:
+        """The number among the epochs of all trainings of an epoch of this one."""
+        return self.earlier_epochs + 1 + epoch - self.first_epoch
 
     def _add_cost(self) -> None:
         """Add the epoch that has just ended to the costs."""

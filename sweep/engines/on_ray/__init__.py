@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sweep.config.config import SweepConfig
     from sweep.config.trial_config import TrialConfig
     from sweep.engines.stop import Stop
-    from sweep.engines.watcher import Watcher
+    from sweep.engines.watcher import Display
     from sweep.store.claims import Claims
 
 
@@ -38,7 +38,7 @@ def run(
     sweep: SweepConfig,
     trials: Sequence[TrialConfig],
     claims: Claims,
-    watcher: Watcher,
+    watcher: Display,
     stop: Stop,
     *,
     address: str | None = None,
@@ -54,6 +54,7 @@ def run(
     if not trials:
         return
     from sweep.engines.on_ray import environment, preconditions
+    from sweep.engines.preparing import reading
 
     if address is None:
         preconditions.check()
@@ -63,6 +64,7 @@ def run(
             "compute.mps: a launch starts the service on its own machine only, not on the nodes of a cluster; start"
             " nvidia-cuda-mps-control there, and --set compute.mps=off"
         )
+    watcher.preparing(f"{'joining' if address else 'starting'} Ray, {reading(sweep.data)}")
     environment.prepare(address)  # ray reads it while it is imported
     from sweep.engines import mps
     from sweep.engines.on_ray.starting import run_on_ray

@@ -3,6 +3,7 @@
 import logging
 import pickle
 import re
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from sweep.engines.on_ray.coordinator import NODE_LOST as NODE_GIVEN_UP
 from sweep.engines.on_ray.not_restored import NotRestored
 from sweep.engines.on_ray.worker import RayWorkerSetup
 from sweep.engines.stop import Stop
-from sweep.engines.watcher import Watcher
+from sweep.engines.watcher import Display
 from sweep.errors import StoreError
 from sweep.failures import NODE_LOST, WORKER_LOST
 from sweep.records import EpochRecord, TrialRecord
@@ -31,6 +32,7 @@ logger = logging.getLogger("sweep.engines.on_ray")
 # Ray's words, a traceback, and the line that ends it
 _CANNOT_IMPORT = re.compile(r"failed to import on the worker.*?\n([A-Za-z][\w.]*): ([^\n]*)", re.DOTALL)
 ANSWER_SECONDS = 5.0  # for the coordinator to answer
+STAGE_SECONDS = 1.0  # between two questions to it how far trials are
 
 
 def name_of(trial: Trial) -> str:
@@ -41,11 +43,26 @@ def name_of(trial: Trial) -> str:
 class TuneCallback(NotRestored, TrialProgressCallback):
     """Passes Tune's events to the watcher. Its base class keeps Tune from adding a callback that prints."""
 
-    def __init__(self, trials: Mapping[str, TrialConfig], setup: RayWorkerSetup, watcher: Watcher, stop: Stop):
+    def __init__(self, trials: Mapping[str, TrialConfig], setup: RayWorkerSetup, watcher: Display, stop: Stop):
         self._trials, self._setup, self._watcher, self._stop = trials, setup, watcher, stop
         self._ended: set[str] = set()
         self._errors: dict[str, BaseException] = {}  # by trial: the error that ended its last worker
         self._reasons: dict[str, str] = {}  # the same as a sentence
+        self._stages: ray.ObjectRef | None = None  # the coordinator's answer, once it is there
+        self._ask = 0.0
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Tune has handled an event, or waited for one in vain: pass on how far trials are. Waits for nothing."""
+        if self._stages is None:
+            if time.monotonic() >= self._ask:
+                self._ask = time.monotonic() + STAGE_SECONDS
+                self._stages = self._setup.coordinator.stages.remote()
+            return
+        if ray.wait([self._stages], timeout=0)[0]:
+            answer, self._stages = self._stages, None
+            with suppress(Exception):  # a coordinator that is being restarted has no answer
+                for stage in ray.get(answer):
+                    self._watcher.stage(stage)
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial got a worker, perhaps not its first."""

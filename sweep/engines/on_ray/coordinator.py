@@ -8,6 +8,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweep.records import Outcome, TrialRecord
 from sweep.store.claims import Claims
+from sweep.trial.stage import Stage
 
 # What a worker does with a trial: run it, leave it to another launch, ask again, or give it up
 TAKE, LEAVE, WAIT, PROCESS_LOST, NODE_LOST = "take", "leave", "wait", "process lost", "node lost"
@@ -21,6 +22,7 @@ class Coordinator:
     def __init__(self, claims: Claims, max_failures: int):
         self._claims, self._max_failures, self._stopping = claims, max_failures, False
         self._begun: dict[str, dict[str, str]] = defaultdict(dict)  # by trial: the node of each attempt
+        self._stages: dict[str, Stage] = {}  # by trial: the last one since they were fetched
         self._exits: dict[str, int] = {}  # by trial: the exit code that its process announced
         self._doubted: dict[str, float] = {}  # by trial: since when it is unclear how it was lost
 
@@ -28,9 +30,16 @@ class Coordinator:
         """Make :meth:`stopping` true."""
         self._stopping = True
 
-    def stopping(self) -> bool:
-        """Whether running trials should stop."""
+    def stopping(self, stage: Stage | None = None) -> bool:
+        """Whether running trials should stop. A worker that asks says how far its trial is."""
+        if stage is not None:
+            self._stages[stage.trial_id] = stage
         return self._stopping
+
+    def stages(self) -> list[Stage]:
+        """How far trials are, those of which a worker has said so since the last call."""
+        stages, self._stages = list(self._stages.values()), {}
+        return stages
 
     def take(self, trial_id: str, node: str, attempt: str) -> str:
         """What a worker on ``node`` does with a trial: one of the constants above.

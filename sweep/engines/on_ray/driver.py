@@ -22,7 +22,7 @@ from sweep.engines.on_ray.scheduler import StoppableScheduler
 from sweep.engines.on_ray.worker import RayWorkerSetup, run_one
 from sweep.engines.sharing.decide import decide
 from sweep.engines.stop import Stop
-from sweep.engines.watcher import Watcher
+from sweep.engines.watcher import Display
 from sweep.store.claims import Claims
 from sweep.trial.run import AnyDataset
 from sweep.trial.settings import RunSettings
@@ -35,7 +35,7 @@ def drive(
     trials: Sequence[TrialConfig],
     dataset: AnyDataset,
     claims: Claims,
-    watcher: Watcher,
+    watcher: Display,
     stop: Stop,
     scratch: Path,
 ) -> None:

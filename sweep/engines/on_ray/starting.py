@@ -10,14 +10,14 @@ from sweep.config.config import SweepConfig
 from sweep.config.trial_config import TrialConfig
 from sweep.engines.on_ray.cluster import check_room, connected
 from sweep.engines.stop import Stop
-from sweep.engines.watcher import Watcher
+from sweep.engines.watcher import Display
 from sweep.store.claims import Claims
 from sweep.trial.run import load_data
 from training import data
 
 
 def run_on_ray(
-    sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Watcher, stop: Stop, address: str | None
+    sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Display, stop: Stop, address: str | None
 ) -> None:
     """As :func:`sweep.engines.on_ray.run`, after the environment is prepared."""
     with ThreadPoolExecutor(2) as aside:

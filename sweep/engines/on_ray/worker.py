@@ -21,6 +21,7 @@ from sweep.records import EpochRecord, Outcome, TrialRecord
 from sweep.store.claims import Claims
 from sweep.trial.attempts import renew_or_end, run_attempts
 from sweep.trial.settings import RunSettings
+from sweep.trial.stage import Stage
 from training.data import Dataset, StreamedDataset
 
 TELL_SECONDS = 5.0  # for an exiting process to reach the coordinator
@@ -103,6 +104,7 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
                 settings,
                 ready=renew_or_end,
                 on_epoch=reports.epoch,
+                on_stage=reports.stage,
                 stopping=reports.stopping,
                 checkpoints=claims,
             )
@@ -151,6 +153,7 @@ class _Reports:
 
     def __init__(self, coordinator: Any):
         self._coordinator, self._next, self._ask, self._stopping = coordinator, 0.0, 0.0, False
+        self._stage: Stage | None = None
 
     def epoch(self, record: EpochRecord) -> None:
         """Called after every epoch."""
@@ -158,9 +161,13 @@ class _Reports:
             self._next = time.monotonic() + REPORT_SECONDS
             tune.report({"epoch": asdict(record)})
 
+    def stage(self, stage: Stage) -> None:
+        """Called with how far the trial is; it goes out with the next question whether to stop."""
+        self._stage = stage
+
     def stopping(self) -> bool:
         """Called after every step."""
         if not self._stopping and time.monotonic() >= self._ask:
             self._ask = time.monotonic() + REPORT_SECONDS
-            self._stopping = ray.get(self._coordinator.stopping.remote())
+            self._stopping = ray.get(self._coordinator.stopping.remote(self._stage))
         return self._stopping

@@ -11,7 +11,7 @@ parent hands out trials and stores what comes back; it starts neither CUDA nor t
 pipe and shares nothing with the others, so killing one cannot block another. Messages:
 
     to a worker     its WorkerSetup, then trials one by one, and None: no more trials, interrupt the running one
-    from a worker   None: ready; for each trial an EpochRecord per epoch and its Outcome, or a StoreError
+    from a worker   None: ready; for each trial Stages, an EpochRecord per epoch and its Outcome, or a StoreError
 
 Workers save checkpoints themselves: they reach the store as the parent does.
 """
@@ -36,11 +36,12 @@ from sweep.config.trial_config import TrialConfig
 from sweep.engines import mps
 from sweep.engines.capacity import capacity
 from sweep.engines.inline import check_device
+from sweep.engines.preparing import reading
 from sweep.engines.processes import probing, worker
 from sweep.engines.processes.pool import Pool
 from sweep.engines.sharing.decide import decide
 from sweep.engines.stop import Stop
-from sweep.engines.watcher import Watcher
+from sweep.engines.watcher import Display
 from sweep.store.claims import Claims
 from sweep.trial import machine
 from sweep.trial.run import load_data
@@ -53,7 +54,7 @@ def run(
     sweep: SweepConfig,
     trials: Sequence[TrialConfig],
     claims: Claims,
-    watcher: Watcher,
+    watcher: Display,
     stop: Stop,
     *,
     jobs: int | Literal["auto"],
@@ -73,6 +74,7 @@ def run(
         return
     device = check_device(sweep, 1 if jobs == AUTO else jobs)
     context = _context()
+    watcher.preparing(f"starting processes, {reading(sweep.data)}")
     with ExitStack() as stack:
         for_mps = stack.enter_context(mps.service()) if sweep.compute.mps and device == "cuda" else {}
         setup = worker.WorkerSetup(

@@ -13,11 +13,12 @@ from sweep.config.trial_config import TrialConfig
 from sweep.engines.processes.process import WorkerProcess, how_it_ended
 from sweep.engines.processes.worker import WorkerSetup
 from sweep.engines.stop import Stop
-from sweep.engines.watcher import Watcher
+from sweep.engines.watcher import Display
 from sweep.errors import InputError, StoreError
 from sweep.failures import WORKER_LOST
 from sweep.records import EpochRecord, Outcome
 from sweep.trial.record_fields import failed_outcome
+from sweep.trial.stage import Stage
 
 logger = logging.getLogger("sweep.engines.processes")
 
@@ -33,7 +34,7 @@ class Pool:
         context: ForkServerContext | SpawnContext,
         setup: WorkerSetup,
         trials: Sequence[TrialConfig],
-        watcher: Watcher,
+        watcher: Display,
         stop: Stop,
     ):
         self._context, self._setup, self._watcher, self._stop = context, setup, watcher, stop
@@ -83,6 +84,9 @@ class Pool:
             return
         if isinstance(message, EpochRecord):
             self._watcher.epoch(message)
+            return
+        if isinstance(message, Stage):
+            self._watcher.stage(message)
             return
         if isinstance(message, StoreError):
             worker.trial = None

@@ -93,6 +93,7 @@ def _run(trial: TrialConfig, setup: WorkerSetup, settings: RunSettings, pipe: Co
             settings,
             ready=renew_or_end,
             on_epoch=pipe.send,
+            on_stage=pipe.send,
             stopping=pipe.poll,  # during a trial only the end can come
             checkpoints=setup.claims,
         )

@@ -8,6 +8,7 @@ from rich.console import Console
 from sweep.config.trial_config import TrialConfig
 from sweep.launch.progress.tally import Tally
 from sweep.records import EpochRecord, TrialRecord
+from sweep.trial.stage import Stage
 
 QUIET_SECONDS = 300.0  # after so long without a line, long trials print one
 
@@ -20,11 +21,14 @@ class Lines:
         self._printed = time.monotonic()
 
     def __enter__(self) -> "Lines":
-        self.tally.begin()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         pass
+
+    def preparing(self, text: str) -> None:
+        """Print it."""
+        self.say(f"{text} …")
 
     def started(self, trial: TrialConfig) -> None:
         """Count it."""
@@ -33,6 +37,14 @@ class Lines:
     def epoch(self, record: EpochRecord) -> None:
         """Print the headline if nothing was printed for :data:`QUIET_SECONDS`."""
         self.tally.epoch(record)
+        self._say_if_quiet()
+
+    def stage(self, stage: Stage) -> None:
+        """The same: an epoch may take hours."""
+        self.tally.stage(stage)
+        self._say_if_quiet()
+
+    def _say_if_quiet(self) -> None:
         if time.monotonic() - self._printed > QUIET_SECONDS:
             self.say(self.tally.headline().plain + "\n" + self.tally.running_lines().plain)
 

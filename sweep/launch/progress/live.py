@@ -12,6 +12,7 @@ from sweep.records import COMPLETED, EpochRecord, TrialRecord
 from sweep.report import accuracy_table, from_table, panels
 from sweep.report.terminal import render
 from sweep.store import Store
+from sweep.trial.stage import Stage
 
 DRAW_SECONDS = 2.0  # between two drawings of the tables: with thousands of trials each takes a while
 
@@ -27,7 +28,6 @@ class LiveTable:
         self._live = Live(console=console, get_renderable=self._view, refresh_per_second=2)
 
     def __enter__(self) -> "LiveTable":
-        self.tally.begin()
         earlier = from_table(self._store.trials(self.tally.trials)) if self.tally.done_before else []
         self._records = {record.trial_id: record for record in earlier if record.status == COMPLETED}
         self._draw()
@@ -39,9 +39,17 @@ class LiveTable:
             self._draw()
         self._live.stop()
 
+    def preparing(self, text: str) -> None:
+        """Show it until a trial starts."""
+        self.tally.preparing(text)
+
     def started(self, trial: TrialConfig) -> None:
         """Show it among the running trials."""
         self.tally.started(trial)
+
+    def stage(self, stage: Stage) -> None:
+        """Show how far a trial is."""
+        self.tally.stage(stage)
 
     def epoch(self, record: EpochRecord) -> None:
         """Show how far it is."""

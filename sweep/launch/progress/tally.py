@@ -3,26 +3,29 @@
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from rich.text import Text
 
-import pruning
 from sweep.config.grid import title, trial_id
 from sweep.config.trial_config import TrialConfig
 from sweep.engines import Stop
+from sweep.launch.progress.time_left import TimeLeft, rounded
+from sweep.launch.progress.work import epochs
 from sweep.records import COMPLETED, EpochRecord, TrialRecord
 from sweep.report.record_page import mask_remarks
 from sweep.text import clock, store_option
+from sweep.trial.stage import Stage
 
 SHOWN = 8  # running trials
 
 
-class Running(NamedTuple):
-    """When a trial started, by the monotonic clock, and how many epochs it has finished."""
+@dataclass
+class Running:
+    """When a trial started, by the monotonic clock, and how far it is, in words."""
 
     start: float
-    epochs: int
+    position: str = "starting"
 
 
 class Tally:
@@ -30,70 +33,86 @@ class Tally:
 
     Args:
         trials: all trials of the launch, by id.
-        done: how many of them the store had completed before.
+        todo: those of them that the store had not completed before.
         stop: of the launch.
         store: name of the store, for the commands that lines mention.
     """
 
-    def __init__(self, trials: Mapping[str, TrialConfig], done: int, stop: Stop, store: str):
-        self.trials, self.done_before = trials, done
+    def __init__(self, trials: Mapping[str, TrialConfig], todo: Mapping[str, TrialConfig], stop: Stop, store: str):
+        self.trials, self.done_before = trials, len(trials) - len(todo)
         self._stop, self._store = stop, store
         self._running: dict[str, Running] = {}
         self._ended: Counter[str] = Counter()  # by status
         self._remarked: set[tuple[str, str]] = set()  # architecture and method
-        self._began = time.monotonic()
+        self._time_left = TimeLeft(todo)
+        self._preparing = ""
 
-    def begin(self) -> None:
-        """Start the clock."""
-        self._began = time.monotonic()
+    def preparing(self, text: str) -> None:
+        """Say so until a trial starts."""
+        self._preparing = text
 
     def started(self, trial: TrialConfig) -> None:
         """Count a running trial."""
-        self._running[trial_id(trial)] = Running(time.monotonic(), 0)
+        self._preparing = ""
+        self._running[trial_id(trial)] = Running(time.monotonic())
+        self._time_left.started(trial, time.monotonic())
+
+    def stage(self, stage: Stage) -> None:
+        """Note how far a running trial is."""
+        if stage.trial_id in self._running:
+            self._running[stage.trial_id].position = str(stage)
+        self._time_left.stage(stage, time.monotonic())
 
     def epoch(self, record: EpochRecord) -> None:
-        """Count an epoch of a running trial."""
-        before = self._running.get(record.trial_id, Running(time.monotonic(), 0))
-        self._running[record.trial_id] = Running(before.start, record.epoch)
+        """Note that a running trial has finished an epoch."""
+        if record.trial_id in self._running:
+            total = epochs(self.trials[record.trial_id])
+            self._running[record.trial_id].position = f"epoch {record.epoch}/{total}"
+        self._time_left.epoch(record, time.monotonic())
 
     def finished(self, record: TrialRecord) -> None:
         """Count an ended trial."""
         self._running.pop(record.trial_id, None)
         self._ended[record.status] += 1
+        self._time_left.finished(record, time.monotonic())
 
     @property
-    def remaining(self) -> float | None:
-        """Seconds until all trials have ended, at the pace so far. None before the first has, and after a stop."""
-        ended = self._ended.total()
-        if not ended or self._stop.requested:
-            return None
-        partly = sum(self._share(name, running.epochs) for name, running in self._running.items())
-        pace = (time.monotonic() - self._began) / (ended + partly)
-        return pace * (len(self.trials) - self.done_before - ended - partly)
+    def is_over(self) -> bool:
+        """Whether every trial has ended."""
+        return self.done_before + self._ended.total() == len(self.trials)
 
-    def _share(self, name: str, epochs: int) -> float:
-        total = _epochs(self.trials[name])
-        return epochs / total if total else 0.0
+    @property
+    def time_left(self) -> str | None:
+        """``about 5 min left``. None while nothing tells how fast trials are, after a stop, and at the end."""
+        if self._stop.requested or self.is_over:
+            return None
+        left = self._time_left.seconds(time.monotonic())
+        return None if left is None else f"{rounded(left)} left"
 
     def headline(self) -> Text:
         """Counts and time left, on one line."""
-        done, left = self.done_before + self._ended[COMPLETED], self.remaining
+        done = self.done_before + self._ended[COMPLETED]
         line = Text(f"{done}/{len(self.trials)} done · {len(self._running)} running · ")
         others = {status: number for status, number in self._ended.items() if status != COMPLETED and number}
         line.append("".join(f"{number} {status} · " for status, number in others.items()))
-        if self._stop.requested:
-            when = "stopping" if self._running else "stopped"
-        else:
-            when = f"{clock(left)} left" if left is not None else "time left: after the first trial"
-        line.append(when, style="bold")
+        line.append(self._when(), style="bold")
         return line
+
+    def _when(self) -> str:
+        if self._stop.requested:
+            return "stopping" if self._running else "stopped"
+        if self._preparing:
+            return f"{self._preparing} …"
+        return "all have ended" if self.is_over else self.time_left or "time left: not known yet"
 
     def running_lines(self) -> Text:
         """A line for each of the first running trials."""
         lines = []
         for name, running in list(self._running.items())[:SHOWN]:
             trial, since = self.trials[name], clock(time.monotonic() - running.start)
-            lines.append(f"  {title(trial)}: epoch {running.epochs}/{_epochs(trial)}, {since}")
+            lines.append(f"  {title(trial)}: {running.position}, {since}")
+        if len(self._running) > SHOWN:
+            lines.append(f"  and {len(self._running) - SHOWN} more")
         return Text("\n".join(lines), style="dim")
 
     def result_line(self, record: TrialRecord) -> str:
@@ -104,8 +123,7 @@ class Tally:
         else:
             reason = f": {record.error_type}: {record.error_message}" if record.error_type else ""
             result = f"{record.status}{reason}; see: sweep trial show {record.trial_id}{store_option(self._store)}"
-        left = self.remaining
-        eta = f", {clock(left)} left" if left else ""
+        eta = f", {left}" if (left := self.time_left) else ""
         return f"[{count}/{len(self.trials)}] {name}: {result} ({record.seconds or 0:.1f} s{eta})"
 
     def remark_line(self, record: TrialRecord) -> str | None:
@@ -115,8 +133,3 @@ class Tally:
             return None
         self._remarked.add(key)
         return f"{title(self.trials[record.trial_id])}: {'; '.join(sentences)}"
-
-
-def _epochs(trial: TrialConfig) -> int:
-    """Epochs of all trainings of a trial: lottery tickets have several."""
-    return pruning.find(trial.method.name).rehearse(dict(trial.method.options), trial.training.epochs)

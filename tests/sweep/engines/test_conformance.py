@@ -16,7 +16,7 @@ import pytest
 from sweep.config.config import SweepConfig, read_sweep
 from sweep.config.grid import expand, title, trial_id
 from sweep.config.trial_config import TrialConfig
-from sweep.engines import Engine, RunSettings, Stop, Watcher, choose
+from sweep.engines import Display, Engine, RunSettings, Stop, choose
 from sweep.errors import InputError, StoreError
 from sweep.records import EpochRecord, TrialRecord
 from sweep.store import Store
@@ -24,6 +24,7 @@ from sweep.store.claims import Claims
 from sweep.store.leases import Leases
 from sweep.trial.attempts import run_attempts
 from sweep.trial.run import load_data
+from sweep.trial.stage import Stage
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray and its dependencies warn
 
@@ -45,7 +46,7 @@ compute: {max_failures: 0}
 """
 
 
-def printing(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Watcher, stop: Stop) -> None:
+def printing(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watcher: Display, stop: Stop) -> None:
     """An engine that prints each trial and runs it in this process."""
     settings, dataset = RunSettings.of(sweep, "cpu"), load_data(sweep)
     for trial in trials:
@@ -58,6 +59,7 @@ def printing(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, 
             dataset,
             settings,
             on_epoch=watcher.epoch,
+            on_stage=watcher.stage,
             stopping=lambda: stop.requested,
             checkpoints=claims,
         )
@@ -79,6 +81,14 @@ class Recorder:
         self.events: list[tuple[str, str]] = []  # what happened, and the trial's id
         self.records: dict[str, TrialRecord] = {}
         self._on_epoch = on_epoch
+        self.prepared: list[str] = []
+        self.stages: list[Stage] = []
+
+    def preparing(self, text: str) -> None:
+        self.prepared.append(text)
+
+    def stage(self, stage: Stage) -> None:
+        self.stages.append(stage)
 
     def started(self, trial: TrialConfig) -> None:
         self.events.append(("started", trial_id(trial)))
@@ -143,6 +153,10 @@ class TestEngine:
             events = [event for event, of in recorder.events if of == trial]
             assert (events[0], events[-1]) == ("started", "finished")
         assert not stop.requested
+        if name != "printing":
+            assert any("reading digits" in text for text in recorder.prepared)
+        assert {stage.trial_id for stage in recorder.stages} <= mine_alone | {taken}
+        assert {stage.images for stage in recorder.stages} <= {1437}
 
     def test_a_stop_interrupts_running_trials_with_a_checkpoint_and_starts_no_other(
         self, name: str, folder: Path

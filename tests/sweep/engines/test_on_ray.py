@@ -28,6 +28,7 @@ from sweep.records import EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
 from sweep.store.claims import Claims
 from sweep.trial.record_fields import config_fields
+from sweep.trial.stage import Stage
 
 # Ray and what it imports warn of their own affairs
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -101,6 +102,13 @@ class Heard:
         self.begun: list[str] = []
         self.epochs: list[EpochRecord] = []
         self.ended: list[TrialRecord] = []
+        self.stages: list[Stage] = []
+
+    def preparing(self, text: str) -> None:
+        self.prepared = text
+
+    def stage(self, stage: Stage) -> None:
+        self.stages.append(stage)
 
     def started(self, trial: TrialConfig) -> None:
         self.begun.append(trial_id(trial))
@@ -228,6 +236,8 @@ from sweep.store import Store
 from sweep.engines import Stop
 
 class Talker:
+    def preparing(self, text): pass
+    def stage(self, stage): pass
     def started(self, trial): pass
     def epoch(self, record): print("epoch", record.epoch, flush=True)
     def finished(self, record): print(record.status, flush=True)

@@ -28,6 +28,7 @@ from sweep.store import Store
 from sweep.store.claims import Claims
 from sweep.trial import machine
 from sweep.trial.gpu_use import GpuUse
+from sweep.trial.stage import Stage
 
 pytestmark = pytest.mark.slow  # launches, trainings or processes
 
@@ -66,7 +67,14 @@ class Heard:
         self.begun: list[str] = []
         self.epochs: list[tuple[str, int]] = []
         self.ended: list[TrialRecord] = []
+        self.stages: list[Stage] = []
         self._on_epoch = on_epoch
+
+    def preparing(self, text: str) -> None:
+        self.prepared = text
+
+    def stage(self, stage: Stage) -> None:
+        self.stages.append(stage)
 
     def started(self, trial: TrialConfig) -> None:
         self.begun.append(trial_id(trial))
@@ -286,6 +294,8 @@ from sweep.store import Store
 from sweep.engines import Stop
 
 class Talker:
+    def preparing(self, text): pass
+    def stage(self, stage): pass
     def started(self, trial): pass
     def epoch(self, record): print("epoch", record.epoch, flush=True)
     def finished(self, record): print(record.status, flush=True)

@@ -28,7 +28,7 @@ def test_no_time_left_is_told_once_a_launch_is_to_stop(terminal, sweep):
     trials = {trial_id(trial): trial for trial in expand(sweep)}
     first, second = trials
     stop, console = Stop(), Console(file=io.StringIO(), force_terminal=terminal, width=100)
-    progress = open_progress(trials, 0, Store(sweep.store), console, stop)
+    progress = open_progress(trials, trials, Store(sweep.store), console, stop)
     for trial in trials.values():
         progress.started(trial)
     progress.finished(make_outcome(first, seconds=1.0).trial)

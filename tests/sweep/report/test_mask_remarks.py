@@ -48,7 +48,7 @@ def test_a_trial_records_its_ties_and_conservation_and_a_launch_says_them_once_a
     sweep = read_sweep(CONFIG, [*SETTINGS, methods, "grid.sparsity=0.5", "grid.ablation=none"])
     trials = {trial_id(one): one for one in expand(sweep)}
     text = StringIO()
-    progress = open_progress(trials, 0, Store(str(tmp_path)), Console(file=text, width=200), Stop())
+    progress = open_progress(trials, trials, Store(str(tmp_path)), Console(file=text, width=200), Stop())
     for one in trials.values():
         record = run_trial(one).trial
         assert record.status == "completed"
