@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from sweep.config.trial_config import TrialConfig
@@ -24,6 +24,7 @@ class Watcher(Protocol):
         """A trial ended, with any status, and its records are in the store."""
 
 
+@runtime_checkable
 class Display(Watcher, Protocol):
     """A watcher that also shows what takes long. Engines may leave out both methods."""
 
@@ -35,16 +36,19 @@ class Display(Watcher, Protocol):
 
 
 class Watchers:
-    """A display and other watchers as one: each call goes to all that have it, in order."""
+    """Several watchers as one: each call goes to all that have it, in order."""
 
-    def __init__(self, display: Display, others: Sequence[Watcher] = ()):
-        self._display, self._watchers = display, (display, *others)
+    def __init__(self, watchers: Sequence[Watcher]):
+        self._watchers = watchers
+        self._displays = [watcher for watcher in watchers if isinstance(watcher, Display)]
 
     def preparing(self, text: str) -> None:  # noqa: D102
-        self._display.preparing(text)
+        for display in self._displays:
+            display.preparing(text)
 
     def stage(self, stage: Stage) -> None:  # noqa: D102
-        self._display.stage(stage)
+        for display in self._displays:
+            display.stage(stage)
 
     def started(self, trial: TrialConfig) -> None:  # noqa: D102
         for watcher in self._watchers:

@@ -74,7 +74,7 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
         tracker = stack.enter_context(closing(open_tracker(sweep, planned.trials, store, is_whole=planned.is_whole)))
         if planned.todo:
             streak = FailureStreak(stop, sweep.compute.stop_after)
-            watcher = Watchers(progress, [dispatcher, streak, tracker])
+            watcher = Watchers([progress, dispatcher, streak, tracker])
             leases = stack.enter_context(Leases(store.files).held())
             with stop.listening(), progress, data_errors():
                 dispatcher.run(engine, watcher, leases)

@@ -107,7 +107,7 @@ def test_workers_of_several_processes_get_the_variables(
 
     monkeypatch.setattr(processes, "check_device", lambda *_: "cuda")
     monkeypatch.setattr(processes, "Pool", Pool)
-    processes.run(tiny, expand(tiny), SimpleNamespace(), SimpleNamespace(), Stop(), jobs=2)
+    processes.run(tiny, expand(tiny), SimpleNamespace(), Watchers([]), Stop(), jobs=2)
     assert environments[0][PIPES].startswith(f"/tmp/{mps.PREFIX}")
     assert daemon.read_text() == "start\nquit -t 5\n"
 
@@ -120,14 +120,14 @@ def test_a_ray_of_our_own_inherits_the_variables(
 
     inside: list[str] = []
     monkeypatch.setattr(starting, "run_on_ray", lambda *_: inside.append(os.environ[PIPES]))
-    on_ray.run(tiny, expand(tiny), SimpleNamespace(), SimpleNamespace(), Stop())
+    on_ray.run(tiny, expand(tiny), SimpleNamespace(), Watchers([]), Stop())
     assert inside[0].startswith(f"/tmp/{mps.PREFIX}") and PIPES not in os.environ
     assert daemon.read_text() == "start\nquit -t 5\n"
 
 
 def test_on_a_cluster_the_service_is_not_ours_to_start(daemon: Path, tiny: SweepConfig) -> None:
     with pytest.raises(InputError, match=r"^compute\.mps: .*on its own machine only"):
-        on_ray.run(tiny, expand(tiny), SimpleNamespace(), SimpleNamespace(), Stop(), address="here:1")
+        on_ray.run(tiny, expand(tiny), SimpleNamespace(), Watchers([]), Stop(), address="here:1")
     assert not daemon.exists()
 
 
