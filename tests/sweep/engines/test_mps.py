@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sweep.cli import main
 from sweep.config.config import SweepConfig, read_sweep
 from sweep.config.grid import expand
-from sweep.engines import Stop, mps, on_ray, processes
+from sweep.engines import Stop, Watchers, mps, on_ray, processes
 from sweep.errors import InputError
 from sweep.store.leases import Launch
 
