@@ -20,8 +20,10 @@ class Capacity:
     text: str
 
 
-def capacity(compute: Compute, cores: int, gpus: int, share: float | None = None) -> Capacity | None:
-    """What a machine with so many cores and GPUs runs at once by Ray; None for trials on CPUs, which only cores limit.
+def capacity(
+    compute: Compute, cores: int, gpus: int, share: float | None = None, machine: str = "this machine"
+) -> Capacity | None:
+    """What a machine with so many cores and GPUs runs at once; None for trials on CPUs, which only cores limit.
 
     A share of a GPU is of one GPU: 0.4 gives two trials each.
 
@@ -29,6 +31,7 @@ def capacity(compute: Compute, cores: int, gpus: int, share: float | None = None
         compute: the settings.
         cores, gpus: of the machine.
         share: of a GPU, that was measured where the setting is "auto"; None: it is unknown, and so is the capacity.
+        machine: as the text names it.
     """
     if not compute.gpus_per_trial:
         return None
@@ -43,8 +46,8 @@ def capacity(compute: Compute, cores: int, gpus: int, share: float | None = None
     with_cores = f"compute.cpus_per_trial={compute.cpus_per_trial} ({cores} cores)"
     with_gpus = f"compute.gpus_per_trial={setting} ({gpus} GPUs)"
     if by_cores < by_gpus:
-        text = f"{by_cores} at once on this machine, limited by {with_cores}; {with_gpus} would allow {by_gpus}"
+        text = f"{by_cores} at once on {machine}, limited by {with_cores}; {with_gpus} would allow {by_gpus}"
         return Capacity(by_cores, "compute.cpus_per_trial", text)
     turns = ", which they use in turns (compute.mps: off)" if each > 1 and by_gpus > 1 and not compute.mps else ""
-    text = f"{by_gpus} at once on this machine, limited by {with_gpus}{turns}"
+    text = f"{by_gpus} at once on {machine}, limited by {with_gpus}{turns}"
     return Capacity(by_gpus, "compute.gpus_per_trial", text)

@@ -201,7 +201,8 @@ class _StepClock:
 class _GpuTimer:
     """Times what is launched between its calls, as if the host took no time to launch it.
 
-    The GPU first waits for a while, in which the host launches all of it: then its work has no gaps.
+    The GPU first waits for a while, in which the host launches all of it: then its work has no gaps. A step that itself
+    waits for the GPU is launched after that, and is timed with its gaps: its trial seems to keep the GPU busier.
 
     Args:
         seconds: of the wait.

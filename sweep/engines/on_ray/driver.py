@@ -1,8 +1,9 @@
 """The driver: hands the trials to Tune."""
 
+import logging
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import ray
 from ray import tune
 
 from sweep import imports
-from sweep.config.compute import AUTO
+from sweep.config.compute import AUTO, Compute
 from sweep.config.config import SweepConfig
 from sweep.config.grid import trial_id
 from sweep.config.trial_config import TrialConfig
+from sweep.engines.capacity import capacity
 from sweep.engines.on_ray import probing
 from sweep.engines.on_ray.callback import TuneCallback, name_of
 from sweep.engines.on_ray.coordinator import MACHINES, start_coordinator
@@ -26,6 +28,8 @@ from sweep.engines.watcher import Display
 from sweep.store.claims import Claims
 from sweep.trial.run import AnyDataset
 from sweep.trial.settings import RunSettings
+
+logger = logging.getLogger("sweep.engines.on_ray")
 
 CHUNK = 2000  # trials per Tune experiment: the driver's work per trial grows with their number
 
@@ -62,8 +66,18 @@ def _gpu_shares(
     share = sweep.compute.gpus_per_trial
     if share != AUTO:
         return {architecture.label: share for architecture in sweep.grid.architecture}
-    measure = partial(probing.measure, dataset, setup, stop)
-    return {label: sharing.share for label, sharing in decide(sweep, trials, setup.claims.store, measure).items()}
+    decided = decide(sweep, trials, setup.claims.store, partial(probing.measure, dataset, setup, stop))
+    shares = {label: sharing.share for label, sharing in decided.items()}
+    for line in cores_limit(sweep.compute, min(shares.values()), [node["Resources"] for node in ray.nodes()]):
+        logger.warning(line)
+    return shares
+
+
+def cores_limit(compute: Compute, share: float, nodes: Iterable[Mapping[str, float]]) -> list[str]:
+    """A line for each kind of node whose cores allow fewer trials than its GPUs, by Ray's names of what nodes have."""
+    kinds = dict.fromkeys((int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in nodes)
+    rooms = [capacity(compute, *kind, share, machine="a node") for kind in kinds if kind[1]]
+    return [f"trials: {room.text}" for room in rooms if room and room.limited_by == "compute.cpus_per_trial"]
 
 
 def _resources(cpus: int, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:

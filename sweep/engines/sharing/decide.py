@@ -20,7 +20,7 @@ def decide(
     store: Store,
     measure: Callable[[Sequence[Request]], Iterable[Answer]],
 ) -> dict[str, Sharing]:
-    """How many trials share a GPU, by label of the architecture; a line for each is logged.
+    """How many trials share a GPU, by label of the architecture; a line for each that was answered is logged.
 
     Where there are several kinds of GPUs, the one on which fewest trials fit decides: a trial may run on any of them.
     An architecture that cannot be measured gets a GPU for each of its trials.
@@ -41,7 +41,7 @@ def decide(
         if answer.use is not None and answer.is_new:
             kept.save(store, asked[answer.label], answer.use)
     decided = {label: _fewest(found, sweep.compute.mps) for label, found in answers.items()}
-    for line in lines(decided):
+    for line in lines({label: found for label, found in decided.items() if answers[label]}):
         logger.warning(line)
     return decided
 

@@ -389,4 +389,10 @@ def test_each_architecture_has_the_share_of_a_gpu_that_was_measured_for_it(
         "spies:plain": "completed", "spies:broken": "failed",
     }  # fmt: skip
     assert "spies:plain: 2 trials share a GPU: on H100" in caplog.text
+    assert "by compute.cpus_per_trial" not in caplog.text  # four cores, and two GPUs of two trials each
+    node = {"CPU": 3.0, "GPU": 2.0}
+    assert driver.cores_limit(sweep.compute, 0.5, [{"CPU": 1.0}, node, node]) == [
+        "trials: 3 at once on a node, limited by compute.cpus_per_trial=1 (3 cores); compute.gpus_per_trial=auto: 0.5"
+        " (2 GPUs) would allow 4"
+    ]
     assert "spies:broken: one trial a GPU: it could not be measured: RuntimeError: a mistake" in caplog.text
