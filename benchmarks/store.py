@@ -46,7 +46,8 @@ def run(setup: Setup) -> Iterator[Row]:
             write(store, trials[start : start + TRIALS])
             if start + TRIALS < MANY:  # the last thousand have come since
                 fold(store)
-        for command in (["status", "--store", store.uri], ["report", store.uri, "--out", f"{folder}/report"]):
+        drawn = ["report", store.uri, "--out", f"{folder}/report"]
+        for command in (["status", "--store", store.uri], drawn, [*drawn, "--html"]):
             yield seconds_of(command)
 
 
@@ -81,7 +82,8 @@ def seconds_of(command: list[str]) -> Row:
         subprocess.run([Path(sys.executable).with_name("sweep"), *command], check=True, stdout=subprocess.DEVNULL)
 
     times = sorted(first for first, _ in in_turns(work, lambda: None, pairs=3, warm_up=0))
-    name = f"sweep {command[0]}, {MANY} trials, all but {TRIALS} folded"
+    page = " --html" if "--html" in command else ""
+    name = f"sweep {command[0]}{page}, {MANY} trials, all but {TRIALS} folded"
     return Row("store", name, times[1], times[0], times[-1], unit="s")
 
 

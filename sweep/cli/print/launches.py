@@ -155,7 +155,7 @@ def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
     if found.signal is not None:
         out.print("Stopped. Launching again runs what is missing, and resumes trials that were stopped.")
     browse = f"    MLflow: sweep ui --store {store}" if sweep.tracking.enabled and not sweep.tracking.uri else ""
-    out.print(f"Report: sweep report {store} --sweep {sweep.name}{browse}", markup=False, soft_wrap=True)
+    out.print(f"Report: sweep report {store} --sweep {sweep.name} --html{browse}", markup=False, soft_wrap=True)
 
 
 def summary_json(sweep: SweepConfig, found: Summary) -> Row:

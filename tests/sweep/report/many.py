@@ -26,7 +26,7 @@ def many(seeds: int, architectures: Sequence[str] = ("resnet20", "vgg19")) -> It
                     at_chance = method in ("random", "snip") and sparsity == 0.995 and seed % 3 == 0
                     record = trial(
                         method, sparsity, seed, 0.1 if at_chance else accuracy, architecture=architecture,
-                        architecture_label=architecture, trial_id=f"{architecture}{method}{sparsity}{seed}",
+                        architecture_label=architecture, trial_id=f"{architecture}-{method}-{sparsity}-{seed}",
                         validation_accuracy=accuracy - 0.003, prunable=270_896, kept=round(270_896 * (1 - sparsity)),
                         seconds=100 + 20 * draw.random(), prune_seconds=2 + draw.random(), train_seconds=97.0,
                         training_flops=1e12 * (1.02 - sparsity), training_flops_share=1.02 - sparsity,
