@@ -45,7 +45,7 @@ def drive(
 ) -> None:
     """Run the trials on the connected Ray, which has room for them. Tune's files go into ``scratch``."""
     setup = _setup(sweep, claims)
-    shares = _gpu_shares(sweep, trials, dataset, setup, stop)
+    shares = _gpu_shares(sweep, trials, dataset, setup, watcher, stop)
     # with_parameters puts the data set into the object store, which gives every machine one copy of it
     trainable = tune.with_resources(
         tune.with_parameters(run_one, setup=setup, dataset=dataset), partial(_resources, sweep.compute.cpus_per_trial)
@@ -60,13 +60,19 @@ def drive(
 
 
 def _gpu_shares(
-    sweep: SweepConfig, trials: Sequence[TrialConfig], dataset: AnyDataset, setup: RayWorkerSetup, stop: Stop
+    sweep: SweepConfig,
+    trials: Sequence[TrialConfig],
+    dataset: AnyDataset,
+    setup: RayWorkerSetup,
+    watcher: Display,
+    stop: Stop,
 ) -> dict[str, float]:
     """The share of a GPU of each trial, by label of its architecture."""
     share = sweep.compute.gpus_per_trial
     if share != AUTO:
         return {architecture.label: share for architecture in sweep.grid.architecture}
-    decided = decide(sweep, trials, setup.claims.store, partial(probing.measure, dataset, setup, stop))
+    measure = partial(probing.measure, dataset, setup, stop)
+    decided = decide(sweep, trials, setup.claims.store, measure, watcher.preparing)
     shares = {label: sharing.share for label, sharing in decided.items()}
     for line in cores_limit(sweep.compute, min(shares.values()), [node["Resources"] for node in ray.nodes()]):
         logger.warning(line)

@@ -84,7 +84,7 @@ def run(
             dataset=load_data(sweep),
         )
         if jobs == AUTO:
-            jobs = _jobs(context, setup, sweep, trials, stop)
+            jobs = _jobs(context, setup, sweep, trials, watcher, stop)
         if stop.requested:
             return
         setup = replace(setup, settings=replace(setup.settings, gpu_share=_gpu_share(device, jobs)))
@@ -97,12 +97,14 @@ def _jobs(
     setup: worker.WorkerSetup,
     sweep: SweepConfig,
     trials: Sequence[TrialConfig],
+    watcher: Display,
     stop: Stop,
 ) -> int:
     """How many trials run at once on this machine."""
     share = None
     if sweep.compute.gpus_per_trial == AUTO:
-        decided = decide(sweep, trials, setup.claims.store, partial(probing.measure, context, setup, stop))
+        measure = partial(probing.measure, context, setup, stop)
+        decided = decide(sweep, trials, setup.claims.store, measure, watcher.preparing)
         share = max(sharing.share for sharing in decided.values())
     room = capacity(sweep.compute, machine.cores(), torch.cuda.device_count(), share)
     if room is None:

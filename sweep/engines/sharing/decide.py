@@ -19,6 +19,7 @@ def decide(
     trials: Sequence[TrialConfig],
     store: Store,
     measure: Callable[[Sequence[Request]], Iterable[Answer]],
+    preparing: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Sharing]:
     """How many trials share a GPU, by label of the architecture; a line for each that was answered is logged.
 
@@ -30,11 +31,12 @@ def decide(
         trials: those that are to run; only their architectures are measured.
         store: where measurements are kept.
         measure: runs :func:`sweep.engines.sharing.probe.probe` on every kind of GPU.
+        preparing: is told where something has to be measured, which takes a while.
     """
     asked = {each.label: each for each in subjects(sweep, [trial.architecture.label for trial in trials])}
     requests = [Request(subject, kept.load(store, subject)) for subject in asked.values()]
     if any(not request.known for request in requests):
-        logger.warning("compute.gpus_per_trial: auto: measuring what a trial takes of a GPU")
+        preparing("measuring how many trials share a GPU")
     answers: dict[str, list[Answer]] = {label: [] for label in asked}
     for answer in measure(requests):
         answers[answer.label].append(answer)

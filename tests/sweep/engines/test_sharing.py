@@ -170,16 +170,17 @@ def test_the_gpu_on_which_fewest_fit_decides(folder: Path) -> None:
 def test_what_cannot_be_measured_gets_a_gpu_a_trial_and_says_why(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    told: list[str] = []
     sweep, store = read(), Store("results")
     with caplog.at_level(logging.WARNING):
-        decided = decide(sweep, expand(sweep), store, Measured(use(0.5), failing=LARGE))
+        decided = decide(sweep, expand(sweep), store, Measured(use(0.5), failing=LARGE), told.append)
     assert {label: found.share for label, found in decided.items()} == {LARGE: 1.0, SMALL: 0.5}
     assert caplog.messages == [
-        "compute.gpus_per_trial: auto: measuring what a trial takes of a GPU",
         "vgg_digits: one trial a GPU: it could not be measured: OutOfMemoryError: CUDA out of memory",
         "vgg_digits width=8: 2 trials share a GPU: on NVIDIA H100 one alone keeps it busy 50% of the time and takes 1.0"
         " of 80 GB; so many fill it",
     ]
+    assert told == ["measuring how many trials share a GPU"]
     large, small = subjects(sweep)
     assert kept.load(store, large) == () and kept.load(store, small) == (use(0.5),)
 
