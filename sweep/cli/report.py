@@ -30,6 +30,7 @@ _RELOAD = 15  # seconds after which a page of a running sweep loads itself again
     "sweep report --html --watch   # while a sweep runs",
     "sweep report --methods force,snip,random --no-title",
     "sweep report --at 99%,99.5% --all-layers",
+    "sweep report --equivalence 1",
 ))  # fmt: skip
 @STORES
 @click.option("--sweep", "name", help="Only the trials of the sweep of this name.")
@@ -48,6 +49,14 @@ _RELOAD = 15  # seconds after which a page of a running sweep loads itself again
     metavar="SECONDS",
     help="With --watch: look at the store this often.  [default: 10]",
 )
+@click.option(
+    "--equivalence",
+    metavar="POINTS",
+    type=click.FloatRange(0, 100, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="Call two methods equivalent within ± this many percentage points of accuracy.",
+)
 @AS_JSON
 def report(
     stores: tuple[str, ...],
@@ -60,6 +69,7 @@ def report(
     html: bool,
     watch: bool,
     every: float | None,
+    equivalence: float,
     as_json: bool,
 ) -> None:
     """Tables and figures of one or several stores: accuracy against sparsity, density by layer.
@@ -80,6 +90,7 @@ def report(
         at=read_sparsities(at) if at is not None else (),
         title=not no_title,
         all_layers=all_layers,
+        equivalence=equivalence / 100,
     )
     opened = [existing(uri) if html or watch else Store(uri) for uri in stores or ("results",)]
     folder = Path(out) if out else report_folder(opened[0], name or "all")

@@ -11,12 +11,12 @@ from typing import Any
 
 from sweep.records import TrialRecord, numbers
 from sweep.report.cells import Cell, accuracies
-from sweep.report.names import measured_sparsity
+from sweep.report.names import architecture_name, data_name, measured_sparsity, method_name
+from sweep.report.table import UNKNOWN
 from sweep.report.trials import Panel
 from sweep.statistics import mean
 
 Text = Callable[[Cell], str]
-UNKNOWN = "–"  # in a table; in a CSV the field is empty
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,10 @@ def _macs_kept_fraction(cell: Cell) -> float | None:
     return kept / dense if dense and kept is not None else None
 
 
+def _collapse_rate(cell: Cell, part: str) -> float | None:
+    return getattr(cell.collapse_rate, part) if cell.collapse_rate else None
+
+
 _NOT_AVERAGED = {
     *("sparsity", "seed", "classes", "threads", "git_dirty"),  # axes of the grid, and no measurements
     *("test_accuracy", "validation_accuracy"),  # in `mean` and `validation_mean`, of the runs that trained
@@ -82,31 +86,48 @@ _NOT_AVERAGED = {
 AVERAGED = [name for name in numbers(TrialRecord) if name not in _NOT_AVERAGED]
 
 SUMMARY = (
-    _of_panel("data", "Data set.", lambda panel: panel.data),
-    _of_panel("data_encoding", "`JPEG` where the images are a lossy copy, else `exact`.", lambda panel: panel.encoding),
-    _of_panel("architecture", "Name of the network.", lambda panel: panel.trials[0].architecture),
-    _of_panel("architecture_label", "The name and the options that are not defaults.", lambda p: p.architecture),
-    _of_panel("setting", "What tells this recipe from others of the same network and data.", lambda p: p.setting),
-    _of_cell("method", "Name of the method.", lambda cell: cell.method),
-    _of_cell("method_label", "The name and the options that are not defaults.", lambda cell: cell.method_label),
+    # what the row is
+    _of_panel("data_name", "Data set, as figures name it.", lambda p: data_name(p.data, p.encoding, p.train)),
+    _of_panel("architecture_name", "Network, as figures name it.", lambda p: architecture_name(p.architecture)),
+    _of_cell("method_name", "Method and control, as figures name it.", lambda cell: method_name(cell.method_label)),
     _of_cell("sparsity", "Fraction of the prunable weights that is removed.", lambda cell: cell.sparsity),
+    _of_panel("setting", "What tells this recipe from others of the same network and data.", lambda p: p.setting),
+    # accuracy of the runs that trained
+    _of_cell("mean", "Mean final-epoch test accuracy of the `n` runs.", lambda cell: cell.mean),
+    _of_cell("low", "Lower end of its 95 % t-interval.", lambda cell: cell.interval and cell.interval.low),
+    _of_cell("high", "Upper end.", lambda cell: cell.interval and cell.interval.high),
+    _of_cell("std", "Sample standard deviation of the `n` runs.", lambda cell: cell.std),
     _of_cell("n", "Completed runs that trained: not at chance.", lambda cell: cell.n),
-    _of_cell("mean", "Their mean final-epoch test accuracy.", lambda cell: cell.mean),
-    _of_cell("std", "Their sample standard deviation.", lambda cell: cell.std),
     Column("best", "Whether no method has a higher mean here.", lambda panel, cell: cell.key in panel.leading),
+    # the other runs
+    _of_cell("collapse_rate", "Share of completed runs that ended at chance.", lambda c: _collapse_rate(c, "estimate")),
+    _of_cell("collapse_low", "Lower end of its 95 % Wilson interval.", lambda c: _collapse_rate(c, "low")),
+    _of_cell("collapse_high", "Upper end.", lambda c: _collapse_rate(c, "high")),
+    _of_cell("mean_all", "Mean test accuracy of all completed runs, those at chance too.", lambda cell: cell.mean_all),
     _of_cell("completed", "Completed runs.", lambda cell: len(cell.completed)),
     _of_cell("collapsed", "Completed runs that ended at chance.", lambda cell: len(cell.collapsed)),
     _of_cell("in_pieces", "Completed runs that split batches for lack of memory.", lambda cell: len(cell.in_pieces)),
     _of_cell("failed", "Runs that ended in an error.", lambda cell: cell.failed),
     _of_cell("diverged", "Runs whose loss stopped being finite.", lambda cell: cell.diverged),
     _of_cell("interrupted", "Runs that were stopped and not finished yet.", lambda cell: cell.interrupted),
+    Column("missing", "Seeds that other cells have and this one has not.", lambda panel, c: len(panel.missing(c))),
+    _of_cell("seeds", "Seeds of the completed runs.", _seeds),
+    Column("missing_seeds", "Seeds that are missing.", lambda panel, c: " ".join(map(str, panel.missing(c)))),
     _of_cell("collapsed_mean", "Mean test accuracy of the collapsed runs.", lambda c: mean(accuracies(c.collapsed))),
     _of_cell("validation_mean", "Mean validation accuracy of the runs that trained.", _validation_mean),
-    _of_cell("seeds", "Seeds of the completed runs.", _seeds),
+    # the same names as in a config
+    _of_panel("data", "Data set, as configs name it.", lambda panel: panel.data),
+    _of_panel("data_encoding", "`JPEG` where the images are a lossy copy, else `exact`.", lambda panel: panel.encoding),
     _of_panel("train", "Fraction of the training images that the trials see.", lambda p: p.train),
-    *map(_average, AVERAGED),
+    _of_panel("architecture", "Network, as configs name it.", lambda panel: panel.trials[0].architecture),
+    _of_panel("architecture_label", "The name and the options that are not defaults.", lambda p: p.architecture),
+    _of_cell("method", "Method, as configs name it.", lambda cell: cell.method),
+    _of_cell("method_label", "The name and the options that are not defaults.", lambda cell: cell.method_label),
+    # masks, training and cost
     _of_cell("macs_kept_fraction", "Mean `macs_kept` over mean `macs_dense`.", _macs_kept_fraction),
+    *map(_average, AVERAGED),
 )
+NOT_WORSE = "not_worse", "Whether it is bold in the table of accuracies: not worse than the best."  # after `best`
 
 
 # texts, for the tables of summary.md

@@ -71,6 +71,10 @@ class Comparison:
         """Whether the corrected test tells the two apart."""
         return self.p_holm is not None and self.p_holm <= LEVEL
 
+    def corrected(self, p_holm: float | None) -> "Comparison":
+        """With this ``p_holm``."""
+        return replace(self, p_holm=p_holm)
+
     def reversed(self) -> "Comparison":
         """B minus A."""
         probability = self.probability

@@ -5,7 +5,6 @@ with the same numbers but for ``p_holm``: a table that makes fewer comparisons c
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cached_property
 
 from sweep.report.cells import Cell, best, by_sparsity, labels
@@ -108,7 +107,7 @@ class Comparisons:
     def _family(self, pairs: Iterable[Pair]) -> tuple[Comparison, ...]:
         found = [self._compare(*pair) for pair in pairs]
         corrected = holm([comparison.p_t for comparison in found])
-        return tuple(replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True))
+        return tuple(one.corrected(p) for one, p in zip(found, corrected, strict=True))
 
     def _compare(self, cell: Cell, other: Cell) -> Comparison:
         key = (cell.method_label, other.method_label, cell.sparsity)

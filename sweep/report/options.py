@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sweep.errors import InputError
 from sweep.report.cells import labels, sparsities
+from sweep.report.comparison import EQUIVALENCE
 from sweep.report.names import method_name, split_control
 from sweep.report.trials import Panel
 from sweep.text import percent
@@ -22,12 +23,14 @@ class ReportOptions:
         at: the sparsities of figures that show one; empty: the highest that such a figure can show.
         title: whether figures have a title.
         all_layers: whether the density by layer is drawn at every sparsity, not only at those of ``at``.
+        equivalence: two methods are equivalent within plus or minus this difference of accuracies, a fraction.
     """
 
     methods: tuple[str, ...] = ()
     at: tuple[float, ...] = ()
     title: bool = True
     all_layers: bool = False
+    equivalence: float = EQUIVALENCE
 
     def check(self, panels: Sequence[Panel]) -> None:
         """Check that the trials have what is asked for.

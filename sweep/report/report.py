@@ -9,14 +9,23 @@ from pathlib import Path
 
 from sweep.errors import InputError
 from sweep.records import TrialRecord
-from sweep.report.comparisons import Comparisons
-from sweep.report.csv_rows import panel_rows, to_csv, write_trials
+from sweep.report.analysis import Analysis, analyse
+from sweep.report.csv_rows import SUMMARY_HEADER, panel_rows, to_csv, write_trials
 from sweep.report.figures import FIGURES, Stored, WrittenFigure, style
 from sweep.report.figures.stored_masks import StoredMasks
 from sweep.report.folder import remove_outdated
 from sweep.report.options import DEFAULT, ReportOptions
+from sweep.report.statistics_rows import (
+    COMPARISONS,
+    OVER_CELLS,
+    THRESHOLDS,
+    comparison_rows,
+    over_cells_rows,
+    threshold_rows,
+)
 from sweep.report.summary import summary
-from sweep.report.tables import Table, accuracy_table
+from sweep.report.table import Table
+from sweep.report.terminal_tables import terminal_tables
 from sweep.report.trials import Panel, StoredRows, panels, read
 from sweep.store import Store
 
@@ -27,10 +36,11 @@ _TRIALS_CSV = [  # without a nested column, and without one of many lines
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """The files written, and the tables.
+    """The files written, and the tables for a terminal.
 
     Attributes:
         figures: as PNG and SVG.
+        statistics: ``comparisons.csv``, ``thresholds.csv`` and ``over_cells.csv``.
         page: ``report.html``; None unless it was asked for.
     """
 
@@ -38,6 +48,7 @@ class ReportFiles:
     summary: Path
     summary_csv: Path
     trials_csv: Path
+    statistics: tuple[Path, ...]
     tables: tuple[Table, ...]
     page: Path | None = None
 
@@ -45,7 +56,7 @@ class ReportFiles:
     def all(self) -> tuple[Path, ...]:
         """Every file."""
         page = () if self.page is None else (self.page,)
-        return (*page, *self.figures, self.summary, self.summary_csv, self.trials_csv)
+        return (*page, *self.figures, self.summary, self.summary_csv, *self.statistics, self.trials_csv)
 
 
 def write_report(
@@ -81,6 +92,7 @@ def write_report(
     if all_panels:
         options.check(all_panels)
     stored = Stored(StoredRows(tables, sources), StoredMasks(sources, all_panels))
+    analysis = analyse(all_panels, options.equivalence)
     _make_folder(out)
     draw = partial(_draw, stored=stored, options=options, out=out)
     drawn = [draw(panel, stem) for panel, stem in zip(all_panels, _stems(all_panels), strict=True)]
@@ -89,20 +101,32 @@ def write_report(
         summary=out / "summary.md",
         summary_csv=out / "summary.csv",
         trials_csv=out / "trials.csv",
-        tables=tuple(map(accuracy_table, all_panels)),
+        statistics=_write_statistics(analysis, out),
+        tables=tuple(terminal_tables(analysis)),
         page=out / "report.html" if html else None,
     )
-    files.summary.write_text(summary(all_panels, drawn, sweep), encoding="utf-8")
-    files.summary_csv.write_text(to_csv([row for panel in all_panels for row in panel_rows(panel)]), encoding="utf-8")
+    files.summary.write_text(summary(analysis, drawn, sweep), encoding="utf-8")
+    rows = [row for one in analysis.panels for row in panel_rows(one.panel, one.comparisons)]
+    files.summary_csv.write_text(to_csv(rows, SUMMARY_HEADER), encoding="utf-8")
     trials = [trial for panel in all_panels for trial in panel.trials]
     write_trials(stored.rows.of(trials, _TRIALS_CSV), files.trials_csv)
     if files.page is not None:
         from sweep.report.page import PageSource, write_page  # imports jinja2, which other reports do without
 
-        compared = [Comparisons(panel) for panel in all_panels]
-        write_page(files.page, compared, drawn, PageSource(stores, tables, sweep, only), reload_seconds)
+        write_page(files.page, analysis.panels, drawn, PageSource(stores, tables, sweep, only), reload_seconds)
     remove_outdated(out, "report", (path for path in files.all if path != files.page))  # a page says of when it is
     return files
+
+
+def _write_statistics(analysis: Analysis, out: Path) -> tuple[Path, ...]:
+    texts = {
+        "comparisons.csv": to_csv(comparison_rows(analysis), COMPARISONS),
+        "thresholds.csv": to_csv(threshold_rows(analysis), THRESHOLDS),
+        "over_cells.csv": to_csv(over_cells_rows(analysis.aggregate), OVER_CELLS),
+    }
+    for name, text in texts.items():
+        (out / name).write_text(text, encoding="utf-8")
+    return tuple(out / name for name in texts)
 
 
 def _make_folder(out: Path) -> None:

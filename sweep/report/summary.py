@@ -1,82 +1,88 @@
 """``summary.md``: for each panel what was run, its tables and its figures; then remarks and trials without a result."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sweep.records import COMPLETED, STATUSES, TrialRecord
+from sweep.report.analysis import Analysis, PanelAnalysis
 from sweep.report.cells import chance_limit, is_in_pieces, labels
-from sweep.report.columns import COST_CAPTION, END_CAPTION, MOVED_CAPTION, START_CAPTION
+from sweep.report.comparison_tables import best_table, differences_table, reference_table, sanity_table
 from sweep.report.figures import FIGURES, WrittenFigure
 from sweep.report.names import architecture_name, data_name, figure_name, method_name
+from sweep.report.overview_tables import aggregate_table, thresholds_table
 from sweep.report.record_page import mask_remarks
-from sweep.report.tables import (
-    CAPTION,
-    PAIRED_CAPTION,
-    SANITY_CAPTION,
-    Table,
-    accuracy_table,
-    cost_table,
-    end_table,
-    paired_table,
-    sanity_table,
-    span,
-    start_table,
-)
+from sweep.report.table import Table
+from sweep.report.tables import accuracy_table, cost_table, end_table, interval_table, span, start_table
 from sweep.report.trials import Panel
 from sweep.text import percent
 
-_REFERENCES = ("random", "snip")  # methods are paired with the first of these that was run
-
 
 class Section(NamedTuple):
-    """A part of a panel with a table; the figures whose ``section`` is this heading stand above the table."""
+    """A part of a panel with tables; the figures whose ``section`` is this heading stand above them."""
 
     heading: str
-    table: Callable[[Panel], Table]
-    caption: Callable[[Panel], str]
+    tables: Callable[[PanelAnalysis], Sequence[Table]]
+
+
+def _main_tables(one: PanelAnalysis) -> Sequence[Table]:
+    return accuracy_table(one.panel, one.comparisons), differences_table(one.comparisons)
 
 
 SECTIONS = (  # figures of other sections follow, under headings of their own
-    Section("Sanity checks", sanity_table, lambda panel: SANITY_CAPTION),
-    Section("Price", cost_table, lambda panel: COST_CAPTION),
-    Section("Masks", start_table, lambda panel: START_CAPTION),
-    Section("After training", end_table, lambda panel: MOVED_CAPTION if panel.masks_moved else END_CAPTION),
+    Section("", _main_tables),
+    Section("Intervals", lambda one: [interval_table(one.panel)]),
+    Section("Comparisons", lambda one: [reference_table(one.comparisons), best_table(one.comparisons)]),
+    Section("How far each method can be pruned", lambda one: [thresholds_table(one.panel, one.thresholds)]),
+    Section("Sanity checks", lambda one: [sanity_table(one.comparisons)]),
+    Section("Price", lambda one: [cost_table(one.panel)]),
+    Section("Masks", lambda one: [start_table(one.panel)]),
+    Section("After training", lambda one: [end_table(one.panel)]),
 )
 
 
-def summary(panels: Sequence[Panel], figures: Sequence[Sequence[WrittenFigure]], sweep: str | None = None) -> str:
+def summary(analysis: Analysis, figures: Sequence[Sequence[WrittenFigure]], sweep: str | None = None) -> str:
     """The report as Markdown.
 
     Args:
-        panels: in order.
+        analysis: of all panels, in order.
         figures: for each panel those that were drawn, in the folder of the summary.
         sweep: the heading; by default the names of the sweeps that ran the trials first.
     """
-    trials = [trial for panel in panels for trial in panel.trials]
+    trials = [trial for one in analysis.panels for trial in one.panel.trials]
     heading = sweep or ", ".join(sorted({trial.sweep for trial in trials if trial.sweep})) or "Sweep"
     parts = [f"# {heading}", f"Trials: {_tally(trials)}."]
-    for panel, drawn in zip(panels, figures, strict=True):
-        parts += _panel(panel, drawn)
+    for one, drawn in zip(analysis.panels, figures, strict=True):
+        parts += _panel(one, drawn)
+    if analysis.aggregate is not None:
+        parts += ["## Over all cells", *_explained(aggregate_table(analysis.aggregate))]
     return "\n\n".join(part for part in [*parts, *remarks_section(trials), *_without_result(trials)] if part) + "\n"
 
 
-def _panel(panel: Panel, drawn: Sequence[WrittenFigure]) -> list[str]:
-    """One panel; sections without a table and a figure are left out."""
-    recipe = "\n".join(f"- {name}: {text}" for name, text in what_was_run(panel).items())
-    parts = [f"## {panel.title}", recipe, *_images(panel, drawn, ""), CAPTION]
-    parts.append(accuracy_table(panel).markdown())
-    reference = next((name for name in _REFERENCES if name in labels(panel.cells)), None)
-    if reference is not None and (differences := paired_table(panel, reference)).rows:
-        parts += [PAIRED_CAPTION, differences.markdown()]
+def panel_tables(one: PanelAnalysis) -> Iterator[tuple[str, Table]]:
+    """The tables of a panel that have rows or notes, each with the heading of its section."""
     for section in SECTIONS:
-        table = section.table(panel)
-        explained = [section.caption(panel), table.markdown()] if table.rows else []
+        for table in section.tables(one):
+            if table.rows or table.notes:
+                yield section.heading, table
+
+
+def _panel(one: PanelAnalysis, drawn: Sequence[WrittenFigure]) -> list[str]:
+    """One panel; sections without a table and a figure are left out."""
+    panel, tables = one.panel, list(panel_tables(one))
+    recipe = "\n".join(f"- {name}: {text}" for name, text in what_was_run(panel).items())
+    parts = [f"## {panel.title}", recipe]
+    for section in SECTIONS:
+        explained = [part for heading, table in tables if heading == section.heading for part in _explained(table)]
         parts += _section(section.heading, [*_images(panel, drawn, section.heading), *explained])
-    with_table = {"", *(section.heading for section in SECTIONS)}
+    with_table = {section.heading for section in SECTIONS}
     for heading in dict.fromkeys(figure.section for figure in FIGURES if figure.section not in with_table):
         parts += _section(heading, _images(panel, drawn, heading))
     return [*parts, *_cut_names(panel)] if drawn else parts
+
+
+def _explained(table: Table) -> list[str]:
+    return [table.caption, table.markdown()]
 
 
 def _images(panel: Panel, drawn: Sequence[WrittenFigure], section: str) -> list[str]:
@@ -92,7 +98,7 @@ def _images(panel: Panel, drawn: Sequence[WrittenFigure], section: str) -> list[
 
 
 def _section(heading: str, parts: Sequence[str]) -> list[str]:
-    return [f"### {heading}", *parts] if parts else []
+    return [*([f"### {heading}"] if heading else []), *parts] if parts else []
 
 
 def _cut_names(panel: Panel) -> list[str]:

@@ -1,11 +1,24 @@
-"""Tables for people, on a terminal and in Markdown: accuracy, paired differences, masks and cost."""
+"""Tables of cells: accuracy, its intervals, masks and cost."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-from sweep.report.cells import Cell, PairedDifference, by_label, labels, paired, sparsities
-from sweep.report.columns import COST, END, MOVED, START, UNKNOWN, Column
-from sweep.report.names import method_name, split_control
+from sweep.report.cells import Cell, by_label, sparsities
+from sweep.report.columns import (
+    COST,
+    COST_CAPTION,
+    END,
+    END_CAPTION,
+    MOVED,
+    MOVED_CAPTION,
+    START,
+    START_CAPTION,
+    UNKNOWN,
+    Column,
+)
+from sweep.report.comparisons import FEWEST, Comparisons
+from sweep.report.names import method_name
+from sweep.report.number_text import points, points_interval
+from sweep.report.table import Table, TableEntry
 from sweep.report.trials import Panel
 from sweep.text import percent
 
@@ -13,87 +26,92 @@ BySparsity = Mapping[float, Cell]  # of one method
 
 CAPTION = (
     "Final-epoch test accuracy in %: mean ± sample standard deviation (n runs that trained). "
-    "Runs at chance are counted beside it, not averaged in."
+    "Runs at chance are counted beside it, not averaged in. Bold: at its sparsity, every method that a paired t-test, "
+    f"corrected by Holm over this table, does not find worse than the best; of at least {FEWEST} seeds, none of which "
+    "collapsed or diverged."
 )
-PAIRED_CAPTION = (
-    "Difference of final-epoch test accuracy in percentage points, seed by seed: mean ± sample standard "
-    "deviation (n seeds where both trained). Runs of one seed are a pair only if they started from the same weights."
-)
-SANITY_CAPTION = (
-    "Each control minus the method that it is made of, seed by seed as above. Shuffled within layers: as many "
-    "weights in each layer, at random places. Re-initialised: the mask on fresh weights. Inverted: what the method "
-    "would keep is removed. What a method knows beyond a density for each layer is lost by shuffling."
+INTERVALS_CAPTION = (
+    "Final-epoch test accuracy in %. n: runs that trained; mean and 95 % t-interval are of these. At chance: of all "
+    "completed runs, with Wilson's 95 % interval of the rate. The mean of all includes runs at chance. Missing: seeds "
+    "that other cells have."
 )
 
 
-@dataclass(frozen=True)
-class TableEntry:
-    """One entry as text; ``best`` is printed bold."""
+def accuracy_table(panel: Panel, comparisons: Comparisons | None = None, *, running: bool = False) -> Table:
+    """Methods as rows, sparsities as columns, final test accuracy in percent; the dense network above it.
 
-    text: str
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table for people: a title, notes above it (the dense accuracy), a header, and rows of entries."""
-
-    title: str
-    notes: tuple[str, ...]
-    header: tuple[str, ...]
-    rows: tuple[tuple[TableEntry, ...], ...]
-
-    def markdown(self) -> str:
-        """As Markdown without the title; the best entries are bold."""
-        marks = [":--", *["--:"] * (len(self.header) - 1)]
-        lines = [
-            self.header,
-            marks,
-            *([f"**{e.text}**" if e.best else e.text for e in row] for row in self.rows),
-        ]
-        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return "\n\n".join([*self.notes, table] if self.rows else self.notes)
-
-
-def accuracy_table(panel: Panel) -> Table:
-    """Methods as rows, sparsities as columns, final test accuracy in percent; the dense network above it."""
+    Args:
+        panel: whose cells.
+        comparisons: of the panel, where they have been computed already.
+        running: whether trials are still to come, so that no seed counts as missing.
+    """
+    found = comparisons or Comparisons(panel)
     columns = sparsities(panel.cells)
+
+    def entry(cell: Cell | None) -> TableEntry:
+        if cell is None:
+            return TableEntry(UNKNOWN)
+        return TableEntry(accuracy_text(cell, 0 if running else len(panel.missing(cell))), cell.key in found.not_worse)
+
     rows = tuple(
-        (TableEntry(method_name(label)), *(_accuracy_entry(panel, cells.get(sparsity)) for sparsity in columns))
+        (TableEntry(method_name(label)), *(entry(cells.get(sparsity)) for sparsity in columns))
         for label, cells in _by_method(panel.cells).items()
     )
-    notes = tuple(f"Dense: {accuracy_text(cell)}" for cell in panel.cells if cell.method == "dense")
-    return Table(panel.title, notes, ("method", *map(percent, columns)), rows)
+    notes = [f"Dense: {entry(cell).text}" for cell in panel.cells if cell.method == "dense"]
+    if rows and found.undecided and not running:
+        notes.append(_no_best(found.undecided))
+    return Table(panel.title, tuple(notes), ("method", *map(percent, columns)), rows, CAPTION, "accuracy")
 
 
-def paired_table(panel: Panel, reference: str) -> Table:
-    """Each method's accuracy minus that of the method labelled ``reference``, in percentage points."""
-    names = [label for label in labels(panel.cells) if label != reference and not split_control(label)[1]]
-    return _differences(panel, f"minus {method_name(reference)}", dict.fromkeys(names, reference))
+def _no_best(undecided: Sequence[float]) -> str:
+    where = ", ".join(map(percent, undecided))
+    return f"None is bold at {where}: no method there has {FEWEST} seeds, all of which trained."
 
 
-def sanity_table(panel: Panel) -> Table:
-    """Each control's accuracy minus that of the method it is made of; no rows where there are no controls."""
-    methods = {label: split_control(label)[0] for label in labels(panel.cells) if split_control(label)[1]}
-    return _differences(panel, "minus its method", methods)
+def interval_table(panel: Panel) -> Table:
+    """One row a method and sparsity: n, mean, t-interval, runs at chance, mean of all; seeds if some are missing."""
+    header: tuple[str, ...] = ("method", "sparsity", "n", "mean", "95% interval", "at chance", "mean of all")
+    texts: list[tuple[str, ...]] = [
+        (method_name(cell.method_label), percent(cell.sparsity), *_intervals(cell)) for cell in panel.cells
+    ]
+    if any(panel.missing(cell) for cell in panel.cells):
+        header = (*header, "missing seeds")
+        missing = [", ".join(map(str, panel.missing(cell))) or "none" for cell in panel.cells]
+        texts = [(*row, seeds) for row, seeds in zip(texts, missing, strict=True)]
+    rows = tuple(tuple(map(TableEntry, row)) for row in texts)
+    return Table(panel.title, (), header, rows, INTERVALS_CAPTION, "intervals")
+
+
+def _intervals(cell: Cell) -> tuple[str, ...]:
+    interval, rate = cell.interval, cell.collapse_rate
+    chance = f"{len(cell.collapsed)} of {len(cell.completed)}"
+    return (
+        str(cell.n),
+        points(cell.mean),
+        points_interval(interval.low, interval.high) if interval else UNKNOWN,
+        f"{chance} [{100 * rate.low:.0f}%, {100 * rate.high:.0f}%]" if rate else UNKNOWN,
+        points(cell.mean_all),
+    )
 
 
 def start_table(panel: Panel) -> Table:
     """One row a method and sparsity: the mask that the (last) training starts from."""
-    return _cell_table(panel, START)
+    return _cell_table(panel, START, START_CAPTION, "masks")
 
 
 def end_table(panel: Panel) -> Table:
     """One row a method and sparsity: the tested network; its mask only where masks moved during training."""
-    return _cell_table(panel, (*MOVED, *END) if panel.masks_moved else END)
+    if panel.masks_moved:
+        return _cell_table(panel, (*MOVED, *END), MOVED_CAPTION, "after-training")
+    return _cell_table(panel, END, END_CAPTION, "after-training")
 
 
 def cost_table(panel: Panel) -> Table:
     """One row a method and sparsity: what the mask and the training cost."""
-    return _cell_table(panel, COST)
+    return _cell_table(panel, COST, COST_CAPTION, "cost")
 
 
-def _cell_table(panel: Panel, columns: Sequence[Column]) -> Table:
+def _cell_table(panel: Panel, columns: Sequence[Column], caption: str, name: str) -> Table:
     """Rows of cells with a completed run, the dense network first; columns without any known value are left out."""
     cells = [cell for cell in panel.cells if cell.completed]
     texts = {column.name: [column.value(panel, cell) for cell in cells] for column in columns}
@@ -101,27 +119,13 @@ def _cell_table(panel: Panel, columns: Sequence[Column]) -> Table:
     names = [(method_name(cell.method_label), percent(cell.sparsity)) for cell in cells]
     rows = zip(*known.values(), strict=True) if known else []
     entries = [tuple(map(TableEntry, (*name, *row))) for name, row in zip(names, rows, strict=False)]
-    return Table(panel.title, (), ("method", "sparsity", *known), tuple(entries))
+    return Table(panel.title, (), ("method", "sparsity", *known), tuple(entries), caption, name)
 
 
-def _differences(panel: Panel, heading: str, references: Mapping[str, str]) -> Table:
-    """Rows of each method (the keys) against its reference."""
-    columns, methods = sparsities(panel.cells), _by_method(panel.cells)
-    rows = tuple(
-        (
-            TableEntry(method_name(label)),
-            *(TableEntry(_difference(methods[label], methods[other], sparsity)) for sparsity in columns),
-        )
-        for label, other in references.items()
-        if other in methods
-    )
-    return Table(panel.title, (), (heading, *map(percent, columns)), rows)
-
-
-def accuracy_text(cell: Cell) -> str:
-    """``96.10 ± 0.35 (3)``, followed by the runs at chance, in pieces, diverged and failed."""
+def accuracy_text(cell: Cell, missing: int = 0) -> str:
+    """``96.10 ± 0.35 (3)``, followed by the runs at chance, in pieces, diverged, failed and missing."""
     total, collapsed = len(cell.completed), len(cell.collapsed)
-    counts = {"in pieces": len(cell.in_pieces), "diverged": cell.diverged, "failed": cell.failed}
+    counts = {"in pieces": len(cell.in_pieces), "diverged": cell.diverged, "failed": cell.failed, "missing": missing}
     asides = [f"{count} {word}" for word, count in counts.items() if count]
     if collapsed and not cell.n:
         return ", ".join([f"at chance ({collapsed})", *asides])
@@ -133,24 +137,6 @@ def accuracy_text(cell: Cell) -> str:
     return ", ".join([f"{100 * cell.mean:.2f}{spread} ({cell.n})", *asides])
 
 
-def difference_text(difference: PairedDifference) -> str:
-    """``+1.20 ± 0.30 (3)``; else which of the two is at chance; an en dash where they share no seed.
-
-    Seeds where the two started from different weights, or split their batches differently, are counted after it.
-    """
-    asides = [f"{difference.unlike} of other initial weights"] if difference.unlike else []
-    if difference.in_pieces:
-        asides.insert(0, f"{difference.in_pieces} in pieces")
-    if difference.mean is None:
-        texts = {(True, False): "at chance", (False, True): "other at chance", (True, True): "both at chance"}
-        kinds = set(difference.at_chance)
-        if kinds:
-            asides.insert(0, texts[kinds.pop()] if len(kinds) == 1 else "one at chance")
-        return ", ".join(asides) or UNKNOWN
-    spread = f" ± {100 * difference.std:.2f}" if difference.std is not None else ""
-    return ", ".join([f"{100 * difference.mean:+.2f}{spread} ({len(difference.differences)})", *asides])
-
-
 def span(numbers: set[int]) -> str:
     """``{3}`` -> ``3``, ``{2, 3}`` -> ``2 to 3``."""
     low, high = min(numbers, default=0), max(numbers, default=0)
@@ -160,12 +146,3 @@ def span(numbers: set[int]) -> str:
 def _by_method(cells: Iterable[Cell]) -> dict[str, BySparsity]:
     """Every method's cells by sparsity, methods in order."""
     return {label: {cell.sparsity: cell for cell in line} for label, line in by_label(cells).items()}
-
-
-def _accuracy_entry(panel: Panel, cell: Cell | None) -> TableEntry:
-    return TableEntry(UNKNOWN) if cell is None else TableEntry(accuracy_text(cell), cell.key in panel.leading)
-
-
-def _difference(cells: BySparsity, reference: BySparsity, sparsity: float) -> str:
-    ours, theirs = cells.get(sparsity), reference.get(sparsity)
-    return UNKNOWN if ours is None or theirs is None else difference_text(paired(ours, theirs))

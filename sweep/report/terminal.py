@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from sweep.report.tables import Table
+from sweep.report.table import Table
 
 
 def render(table: Table) -> Group:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sweep.report.names import method_name
-from sweep.report.tables import Table, TableEntry
+from sweep.report.table import Table, TableEntry
 from sweep.reproduce.published import FAIL, PASS, Claim, Number
 from sweep.reproduce.sample import mean_text
 from sweep.reproduce.verdict import VERDICTS, JudgedRow, Verdict

@@ -1,4 +1,4 @@
-"""Where a curve first falls to another, by linear interpolation, with a bootstrap interval over seeds."""
+"""Where a curve falls to another, by linear interpolation, with a bootstrap interval over seeds."""
 
 import math
 from dataclasses import dataclass
@@ -33,6 +33,8 @@ def crossing(
     places: np.ndarray,
     upper: np.ndarray,
     lower: np.ndarray,
+    *,
+    last: bool = False,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -40,7 +42,8 @@ def crossing(
     """The first place where the mean of ``upper`` over seeds is no longer above the mean of ``lower``.
 
     Between two places both means are interpolated linearly, so what is linear is the caller's choice of coordinate.
-    If upper is not above at the first place, the crossing is ``below`` it; if it is above at all, ``above`` the last.
+    If upper is not above at the first place, the crossing is ``below`` it; if it is above everywhere, ``above`` the
+    last place.
     The interval is the expanded percentile interval (:func:`sweep.statistics.resampling.expanded`) of a bootstrap over
     seeds: rows are drawn with replacement, those of both curves together. Its ends may be censored likewise.
 
@@ -48,6 +51,8 @@ def crossing(
         places: rising coordinates, one a column.
         upper: seeds × places; NaN where a run is missing.
         lower: likewise, rows of the same seeds.
+        last: of several crossings take the last: upper is nowhere above beyond it. It is ``above`` the last place if
+            upper is above there, and ``below`` the first if it is above nowhere.
         confidence: of the interval.
         resamples: bootstrap samples.
         seed: of the bootstrap.
@@ -59,12 +64,12 @@ def crossing(
     places, upper, lower = places[known], upper[:, known], lower[:, known]
     if not known.any():
         return None
-    once = np.ones((1, len(upper)))
-    estimate = _bound(places, _first(places, _gaps(once, upper, lower))[0])
+    find, once = _last if last else _first, np.ones((1, len(upper)))
+    estimate = _bound(places, find(places, _gaps(once, upper, lower))[0])
     if len(upper) < 2:
         return Crossing(estimate, None, None)
     gaps = _gaps(counts(np.random.default_rng(seed), len(upper), resamples), upper, lower)
-    low, high = percentiles(_first(places, gaps[~np.isnan(gaps).all(axis=1)]), expanded(confidence, len(upper)))
+    low, high = percentiles(find(places, gaps[~np.isnan(gaps).all(axis=1)]), expanded(confidence, len(upper)))
     return Crossing(estimate, _bound(places, low), _bound(places, high))
 
 
@@ -78,7 +83,7 @@ def _gaps(drawn: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray
     """
     means = []
     for curve in (upper, lower):
-        runs = drawn @ ~np.isnan(curve)
+        runs = drawn @ (~np.isnan(curve)).astype(drawn.dtype)
         means.append(np.divide(drawn @ np.nan_to_num(curve), runs, out=np.full(runs.shape, np.nan), where=runs > 0))
     return means[0] - means[1]
 
@@ -96,6 +101,23 @@ def _first(places: np.ndarray, gaps: np.ndarray) -> np.ndarray:
         known = ~np.isnan(gap)
         before_place, before_gap = np.where(known, place, before_place), np.where(known, gap, before_gap)
     return np.where(np.isnan(found), np.inf, found)
+
+
+def _last(places: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+    """Beyond where each row is nowhere above 0: ∞ if above at its last place, −∞ if above nowhere. NaN is passed over.
+
+    Seen from the other end it is where a row first rises above 0.
+    """
+    found = np.full(len(gaps), np.nan)
+    next_place, next_gap = np.full(len(gaps), np.nan), np.full(len(gaps), np.nan)
+    for place, gap in zip(places[::-1], gaps.T[::-1], strict=True):
+        above = np.isnan(found) & (gap > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):  # where a row is not above, nothing is used
+            between = place + (next_place - place) * gap / (gap - next_gap)
+        found = np.where(above, np.where(np.isnan(next_gap), np.inf, between), found)
+        known = ~np.isnan(gap)
+        next_place, next_gap = np.where(known, place, next_place), np.where(known, gap, next_gap)
+    return np.where(np.isnan(found), -np.inf, found)
 
 
 def _bound(places: np.ndarray, value: float) -> Bound:

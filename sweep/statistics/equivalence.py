@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 
 from scipy import special
+
+from sweep.statistics.mean import sample_std
 
 
 def equivalence_p(differences: Sequence[float], margin: float) -> float | None:
@@ -20,10 +22,10 @@ def equivalence_p(differences: Sequence[float], margin: float) -> float | None:
     """
     if margin <= 0:
         raise ValueError(f"a margin is above 0, not {margin}")
-    if len(differences) < 2:
+    std = sample_std(differences)
+    if std is None:
         return None
-    centre, error = fmean(differences), stdev(differences) / math.sqrt(len(differences))
-    room = margin - abs(centre)  # to the nearer end
+    error, room = std / math.sqrt(len(differences)), margin - abs(fmean(differences))  # to the nearer end
     if error == 0:
         return 0.0 if room > 0 else 1.0
     return float(special.stdtr(len(differences) - 1, -room / error))

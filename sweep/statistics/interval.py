@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 from scipy import special
+
+from sweep.statistics.mean import sample_std
 
 CONFIDENCE = 0.95
 
@@ -25,10 +27,11 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
     Raises:
         ValueError: fewer than two values, which have no standard deviation.
     """
-    if len(values) < 2:
+    std = sample_std(values)
+    if std is None:
         raise ValueError(f"an interval takes two values or more, not {len(values)}")
     centre = fmean(values)
-    half_width = t_quantile(confidence, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    half_width = t_quantile(confidence, len(values) - 1) * std / math.sqrt(len(values))
     return Interval(centre, centre - half_width, centre + half_width)
 
 

@@ -3,10 +3,12 @@
 import functools
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 from scipy import special
+
+from sweep.statistics.mean import sample_std
 
 EXACT_UP_TO = 12  # differences: beyond, 2ⁿ sign patterns are sampled
 SAMPLES = 10_000
@@ -18,12 +20,12 @@ def paired_t_p(differences: Sequence[float]) -> float | None:
 
     None of fewer than two differences. Equal differences have no spread: p is then 0, or 1 if all are 0.
     """
-    if len(differences) < 2:
+    spread = sample_std(differences)
+    if spread is None:
         return None
-    centre, spread = fmean(differences), stdev(differences)
     if spread <= _ROUNDING * max(map(abs, differences)):
         return 0.0 if any(differences) else 1.0
-    t = abs(centre) * math.sqrt(len(differences)) / spread
+    t = abs(fmean(differences)) * math.sqrt(len(differences)) / spread
     return float(2 * special.stdtr(len(differences) - 1, -t))
 
 

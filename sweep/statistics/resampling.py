@@ -19,7 +19,7 @@ def indices(generator: np.random.Generator, count: int, resamples: int) -> np.nd
 def counts(generator: np.random.Generator, count: int, resamples: int) -> np.ndarray:
     """How often each of ``count`` values is drawn, one row a resample."""
     cells = indices(generator, count, resamples) + count * np.arange(resamples)[:, None]
-    return np.bincount(cells.ravel(), minlength=resamples * count).reshape(resamples, count).astype(float)
+    return np.bincount(cells.ravel(), minlength=resamples * count).reshape(resamples, count).astype(np.float32)
 
 
 def percentiles(estimates: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:

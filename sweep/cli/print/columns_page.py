@@ -1,9 +1,10 @@
 """docs/report-columns.md, written from the columns of the report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sweep.cli.print.markdown import table
-from sweep.report.columns import AVERAGED, COST, END, MOVED, START, SUMMARY, Column
+from sweep.report.columns import AVERAGED, COST, END, MOVED, NOT_WORSE, START, SUMMARY, Column
+from sweep.report.statistics_rows import COMPARISONS, OVER_CELLS, THRESHOLDS
 
 HEAD = """\
 # The columns of a report
@@ -15,6 +16,12 @@ AVERAGES = """\
 All other columns are means over all completed runs of the record's field of that name
 ([`TrialRecord`](../sweep/records.py)); of a field that is true or false, the fraction of runs where it is true:
 """
+STATISTICS = """\
+The other CSV files have the statistics, one row a comparison of two methods, a method of a panel, or a method beside
+another. Accuracies, sparsities and probabilities are fractions; the formulas are in
+[`sweep/statistics/`](../sweep/statistics).
+"""
+FILES = {"comparisons.csv": COMPARISONS, "thresholds.csv": THRESHOLDS, "over_cells.csv": OVER_CELLS}
 TABLES = {  # heading in summary.md -> columns
     "Masks": START,
     "After training": (*MOVED, *END),
@@ -24,14 +31,22 @@ TABLES = {  # heading in summary.md -> columns
 
 def page() -> str:
     """The whole page, in Markdown."""
-    own = [column for column in SUMMARY if column.name not in AVERAGED]
+    own = [(column.name, column.meaning) for column in SUMMARY if column.name not in AVERAGED]
+    own.insert([name for name, _ in own].index("best") + 1, NOT_WORSE)
     averaged = ", ".join(f"`{name}`" for name in AVERAGED)
-    parts = [HEAD, "## summary.csv\n", "Accuracies and sparsities are fractions.\n", _table(own), AVERAGES]
-    parts += [f"{averaged}.\n", "## summary.md\n", "Means over completed runs; a column without values is left out.\n"]
+    parts = [HEAD, "## summary.csv\n", "Accuracies and sparsities are fractions.\n", _named(own), AVERAGES]
+    parts += [f"{averaged}.\n", STATISTICS]
+    for file, meanings in FILES.items():
+        parts += [f"## {file}\n", _named(meanings.items())]
+    parts += ["## summary.md\n", "Means over completed runs; a column without values is left out.\n"]
     for heading, columns in TABLES.items():
         parts += [f"### {heading}\n", _table(columns)]
     return "\n".join(parts)
 
 
 def _table(columns: Sequence[Column]) -> str:
-    return table(("column", "meaning"), ((f"`{column.name}`", column.meaning) for column in columns))
+    return _named((column.name, column.meaning) for column in columns)
+
+
+def _named(columns: Iterable[tuple[str, str]]) -> str:
+    return table(("column", "meaning"), ((f"`{name}`", meaning) for name, meaning in columns))

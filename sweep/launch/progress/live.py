@@ -71,7 +71,7 @@ class LiveTable:
 
     def _draw(self) -> None:
         self._is_stale, self._drawn = False, time.monotonic()
-        self._tables = [render(accuracy_table(panel)) for panel in panels(self._records.values())]
+        self._tables = [render(accuracy_table(panel, running=True)) for panel in panels(self._records.values())]
 
     def _view(self) -> RenderableType:
         if self._is_stale and time.monotonic() - self._drawn > DRAW_SECONDS:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sweep.records import COMPLETED, SweepRecord, TrialRecord
+from sweep.report.analysis import PanelAnalysis
 from sweep.report.cells import is_collapsed
-from sweep.report.comparisons import Comparisons
 from sweep.report.figures import WrittenFigure
 from sweep.report.page import cost, provenance
 from sweep.report.page.failed_trials import failed_trials
@@ -35,17 +35,17 @@ class Origin(NamedTuple):
     reload_seconds: int | None = None
 
 
-def page_of(compared: Sequence[Comparisons], figures: Sequence[Sequence[WrittenFigure]], origin: Origin) -> Page:
+def page_of(analyses: Sequence[PanelAnalysis], figures: Sequence[Sequence[WrittenFigure]], origin: Origin) -> Page:
     """The content of the page.
 
     Args:
-        compared: panels in order, with their comparisons; they may have no completed trial, or there may be none.
+        analyses: panels in order, with their statistics; they may have no completed trial, or there may be none.
         figures: those of each panel.
         origin: where the trials come from.
     """
-    panels = [comparisons.panel for comparisons in compared]
+    panels = [one.panel for one in analyses]
     trials = [trial for panel in panels for trial in panel.trials]
-    with_result = [pair for pair in zip(compared, figures, strict=True) if _has_result(pair[0].panel)]
+    with_result = [pair for pair in zip(analyses, figures, strict=True) if _has_result(pair[0].panel)]
     columns = trial_columns(panels) if trials else []
     now = datetime.now(UTC)
     failures = failed_trials(trials, origin.stores[0])

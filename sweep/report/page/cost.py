@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from sweep.records import TrialRecord
 from sweep.report.columns import UNKNOWN, number
 from sweep.report.names import method_name, method_order
-from sweep.report.tables import Table, TableEntry
+from sweep.report.table import Table, TableEntry
 from sweep.report.trials import Panel
 
 _HEADER = ("method", "trials", "time in all", "of it pruning", "time a trial", "training FLOPs", "epochs")

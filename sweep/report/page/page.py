@@ -20,7 +20,7 @@ from sweep.report.page.findings import Finding
 from sweep.report.page.images import Image
 from sweep.report.page.provenance import SweepConfigText
 from sweep.report.page.trial_rows import TrialColumn
-from sweep.report.tables import Table
+from sweep.report.table import Table
 
 
 @dataclass(frozen=True)

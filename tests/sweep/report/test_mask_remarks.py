@@ -10,6 +10,7 @@ from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
 from sweep.engines import Stop
 from sweep.launch.progress import open_progress
+from sweep.report.analysis import analyse
 from sweep.report.record_page import mask_remarks
 from sweep.report.summary import remarks_section, summary
 from sweep.report.trials import panels
@@ -36,7 +37,7 @@ def test_a_report_lists_the_methods_whose_masks_are_chosen_by_index_or_rounding(
     assert first.startswith("- resnet20 snip: 2 trials; at 90%, seed 0: 400 of the 1,000 kept weights were chosen by")
     assert second.startswith("- resnet20 synflow: 1 trials; at 90%, seed 0: in 3 layers SynFlow's scores cancel or")
     found = panels(rows)
-    assert lines in summary(found, [[] for _ in found])
+    assert lines in summary(analyse(found), [[] for _ in found])
 
 
 def test_a_report_without_such_masks_has_no_such_section() -> None:

@@ -20,14 +20,17 @@ def test_a_report_is_figures_csv_and_markdown(sweep_store: Store, tmp_path: Path
     assert sorted(path.name for path in (tmp_path / "new" / "report").glob("[!.]*")) == [
         "accuracy-cifar10-resnet20.png",
         "accuracy-cifar10-resnet20.svg",
+        "comparisons.csv",
         "layers-cifar10-resnet20-99.png",
         "layers-cifar10-resnet20-99.svg",
+        "over_cells.csv",
         "summary.csv",
         "summary.md",
+        "thresholds.csv",
         "trials.csv",
     ]
     assert all(path.stat().st_size > 0 for path in files.all)
-    assert len(files.all) == 7
+    assert len(files.all) == 10
 
 
 def test_the_summary_says_what_was_run_what_it_cost_and_what_was_lost(store: MakeStore, tmp_path: Path) -> None:
@@ -47,7 +50,7 @@ def test_the_summary_says_what_was_run_what_it_cost_and_what_was_lost(store: Mak
         "- chance: 10%; a run counts as at chance up to 14.5%",
         "![CIFAR-10 (JPEG), ResNet-20](accuracy-cifar10-jpeg-resnet20.png)",
         "| SNIP | 1 failed |",
-        "| FORCE | **80.00 ± 0.00 (2)** |",
+        "| FORCE | 80.00 ± 0.00 (2) |",
         "### Price",
         "| method | sparsity | prune s | pruning passes | epochs in all |",
         "| FORCE | 99% | 1.5 | 60 | 5 |",
@@ -75,6 +78,8 @@ def test_each_figure_stands_under_the_heading_of_what_it_shows(store: MakeStore,
         "# hand",
         "## CIFAR-10, ResNet-20",
         f"![CIFAR-10, ResNet-20](accuracy-{stem}.png)",
+        "### Intervals",
+        "### How far each method can be pruned",
         "### Sanity checks",
         f"![CIFAR-10, ResNet-20: Methods and their controls](sanity-{stem}.png)",
         "### Price",
@@ -85,7 +90,7 @@ def test_each_figure_stands_under_the_heading_of_what_it_shows(store: MakeStore,
         "### Rounds",
         f"![CIFAR-10, ResNet-20: Round by round at 99%](rounds-{stem}-99.png)",
     ]
-    assert "| FORCE, inverted | -50.00 (1) |" in lines
+    assert "| FORCE | 99% | 80.00 (1) | 30.00 (1) | -50.00 (1) |" in lines
 
 
 def test_methods_that_train_several_times_are_told_apart_in_what_was_run(store: MakeStore, tmp_path: Path) -> None:

@@ -33,6 +33,18 @@ def test_of_several_crossings_the_first_counts_and_gaps_are_passed_over() -> Non
     assert crossing(PLACES, curve((NAN,) * 3), curve((0.7,) * 3)) is None
 
 
+def test_the_last_crossing_is_where_the_curve_is_nowhere_above_beyond() -> None:
+    def last(*heights: float) -> Bound:
+        return crossing(PLACES, curve(heights), curve((0.7,) * 3), last=True).estimate
+
+    assert last(0.6, 0.8, 0.4) == Bound(pytest.approx(2.25))  # it first meets the other between 1 and 2
+    assert last(0.8, 0.6, 0.8) == Bound(3.0, "above")
+    assert last(0.7, 0.6, 0.5) == Bound(1.0, "below")
+    assert last(0.8, 0.6, 0.5) == Bound(pytest.approx(1.5))
+    assert last(0.8, NAN, 0.6) == Bound(pytest.approx(2.0))
+    assert last(0.8, 0.7, 0.6) == Bound(2.0)
+
+
 def test_the_mean_over_seeds_crosses_and_not_the_seeds() -> None:
     found = crossing(PLACES, curve((1.0, 1.0, 0.0), (0.8, 0.4, NAN)), curve((0.75, 0.75, 0.75), (NAN, NAN, NAN)))
     assert found.estimate.value == pytest.approx(1.75)  # means 0.9, 0.7, 0: from 0.15 above to 0.05 below
