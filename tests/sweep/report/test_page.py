@@ -156,7 +156,9 @@ def test_the_page_of_a_store_without_a_trial_says_so(store: MakeStore, tmp_path:
     files = write_report([made], tmp_path / "out", html=True)
     text = Elements(files.page.read_text(encoding="utf-8")).text
     assert "No trial has completed yet: 1 missing." in text and "No trial is stored." in text
-    assert files.summary_csv.read_text().startswith("data_name,") and len(files.summary_csv.read_text().splitlines()) == 1
+    assert (
+        files.summary_csv.read_text().startswith("data_name,") and len(files.summary_csv.read_text().splitlines()) == 1
+    )
 
 
 @of_texts
