@@ -27,9 +27,10 @@ def trial_show(trial_id: str, store: str | None, as_json: bool) -> None:
     """Everything stored of one trial: config, outcome, mask by layer, epochs. The beginning of an ID is enough."""
     from sweep.cli.print import trials
     from sweep.cli.print.console import make_console
+    from sweep.store.lookup import stored_trial
 
     opened = open_store(store)
-    record = trials.find(opened, trial_id)
+    record = stored_trial(opened, trial_id)
     if as_json:
         click.echo(json.dumps(trials.trial_json(opened, record), indent=1, default=str))
     else:
@@ -83,8 +84,9 @@ def _rerun(store: "Store", trial_id: str, device: str, as_json: bool) -> NoRetur
     from sweep.cli.print.console import make_console
     from sweep.launch.rerun import rerun
     from sweep.records import COMPLETED
+    from sweep.store.lookup import stored_trial
 
-    found = rerun(store, trials.find(store, trial_id), device, make_console(to_stderr=as_json))
+    found = rerun(store, stored_trial(store, trial_id), device, make_console(to_stderr=as_json))
     if as_json:
         click.echo(json.dumps(trials.comparisons_json(found), indent=1, default=str))
     else:

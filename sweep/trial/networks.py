@@ -18,6 +18,7 @@ from pruning.share import prunable_share, share_remark
 from pruning.standardising import filled
 from sweep.config.axes import Choice
 from sweep.config.config import SweepConfig
+from sweep.config.trial_config import TrialConfig
 from sweep.errors import InputError
 from sweep.text import one_line
 from training import data, models, seeding
@@ -59,6 +60,12 @@ def build_network(architecture: Choice, config: data.DataConfig) -> nn.Module:
         size=config.side,
         init=init,
     )
+
+
+def drawn_network(trial: TrialConfig, purpose: str, device: str | torch.device = "cpu") -> nn.Module:
+    """A trial's network, its weights drawn from (seed, purpose): "weights" are the initial ones."""
+    with seeding.seeded(trial.seed, purpose, device=torch.device(device)):
+        return build_network(trial.architecture, trial.data).to(device)
 
 
 def summaries(sweep: SweepConfig) -> dict[str, NetworkSummary]:

@@ -12,7 +12,7 @@ from pruning.macs import macs, positions
 from pruning.problem import Batch
 from sweep.config.trial_config import TrialConfig
 from sweep.trial.hashes import sha256, tensor_bytes, weights_hash
-from sweep.trial.networks import build_network
+from sweep.trial.networks import drawn_network
 from training import data, seeding
 from training.optimizer import steps_per_epoch
 
@@ -54,8 +54,7 @@ class Setup:
 
     def build(self, purpose: str) -> nn.Module:
         """The network with weights drawn from (seed, purpose)."""
-        with seeding.seeded(self.trial.seed, purpose, device=self.device):
-            model = build_network(self.trial.architecture, self.trial.data).to(self.device)
+        model = drawn_network(self.trial, purpose, self.device)
         # pruning computes its gradients in the memory layout of training, too
         return model.to(memory_format=torch.channels_last) if self.trial.training.channels_last else model  # type: ignore[call-overload]
 

@@ -15,22 +15,8 @@ from sweep.records import MaskRecord, TrialRecord
 from sweep.report import terminal
 from sweep.report.record_page import START_AND_END_HEADING, record_fields, some_rounds
 from sweep.store import Store
-from sweep.store.lookup import full_id
 
 _NOT_SHOWN = ("hash", "encoding", "effective_density", "start_effective_kept", "macs_dense")  # but in the JSON
-
-
-def find(store: Store, beginning: str) -> TrialRecord:
-    """The stored trial whose id begins so.
-
-    Raises:
-        InputError: none, or several.
-    """
-    ids = store.trials(columns=["trial_id"])["trial_id"].to_pylist()
-    name = full_id(beginning, ids, f"is not in {store.name}; 'sweep plan CONFIG' lists the ids of a sweep")
-    record = store.trial(name)
-    assert record is not None  # its row was just read
-    return record
 
 
 def trial_json(store: Store, record: TrialRecord) -> Row:

@@ -285,8 +285,8 @@ def test_a_checkpoint_that_is_no_good_is_left_and_the_trial_begins_anew(name, di
 def test_a_network_that_is_another_now_fails_and_says_how_to_begin_anew(digits, networks, monkeypatch):
     trial, place = the_trial("grid.method=random", f"grid.architecture={OWN}"), Memory()
     run_trial(trial, digits, stopping=Stop(5), checkpoints=place)
-    build = setup.build_network
-    monkeypatch.setattr(setup, "build_network", lambda *given: build(*given).layers)
+    build = setup.drawn_network
+    monkeypatch.setattr(setup, "drawn_network", lambda *given: build(*given).layers)
     record = run_trial(trial, digits, checkpoints=place).trial
     assert (record.status, record.error_type) == ("failed", "ValueError")
     assert "its checkpoint does not fit" in record.error_message
