@@ -14,6 +14,7 @@ from pruning.mask_files import load_masks, save_masks
 from pruning.masking import FixedMask, Masking, TrainingHorizon
 from pruning.masks import MaskedLayer, Masks, Scores, apply, prunable
 from pruning.option_meanings import MethodOption, method_options, options_text
+from pruning.overlap import Overlap, overlap
 from pruning.problem import Problem
 from pruning.prune import prune
 from pruning.pruned import Pruned
@@ -29,6 +30,7 @@ __all__ = [
     "Masking",
     "Masks",
     "MethodOption",
+    "Overlap",
     "Problem",
     "Pruned",
     "PruningWarning",
@@ -42,6 +44,7 @@ __all__ = [
     "load_masks",
     "method_options",
     "names",
+    "overlap",
     "prunable",
     "prune",
     "register",

@@ -64,9 +64,9 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
 
 
 def _write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    save_file(dict(tensors), path, dict(metadata))
+    path.write_bytes(save(dict(tensors), dict(metadata)))  # save_file lets nobody else read the file
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

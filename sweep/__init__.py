@@ -19,6 +19,7 @@ The packages; each imports only from those below it (import-linter checks this):
     reproduce    published numbers and claims, compared with our own runs
     engines      where trials run: inline, processes, on_ray
     query        a store's records as Arrow tables, and SQL over them
+    export       masks, weights and compact networks of stored trials, for other tools
     report       cells, comparisons, tables and figures of a store
     tracking     the mirror of the store in MLflow
     trial        one trial: a config in, records out
@@ -46,13 +47,17 @@ from typing import TYPE_CHECKING, Any
 from sweep import imports
 
 if TYPE_CHECKING:
+    from sweep.export.stored import final_weights, initial_weights, load_masks
     from sweep.query import load
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "final_weights", "initial_weights", "load", "load_masks"]
 
 imports.prefer_ours()
-_MODULES = {"load": "sweep.query"}  # of the functions that are imported when they are first used
+_MODULES = {  # of the functions that are imported when they are first used
+    "load": "sweep.query",
+    **dict.fromkeys(("load_masks", "initial_weights", "final_weights"), "sweep.export.stored"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -51,6 +51,7 @@ def test_the_functions_on_the_map_of_sweep_exist() -> None:
         for name in (
             "config",
             "engines",
+            "export",
             "launch",
             "query",
             "report",

@@ -5,12 +5,13 @@ run.py          launch, plan, retry, reproduce
 report.py       report
 view.py         status, failures, methods, architectures, ui, completion
 trials.py       trial show, trial run, trial rerun
+export.py       export, masks
 maintain.py     verify, compact, sync
 common.py       what commands share: options, errors, examples
 print/          what commands print
 """
 
-from sweep.cli import maintain, report, run, trials, view
+from sweep.cli import export, maintain, report, run, trials, view
 from sweep.cli.root import main
 
-__all__ = ["main", "maintain", "report", "run", "trials", "view"]
+__all__ = ["export", "main", "maintain", "report", "run", "trials", "view"]

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sweep.store import Store
 
 ORDER = (
-    "launch", "plan", "status", "failures", "retry", "trial", "report", "reproduce", "methods", "architectures",
+    "launch", "plan", "status", "failures", "retry", "trial", "masks", "report", "export", "reproduce",
+    "methods", "architectures",
     "verify", "compact", "sync", "ui", "completion",
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ console.py        the console, a progress bar, a trial on one line
 launches.py       a plan, how a launch or a retry ended
 status.py         the status of sweeps, failures, problems of a store
 trials.py         one stored trial, and its rerun
+masks.py          the layers of a mask, the overlap of two, files that were exported
 reports.py        a report's files, verdicts
 catalogue.py      methods, architectures, shipped experiments
 methods_page.py   docs/methods.md
