@@ -1,5 +1,6 @@
 import csv
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -159,8 +160,9 @@ def test_importing_the_report_loads_neither_matplotlib_nor_the_engines() -> None
     assert done.stdout.strip() == ""
 
 
-BACKENDS = {  # that are named, and what matplotlib is left with; none of the first two is installed
-    "module://not_installed.backend": "agg",
+INLINE = "module://matplotlib_inline.backend_inline"  # a notebook's
+BACKENDS = {  # that are named, and what matplotlib is left with; "nowhere" is not installed
+    INLINE: INLINE if importlib.util.find_spec("matplotlib_inline") else "agg",
     "nowhere": "agg",
     "svg": "svg",
 }
