@@ -42,6 +42,7 @@ class Method:
         check: called with all options, each of the right type; raises ValueError("option: what is wrong").
         display_name: what tables and figures call it; empty: ``name``.
         colour, marker: of its points and lines in figures, as matplotlib takes them; empty: chosen by its name.
+        dash: of its lines: "solid", "dashed", "short", "dashdot", "long_short" or "dashdotdot"; empty: likewise.
 
     Raises:
         ValueError: a function whose arguments a config could not set.
@@ -64,6 +65,7 @@ class Method:
     display_name: str = ""
     colour: str = ""
     marker: str = ""
+    dash: str = ""
 
     def __post_init__(self) -> None:
         try:

@@ -21,6 +21,7 @@ from pruning.registry import register
     display_name="Dense",
     colour="#1a1a1a",
     marker="o",
+    dash="dashed",
 )
 def dense(problem: Problem) -> Scores:
     """The dense network: removes nothing; run once per architecture and seed."""

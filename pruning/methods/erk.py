@@ -22,8 +22,9 @@ from pruning.registry import register
     data=False,
     scope="erk",
     display_name="ERK",
-    colour="#7a5230",
-    marker="p",
+    colour="#685848",
+    marker="D",
+    dash="dashed",
 )
 def erk(problem: Problem) -> Scores:
     """Random within layers; layer densities by the Erdős–Rényi kernel."""

@@ -30,7 +30,14 @@ ROUNDS = 60  # T of the authors' examples
 
 
 @register(
-    "iter_snip", paper=PAPER, rounds=ROUNDS, truncates=True, display_name="Iter-SNIP", colour="#56b4e9", marker="^"
+    "iter_snip",
+    paper=PAPER,
+    rounds=ROUNDS,
+    truncates=True,
+    display_name="Iter-SNIP",
+    colour="#5898c8",
+    marker="^",
+    dash="dashed",
 )
 def iter_snip(problem: Problem) -> Scores:
     """SNIP in many rounds; removed weights stay removed."""
@@ -44,8 +51,9 @@ def iter_snip(problem: Problem) -> Scores:
     truncates=True,
     recover=True,
     display_name="FORCE",
-    colour="#d55e00",
+    colour="#b84808",
     marker="o",
+    dash="solid",
 )
 def force(problem: Problem) -> Scores:
     """Foresight connection sensitivity in many rounds; removed weights may be regrown."""
@@ -53,7 +61,14 @@ def force(problem: Problem) -> Scores:
 
 
 @register(
-    "iter_grasp", paper=PAPER, rounds=ROUNDS, truncates=True, display_name="Iter-GraSP", colour="#6fcf97", marker="d"
+    "iter_grasp",
+    paper=PAPER,
+    rounds=ROUNDS,
+    truncates=True,
+    display_name="Iter-GraSP",
+    colour="#18c898",
+    marker="d",
+    dash="long_short",
 )
 def iter_grasp(problem: Problem) -> Scores:
     """Squared gradient of the pruned network, in many rounds."""

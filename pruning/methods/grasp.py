@@ -27,7 +27,7 @@ from pruning.registry import register
 from pruning.second_order import second_derivatives
 
 
-@register("grasp", paper="arXiv:2002.07376", display_name="GraSP", colour="#009e73", marker="D")
+@register("grasp", paper="arXiv:2002.07376", display_name="GraSP", colour="#088848", marker="D", dash="dashdot")
 def grasp(problem: Problem, *, temperature: float = 200.0, redraw_classifier: bool = False) -> Scores:
     """Weight times Hessian-gradient product.
 

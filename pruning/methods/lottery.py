@@ -106,8 +106,9 @@ class Lottery(MagnitudeAfter):
     masking=Lottery,
     starts_dense=True,
     display_name="IMP",
-    colour="#c51b7d",
+    colour="#980858",
     marker="s",
+    dash="solid",
 )
 def imp(problem: Problem) -> Scores:
     """Lottery tickets: train, prune by magnitude, rewind the weights, several times."""

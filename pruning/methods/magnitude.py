@@ -20,8 +20,9 @@ from pruning.registry import register
     paper="arXiv:1506.02626 (there after training)",
     data=False,
     display_name="Magnitude",
-    colour="#e0b400",
+    colour="#c8b808",
     marker="h",
+    dash="dashed",
 )
 def magnitude(problem: Problem) -> Scores:
     """Absolute value of the initial weight."""

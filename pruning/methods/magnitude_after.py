@@ -87,8 +87,9 @@ class MagnitudeAfter(Masking):
     masking=MagnitudeAfter,
     starts_dense=True,
     display_name="Magnitude, after training",
-    colour="#8a6d00",
-    marker="h",
+    colour="#988818",
+    marker=">",
+    dash="short",
 )
 def magnitude_after(problem: Problem) -> Scores:
     """Magnitude pruning of the trained network, then retraining the kept weights."""

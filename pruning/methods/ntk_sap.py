@@ -47,8 +47,9 @@ def _check(options: Mapping[str, Any]) -> None:
     data=False,
     check=_check,
     display_name="NTK-SAP",
-    colour="#6a3d9a",
+    colour="#7838d8",
     marker="P",
+    dash="dashdotdot",
 )
 def ntk_sap(
     problem: Problem, *, epsilon: float = 0.01, inputs: int = 32, draws: int = 1, fresh_weights: bool = True

@@ -44,7 +44,9 @@ BELOW_ONE = 1 - 2.0**-32  # so that unit + draw never rounds up to the next unit
 FRUITLESS = 0.02  # new weights per step
 
 
-@register("phew", paper="arXiv:2010.11354", data=False, display_name="PHEW", colour="#8a9a00", marker="X")
+@register(
+    "phew", paper="arXiv:2010.11354", data=False, display_name="PHEW", colour="#98a858", marker="X", dash="dashdot"
+)
 def phew(problem: Problem, *, whole_kernels: bool = False) -> Scores:
     """Order of weights on random walks from inputs to outputs that prefer large weights; data-free.
 

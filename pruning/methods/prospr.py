@@ -40,8 +40,9 @@ Vector = dict[str, Tensor]  # a value for every trained parameter
     paper="arXiv:2202.08132",
     batches=lambda options: options["steps"] + 1,
     display_name="ProsPr",
-    colour="#a50f15",
+    colour="#782818",
     marker=">",
+    dash="dashdot",
 )
 def prospr(
     problem: Problem, *, steps: int = 3, learning_rate: float = 0.1, momentum: float = 0.0, first_order: bool = False

@@ -24,10 +24,20 @@ from pruning.registry import register
     data=False,
     scope="layerwise",
     display_name="Random, layerwise",
-    colour="#b8a98a",
+    colour="#a89878",
     marker="<",
+    dash="solid",
 )
-@register("random", paper="control", time="control", data=False, display_name="Random", colour="#8a8a8a", marker="s")
+@register(
+    "random",
+    paper="control",
+    time="control",
+    data=False,
+    display_name="Random",
+    colour="#887878",
+    marker="s",
+    dash="dashdotdot",
+)
 def random(problem: Problem) -> Scores:
     """Uniform random scores; ``random_layerwise`` with the same density in every layer."""
     return {

@@ -96,8 +96,9 @@ class RigL(DropAndGrow):
     scope="erk",
     masking=RigL,
     display_name="RigL",
-    colour="#3f2b96",
-    marker="8",
+    colour="#080878",
+    marker="D",
+    dash="long_short",
 )
 def rigl(problem: Problem) -> Scores:
     """Sparse training: a random mask that drops its smallest weights and grows those with the largest gradients."""

@@ -19,7 +19,7 @@ from pruning.problem import Problem
 from pruning.registry import register
 
 
-@register("snip", paper="arXiv:1810.02340", display_name="SNIP", colour="#0072b2", marker="v")
+@register("snip", paper="arXiv:1810.02340", display_name="SNIP", colour="#085888", marker="v", dash="short")
 def snip(problem: Problem) -> Scores:
     """Connection sensitivity of the dense network, in one shot."""
     gradients = problem.gradients(lent=True)

@@ -53,8 +53,9 @@ class SparseEvolution(DropAndGrow):
     scope="erk",
     masking=SparseEvolution,
     display_name="SET",
-    colour="#00b8a9",
-    marker="H",
+    colour="#78b8a8",
+    marker="s",
+    dash="short",
 )
 def sparse_evolution(problem: Problem) -> Scores:
     """Sparse training: a random mask that drops its smallest weights and grows others at random, every epoch."""

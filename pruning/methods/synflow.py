@@ -38,7 +38,14 @@ UNCANCELLED = 0.99  # least sum of a layer's terms over the sum of their absolut
 
 
 @register(
-    "synflow", paper="arXiv:2006.05467", rounds=100, data=False, display_name="SynFlow", colour="#cc79a7", marker="*"
+    "synflow",
+    paper="arXiv:2006.05467",
+    rounds=100,
+    data=False,
+    display_name="SynFlow",
+    colour="#b86898",
+    marker="*",
+    dash="long_short",
 )
 def synflow(problem: Problem) -> Scores:
     """Weight times its share of the synaptic flow; data-free, iterative."""

@@ -28,13 +28,14 @@ _RELOAD = 15  # seconds after which a page of a running sweep loads itself again
     "sweep report --sweep cifar10",
     "sweep report --html   # one page to pass around: results/reports/all/report.html",
     "sweep report --html --watch   # while a sweep runs",
-    "sweep report --methods force,snip,random --no-title",
+    "sweep report --width 3.3in --methods force,snip,random --no-title",
     "sweep report --at 99%,99.5% --all-layers",
     "sweep report --equivalence 1",
 ))  # fmt: skip
 @STORES
 @click.option("--sweep", "name", help="Only the trials of the sweep of this name.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for the files  [default: STORE/reports/SWEEP]")
+@click.option("--width", metavar="LENGTH", help="Width of every figure, as it is printed: 3.3in, 84mm, 8.4cm or 240pt.")
 @click.option("--methods", metavar="NAMES", help="Draw only these methods, and dense: force,snip. Tables have all.")
 @click.option(
     "--at", metavar="SPARSITIES", help="Draw figures of one sparsity at these: 99%,99.5%.  [default: the highest]"
@@ -62,6 +63,7 @@ def report(
     stores: tuple[str, ...],
     name: str | None,
     out: str | None,
+    width: str | None,
     methods: str | None,
     at: str | None,
     all_layers: bool,
@@ -80,12 +82,13 @@ def report(
     from sweep.cli.print import reports
     from sweep.cli.print.console import make_console
     from sweep.report import report_folder, write_report
-    from sweep.report.options import ReportOptions, read_methods, read_sparsities
+    from sweep.report.options import ReportOptions, read_methods, read_sparsities, read_width
     from sweep.store import Store
 
     if every is not None and not watch:
         raise InputError("--every SECONDS says how often --watch looks at the store: give both, or neither")
     options = ReportOptions(
+        width_inches=read_width(width) if width is not None else None,
         methods=read_methods(methods) if methods is not None else (),
         at=read_sparsities(at) if at is not None else (),
         title=not no_title,

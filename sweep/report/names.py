@@ -90,9 +90,9 @@ def figure_name(label: str) -> str:
     return ", ".join([_shortened(method_name(own), _IN_FIGURE), *([CONTROLS.get(control, control)] if control else [])])
 
 
-def figure_title(title: str) -> str:
-    """A title in lines that fit a figure: of a long one its start and four digits that tell it from others."""
-    return textwrap.fill(_shortened(title, _TITLE), 72)
+def figure_title(title: str, characters: int = 72) -> str:
+    """A title in lines of so many characters: of a long one its start and four digits that tell it from others."""
+    return textwrap.fill(_shortened(title, _TITLE), characters)
 
 
 def _shortened(text: str, most: int) -> str:

@@ -18,6 +18,7 @@ class ReportOptions:
     """How a report is drawn.
 
     Attributes:
+        width_inches: width of every figure, with type of 7 to 8 points at that size; None: as wide as suits a web page.
         methods: draw only these, each a name with all its variants ("force"), a label ("force rounds=300") or a display
             name; empty: all. The dense network is always drawn, and a control with its method.
         at: the sparsities of figures that show one; empty: the highest that such a figure can show.
@@ -26,6 +27,7 @@ class ReportOptions:
         equivalence: two methods are equivalent within plus or minus this difference of accuracies, a fraction.
     """
 
+    width_inches: float | None = None
     methods: tuple[str, ...] = ()
     at: tuple[float, ...] = ()
     title: bool = True
@@ -67,6 +69,25 @@ class ReportOptions:
 
 
 DEFAULT = ReportOptions()
+
+
+_INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72.27}  # of a TeX point, as \\columnwidth has it
+_NARROWEST, _WIDEST = 1.5, 20.0  # inches
+
+
+def read_width(text: str) -> float:
+    """``"8.4cm"`` -> inches.
+
+    Raises:
+        InputError: no length, one without a unit, or one that no figure fits.
+    """
+    found = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*([a-z]+)", text.strip().lower())
+    if not found or found[2] not in _INCHES:
+        raise InputError(f"--width: a length such as 3.3in, 84mm, 8.4cm or 240pt, not {text!r}")
+    inches = float(found[1]) * _INCHES[found[2]]
+    if not _NARROWEST <= inches <= _WIDEST:
+        raise InputError(f"--width: from {_NARROWEST}in to {_WIDEST:g}in, not {text!r}, which is {inches:.3g}in")
+    return inches
 
 
 def read_methods(text: str) -> tuple[str, ...]:

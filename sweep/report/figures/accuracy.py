@@ -1,6 +1,7 @@
-"""Final test accuracy against sparsity: one line a method, every run a point."""
+"""Final test accuracy against sparsity: one line a method, every run a dot."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.report.cells import Cell, accuracies, by_label, by_sparsity, is_in_pieces
@@ -9,12 +10,15 @@ from sweep.report.figures.accuracy_parts import (
     distinguishable,
     draw_chance,
     draw_dense,
-    draw_legend,
     draw_title,
+    legend_entries,
     size,
-    variants,
 )
-from sweep.report.figures.method_line import MethodLine
+from sweep.report.figures.free_space import FreeSpace
+from sweep.report.figures.legend import place_legend
+from sweep.report.figures.lens import crowded, draw_lens
+from sweep.report.figures.method_line import MethodLine, draw_rings, height, shifts
+from sweep.report.figures.palette import colour, looks
 from sweep.report.figures.published_points import PublishedPoint, all_sparsities, draw_points, legend_entry
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.figures.sparsity_axis import SparsityAxis
@@ -31,31 +35,58 @@ def accuracy_figure(
 ) -> "Figure":
     """Accuracy in percent, over density on a log axis that is labelled as sparsity.
 
-    Artists carry a ``gid``, in the SVG too: ``mean/force``, ``std/force``,
-    ``runs/force``, ``collapsed/force``, ``published/force``, ``chance``.
+    Lines and means stand at their true density; dots and crosses of runs a few points beside it, side by side. Where
+    curves lie on one another at the top, a lens shows them again if the axes have room.
+
+    Artists carry a ``gid``, in the SVG too: ``mean/force``, ``std/force``, ``runs/force``, ``collapsed/force``,
+    ``published/force``, ``chance``; those in the lens ``lens/mean/force``.
     """
     cells = distinguishable([cell for cell in panel.cells if cell.completed])
-    lines = by_label(cells)
-    axis = SparsityAxis(all_sparsities(cells, published), len(lines))
-    offsets = {label: axis.offset(index) for index, label in enumerate(lines)}
-    with style.styled():
-        figure = style.new_figure(size(axis.methods))
+    curves = _Curves(cells)
+    with style.styled(options):
+        figure = style.new_figure(size(options))
         axes = figure.add_subplot()
-        axis.apply(axes)
-        dense = [cell for cell in cells if cell.method == "dense"]
-        draw_dense(axes, dense)
-        _draw_dense_runs(axes, dense)
-        for label, variant in variants(lines).items():
-            MethodLine(lines[label], variant, offsets[label]).draw(axes)
-        draw_points(axes, published, offsets)
+        SparsityAxis.across(style.width(options), all_sparsities(cells, published)).apply(axes)
+        curves.draw(axes)
+        _draw_dense_runs(axes, curves.dense)
+        draw_points(axes, published)
         _draw_tallies(axes, cells)
         remark = draw_chance(axes, panel, cells, [end for point in published for end in point.error_bar])
         axes.grid(axis="y")
         axes.grid(axis="x", linestyle=style.DOTTED)
         axes.set_ylabel("Test accuracy, final epoch (%)")
-        draw_title(axes, panel, cells, remark, options)
-        draw_legend(axes, cells, others=legend_entry(published))
+        free = FreeSpace(axes, curves.marks + [(1 - point.sparsity, point.value) for point in published])
+        if (region := crowded(cells, *axes.get_ylim())) is not None:
+            draw_lens(axes, region, free, curves.draw)
+        above = place_legend(axes, legend_entries(axes, cells, others=legend_entry(published)), free)
+        draw_title(axes, panel, cells, remark, options, above)
     return figure
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """All methods of a figure, to be drawn on its axes and in its lens."""
+
+    cells: Sequence[Cell]
+
+    @property
+    def dense(self) -> list[Cell]:
+        """The dense network's cell, if it has one."""
+        return [cell for cell in self.cells if cell.method == "dense"]
+
+    @property
+    def marks(self) -> list[tuple[float, float]]:
+        """Where means and runs are."""
+        pruned = [cell for cell in self.cells if cell.method != "dense"]
+        heights = [(cell, (height(cell), *accuracies(cell.completed))) for cell in pruned]
+        return [(1 - cell.sparsity, 100 * accuracy) for cell, of_cell in heights for accuracy in of_cell]
+
+    def draw(self, axes: "Axes") -> None:
+        """Draw the dense network's line and those of all methods."""
+        draw_dense(axes, self.dense)
+        lines = by_label(self.cells)
+        for (label, look), shift in zip(looks(lines).items(), shifts(len(lines)), strict=True):
+            MethodLine(lines[label], look, shift).draw(axes)
 
 
 def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
@@ -64,12 +95,12 @@ def _draw_dense_runs(axes: "Axes", dense: Sequence[Cell]) -> None:
         heights = [100 * accuracy for accuracy in accuracies(cell.trained)]
         places = [0.012 + 0.011 * i for i in range(len(heights))]  # shares of the axis
         edge: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "gid": "runs/dense", "zorder": 4}
-        axes.scatter(places, heights, **style.point("dense"), **edge)
+        axes.scatter(places, heights, **style.dots(looks(["dense"])["dense"]), **edge)
         ringed = [
             at for at, trial in zip(zip(places, heights, strict=True), cell.trained, strict=True) if is_in_pieces(trial)
         ]
         if ringed:
-            axes.scatter(*style.xy(ringed), **edge | style.RING)
+            draw_rings(axes, ringed, axes.get_yaxis_transform())
 
 
 def _draw_tallies(axes: "Axes", cells: Sequence[Cell]) -> None:
@@ -77,15 +108,15 @@ def _draw_tallies(axes: "Axes", cells: Sequence[Cell]) -> None:
     for sparsity, column in by_sparsity(cells).items():
         mixed = [cell for cell in column if cell.n and cell.collapsed]
         top = max((accuracy for cell in mixed for accuracy in accuracies(cell.collapsed)), default=0.0)
-        for height, cell in enumerate(mixed):
+        for place, cell in enumerate(mixed):
             axes.annotate(
                 f"{len(cell.collapsed)} of {len(cell.completed)}",
                 (1 - sparsity, 100 * top),
-                xytext=(0, 6 + 9 * height),
+                xytext=(0, 6 + 1.1 * style.small() * place),
                 textcoords="offset points",
                 ha="center",
-                fontsize=8,
-                color=style.colour(cell.method),
+                fontsize=style.small(),
+                color=colour(cell.method),
             )
 
 

@@ -1,12 +1,13 @@
 """Parts of every figure with accuracy on its y axis: title, dense network, line at chance, legend."""
 
 import textwrap
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from sweep.report.cells import Cell, accuracies, labels
 from sweep.report.figures import style
+from sweep.report.figures.legend import Entry, reserve
+from sweep.report.figures.palette import INK, MUTED, dashes
 from sweep.report.names import figure_title
 from sweep.report.options import ReportOptions
 from sweep.report.tables import accuracy_text, span
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-_CHARACTERS_AN_INCH, _LEFT_MARGIN = 16.5, 10  # of the text below the title
 _MOST_LINES = 16  # with more, controls are only in their own figure
 
 
@@ -27,20 +27,9 @@ def distinguishable(cells: Sequence[Cell]) -> list[Cell]:
     return methods if len(labels(cells)) > _MOST_LINES and labels(methods) else list(cells)
 
 
-def size(methods: int) -> tuple[float, float]:
-    """Width and height in inches of a figure with so many lines in its legend."""
-    return 9.0, max(4.7, 0.75 + 0.21 * methods)
-
-
-def variants(all_labels: Iterable[str]) -> dict[str, int]:
-    """Label -> its number among the variants of its method, which sets the dash."""
-    seen: Counter[str] = Counter()
-    numbers = {}
-    for label in all_labels:
-        name = label.split(" ")[0]
-        numbers[label] = seen[name]
-        seen[name] += 1
-    return numbers
+def size(options: ReportOptions) -> tuple[float, float]:
+    """Width and height in inches, without title and legend."""
+    return style.width(options), 0.52 * style.width(options) + 0.5
 
 
 def draw_dense(axes: "Axes", dense: Sequence[Cell]) -> None:
@@ -48,11 +37,11 @@ def draw_dense(axes: "Axes", dense: Sequence[Cell]) -> None:
     for cell in dense:
         if cell.mean is None:
             continue
-        line = axes.axhline(100 * cell.mean, color=style.INK, linestyle=(0, (5, 2)), linewidth=1.1, zorder=2)
+        line = axes.axhline(100 * cell.mean, color=INK, linestyle=dashes("dense"), linewidth=style.thick(1.1), zorder=2)
         line.set(gid="mean/dense", label=f"Dense {accuracy_text(cell)}")
         if cell.std is not None:
-            low, high = 100 * (cell.mean - cell.std), 100 * (cell.mean + cell.std)
-            axes.axhspan(low, high, color=style.INK, alpha=0.07, linewidth=0, gid="std/dense")
+            low, high = 100 * max(0.0, cell.mean - cell.std), 100 * min(1.0, cell.mean + cell.std)
+            axes.axhspan(low, high, color=INK, alpha=0.07, linewidth=0, gid="std/dense")
 
 
 def draw_chance(
@@ -74,7 +63,7 @@ def draw_chance(
     high = max(high, 1.2 * chance)  # where all runs collapsed to one accuracy there is no range
     if low > chance + 0.5 * (high - chance):
         return f"; chance, {chance:.3g}%, is below the axis"
-    axes.axhline(chance, color=style.MUTED, linestyle=style.DOTTED, linewidth=1.1, zorder=1, gid="chance")
+    axes.axhline(chance, color=MUTED, linestyle=style.DOTTED, linewidth=style.thick(1.1), zorder=1, gid="chance")
     axes.annotate(
         f"chance, {chance:.3g}%",
         (float(right), chance),
@@ -82,42 +71,52 @@ def draw_chance(
         xytext=(-6 if right else 6, 3),
         textcoords="offset points",
         ha="right" if right else "left",
-        fontsize=8,
-        color=style.MUTED,
+        fontsize=style.small(),
+        color=MUTED,
     )
     extent = high - min(low, chance)
     axes.set_ylim(min(low, chance) - 0.06 * extent, min(101, high + 0.08 * extent))
     return ""
 
 
-def draw_rings(axes: "Axes", points: Sequence[tuple[float, float]]) -> None:
-    """A ring around runs that split their batches."""
-    if points:
-        axes.scatter(*style.xy(points), **style.RING)
+def draw_title(
+    axes: "Axes", panel: Panel, cells: Sequence[Cell], remark: str, options: ReportOptions, above: float
+) -> None:
+    """Data and network; below them epochs, number of runs and what the marks mean. The figure grows by its height.
 
-
-def draw_title(axes: "Axes", panel: Panel, cells: Sequence[Cell], remark: str, options: ReportOptions) -> None:
-    """Data and network; below them epochs, number of runs and what the marks mean."""
+    Args:
+        axes: of the figure.
+        panel: of the cells.
+        cells: all that are drawn.
+        remark: more to say below the title.
+        options: whether there is a title.
+        above: points above the axes that the legend takes.
+    """
+    figure = cast("Figure", axes.figure)
     if not options.title:
+        if above:
+            reserve(axes, above)
+            figure.set_figheight(figure.get_figheight() + above / 72)
         return
+    lines = _explanation(panel, cells, remark, figure.get_figwidth())
+    title, line = figure_title(panel.title, style.title_characters(options)), 1.3 * style.small()
+    below = above + 9 + line * len(lines)
+    axes.set_title(title, loc="left", y=style.ABOVE, fontweight="bold", fontsize=style.title_size(), pad=below)
+    note = axes.annotate("\n".join(lines), (0, 1), xycoords="axes fraction", textcoords="offset points",
+                         xytext=(0, 7 + above), fontsize=style.small(), color=MUTED, gid="note")  # fmt: skip
+    note.set_in_layout(False)  # else a note wider than the axes would make them narrower
+    height = below + 1.3 * style.title_size() * (1 + title.count("\n"))
+    figure.set_figheight(figure.get_figheight() + height / 72)
+
+
+def _explanation(panel: Panel, cells: Sequence[Cell], remark: str, width: float) -> list[str]:
+    """Epochs, number of runs and what the marks mean, in lines that fit a figure of so many inches."""
     counts = span({len(cell.completed) for cell in cells})
     if any(cell.control for cell in panel.cells) and not any(cell.control for cell in cells):
         remark += "; controls have their own figure"
-    meaning = f"every run a point, mean and sample std of those that trained{remark}"
-    width = cast("Figure", axes.figure).get_figwidth()
-    characters = round(_CHARACTERS_AN_INCH * width) - _LEFT_MARGIN
-    lines = textwrap.wrap(f"{_epochs(panel, cells)}, n = {counts}; {meaning}", characters)
-    axes.set_title(figure_title(panel.title), loc="left", y=style.ABOVE, fontweight="bold", pad=9 + 11 * len(lines))
-    note = axes.annotate(
-        "\n".join(lines),
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 7),
-        textcoords="offset points",
-        fontsize=8.5,
-        color=style.MUTED,
-    )
-    note.set_in_layout(False)  # else a note wider than the axes would make them narrower
+    meaning = f"every run a dot; mean and sample std of those that trained{remark}"
+    characters = int((72 * width - 60) / (0.53 * style.small()))
+    return textwrap.wrap(f"{_epochs(panel, cells)}, n = {counts}; {meaning}", characters)
 
 
 def _epochs(panel: Panel, cells: Sequence[Cell]) -> str:
@@ -128,35 +127,14 @@ def _epochs(panel: Panel, cells: Sequence[Cell]) -> str:
     return f"{text} epoch{'' if text == '1' else 's'}{' a training' if repeated else ''}"
 
 
-def draw_legend(axes: "Axes", cells: Sequence[Cell], others: Sequence["Line2D"] = ()) -> None:
-    """Beside the axes: all labelled lines, the marks that occur, and others."""
+def legend_entries(axes: "Axes", cells: Sequence[Cell], others: Sequence["Line2D"] = ()) -> list[Entry]:
+    """All labelled lines, the marks that occur, and others."""
     from matplotlib.lines import Line2D
 
-    lines, names = axes.get_legend_handles_labels()
-    drawn: dict[str | None, Cell] = {f"mean/{cell.method_label}": cell for cell in cells}
-    handles = [_with_marker(line, drawn[line.get_gid()]) for line in lines]
+    entries = [Entry(line, name) for line, name in zip(*axes.get_legend_handles_labels(), strict=True)]
     if any(cell.collapsed for cell in cells):
-        dots: dict[str, Any] = {"linestyle": style.DOTTED, "linewidth": 1.5, "marker": "x", "markersize": 5}
-        handles.append(Line2D([], [], color=style.MUTED, **dots))
-        names.append("at chance")
+        dots: dict[str, Any] = {"linestyle": style.DOTTED, "linewidth": style.thick(1.5), "markersize": style.thick(5)}
+        entries.append(Entry(Line2D([], [], color=MUTED, marker="x", **dots), "at chance"))
     if any(cell.in_pieces for cell in cells):
-        handles.append(Line2D([], [], linestyle="", marker="o", **style.RING_ENTRY))
-        names.append("batches in pieces")
-    handles += others
-    names += [str(other.get_label()) for other in others]
-    look: dict[str, Any] = {"framealpha": 0.9, "edgecolor": "none", "fontsize": 9}
-    look["handlelength"] = 4.6 if any(variants(labels(cells)).values()) else 2.6  # room to see the dash
-    axes.figure.legend(handles, names, loc="outside right center", **look)  # inside it would cover a line
-
-
-def _with_marker(line: Any, cell: Cell) -> Any:
-    """A legend entry with both the line and the marker of a method."""
-    from matplotlib.lines import Line2D
-
-    look = style.point(cell.method_label)
-    entry = Line2D([], [])
-    entry.update_from(line)  # its dash above all: get_linestyle() knows only "--"
-    entry.set_marker("" if cell.method == "dense" else look["marker"])
-    entry.set(markersize=5.5, markeredgewidth=look["linewidths"])
-    entry.set(markerfacecolor=look["facecolors"], markeredgecolor=look["edgecolors"])
-    return entry
+        entries.append(Entry(Line2D([], [], linestyle="", **style.ring_entry()), "batches in pieces"))
+    return entries + [Entry(other, str(other.get_label())) for other in others]

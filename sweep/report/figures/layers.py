@@ -1,6 +1,7 @@
 """The density of every layer, method by method, at one sparsity."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,10 @@ import pyarrow as pa
 from sweep.report.cells import Cell, at
 from sweep.report.figures import style
 from sweep.report.figures.accuracy_parts import distinguishable
+from sweep.report.figures.palette import GRID, INK, MUTED, colour
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
 from sweep.report.figures.stored_masks import LayerDensity, highest_first, layer_densities
-from sweep.report.names import figure_name, figure_title, measured_sparsity
+from sweep.report.names import figure_name, measured_sparsity
 from sweep.report.options import DEFAULT, ReportOptions
 from sweep.report.trials import Panel
 from sweep.statistics import mean
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SAME_COUNTS = ("shuffle_layerwise", "reinitialize")
-_NARROW = 8  # with more methods the figure is wider
-_NAMED = 30  # at most so many layers have their name under them
+_NARROW = 8  # with more methods the figure is wider, unless its width is given
+_LEAST_WIDTH = 1.5  # inches of a plot in print
+_NAMED = 30  # at most so many layers have their name under them …
+_NAME_SIZE = 7.0  # … in type of so many points
 
 
 def layers_figure(panel: Panel, masks: pa.Table, sparsity: float, options: ReportOptions = DEFAULT) -> "Figure | None":
@@ -40,13 +44,11 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float, options: Repor
     if not drawn:
         return None
     names = [_short(layer.tensor) for layer in drawn[0][1]]
-    wide = len(drawn) > _NARROW
-    width = 11.0 if wide else 7.4
-    columns = min(len(drawn), wide + (3 if len(names) <= 12 else 2 if len(names) <= 24 else 1))
+    width, columns = _page(options, len(drawn), len(names))
     rows = math.ceil(len(drawn) / columns)
     low = _floor([layers for _, layers in drawn])
-    with style.styled():
-        height = 0.7 + 1.45 * rows + 0.055 * max(map(len, names))
+    with style.styled(options):
+        height = 0.7 + style.thick(1.45) * rows + 0.055 * max(map(len, names))
         figure = style.new_figure((width, height))
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         plots = list(grid.flat)
@@ -55,14 +57,21 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float, options: Repor
             _draw_method(axes, cell, layers, low, width / columns)
         for axes in plots[len(drawn) :]:
             axes.set_visible(False)
-        _name_layers(grid[-1], names)
-        figure.supylabel("Density of the layer (log)", fontsize=10)
+        _name_layers(grid[-1], names, 0.8 * width / columns)
+        figure.supylabel("Density of the layer (log)")
         known = all(_effective_known(layers) for _, layers in drawn)
-        _explain(figure, moved=any(_moved(layers) for _, layers in drawn), known=known)
-        if options.title:
-            title = f"{panel.title}: layers at {percent(sparsity)} sparsity"
-            figure.suptitle(figure_title(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        _explain(figure, width, moved=any(_moved(layers) for _, layers in drawn), known=known)
+        style.draw_title(figure, f"{panel.title}: layers at {percent(sparsity)} sparsity", options)
     return figure
+
+
+def _page(options: ReportOptions, methods: int, layers: int) -> tuple[float, int]:
+    """Inches of the figure, and plots side by side."""
+    most = 3 if layers <= 12 else 2 if layers <= 24 else 1
+    if options.width_inches is not None:
+        return options.width_inches, max(1, min(methods, most + 1, int(options.width_inches / _LEAST_WIDTH)))
+    wide = methods > _NARROW
+    return (11.0 if wide else style.WIDTH), min(methods, wide + most)
 
 
 def _with_own_counts(cells: Sequence[Cell]) -> list[Cell]:
@@ -86,10 +95,10 @@ def _draw_method(axes: "Axes", cell: Cell, layers: Sequence[LayerDensity], low: 
     """One method's bars, points and crosses, in a plot of about this width in inches."""
     _draw_bars(axes, cell, layers, low)
     _draw_runs(axes, cell, layers, low)
-    axes.axhline(1 - cell.sparsity, color=style.INK, linestyle=(0, (5, 2)), linewidth=0.8, zorder=2)
+    axes.axhline(1 - cell.sparsity, color=INK, linestyle=(0, (5, 2)), linewidth=0.8, zorder=2)
     axes.grid(axis="y")
-    axes.axhspan(_zero(low, 2), low, color=style.GRID, alpha=0.5, linewidth=0, zorder=0)
-    axes.tick_params(labelsize=8)
+    axes.axhspan(_zero(low, 2), low, color=GRID, alpha=0.5, linewidth=0, zorder=0)
+    axes.tick_params(labelsize=style.small())
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_label_coords(0, 0)  # no label: at a fixed place matplotlib does not compute one
     _draw_heading(axes, cell, width)
@@ -102,7 +111,7 @@ def _draw_bars(axes: "Axes", cell: Cell, layers: Sequence[LayerDensity], low: fl
     bars += [("effective", [mean(layer.effective) or 0.0 for layer in layers], 0.9)] if known else []
     for kind, densities, alpha in bars:
         heights = [max(density - low, 0.0) for density in densities]
-        look: dict[str, Any] = {"color": style.colour(cell.method), "alpha": alpha, "linewidth": 0}
+        look: dict[str, Any] = {"color": colour(cell.method), "alpha": alpha, "linewidth": 0}
         axes.bar(range(len(layers)), heights, 0.76, bottom=low, **look).set_label(f"{kind}/{cell.method_label}")
 
 
@@ -110,12 +119,12 @@ def _draw_runs(axes: "Axes", cell: Cell, layers: Sequence[LayerDensity], low: fl
     """Every run a point; a cross where some run left a layer empty; a stroke where training started."""
     points = [(place, density) for place, layer in enumerate(layers) for density in layer.kept if density > 0]
     if points:
-        look: dict[str, Any] = {"s": 5 if len(layers) <= 24 else 2.5, "linewidths": 0}
+        look: dict[str, Any] = {"s": style.thick(2.2 if len(layers) <= 24 else 1.6) ** 2, "linewidths": 0}
         gid = f"runs/{cell.method_label}"
-        axes.scatter(*style.xy(points), color=style.INK, zorder=3, gid=gid, **look)
+        axes.scatter(*style.xy(points), color=INK, zorder=3, gid=gid, **look)
     if empty := [place for place, layer in enumerate(layers) if layer.empty]:
         row, gid = [_zero(low)] * len(empty), f"empty/{cell.method_label}"
-        axes.scatter(empty, row, color=style.INK, zorder=3, gid=gid, **style.cross(len(layers)))
+        axes.scatter(empty, row, color=INK, zorder=3, gid=gid, **style.cross(len(layers)))
     if _moved(layers):
         strokes = [(place, mean(layer.start) or 0.0) for place, layer in enumerate(layers) if any(layer.start)]
         gid = f"start/{cell.method_label}"
@@ -123,15 +132,19 @@ def _draw_runs(axes: "Axes", cell: Cell, layers: Sequence[LayerDensity], low: fl
 
 
 def _draw_heading(axes: "Axes", cell: Cell, width: float) -> None:
-    """The method and its effective sparsity, which stands inside the axes where the name is long."""
-    name, colour = figure_name(cell.method_label), style.colour(cell.method)
-    size = min(9.5, (72 * width - 30) / (0.68 * len(name)))
-    axes.set_title(name, loc="left", y=style.ABOVE, fontsize=size, fontweight="bold", color=colour, pad=3)
-    aside: dict[str, Any] = {"fontsize": 8, "color": style.MUTED}
-    if 6.3 * len(name) + 120 < 72 * width:  # points
+    """The method and its effective sparsity, which stands below the name where both do not fit a line."""
+    name, most = figure_name(cell.method_label), float(axes.title.get_fontsize())
+    size = min(most, (72 * width - 30) / (0.68 * len(name)))
+    title: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "color": colour(cell.method)}
+    axes.set_title(name, loc="left", y=style.ABOVE, pad=3, **title)
+    aside: dict[str, Any] = {"fontsize": style.small(), "color": MUTED}
+    if 0.66 * most * len(name) + 14 * style.small() < 72 * width - 20:  # points
         axes.set_title(_effective(cell), loc="right", y=style.ABOVE, pad=3, **aside)
     else:
-        axes.annotate(_effective(cell), (0.99, 0.97), xycoords="axes fraction", ha="right", va="top", **aside)
+        axes.annotate(
+            _effective(cell), (0, 1), xycoords="axes fraction", xytext=(0, 2), textcoords="offset points", **aside
+        )
+        axes.set_title(name, loc="left", y=style.ABOVE, pad=3 + 1.2 * style.small(), **title)
 
 
 def _effective_known(layers: Sequence[LayerDensity]) -> bool:
@@ -168,22 +181,23 @@ def _short(tensor: str, most: int = 28) -> str:
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
-def _name_layers(bottom: "Sequence[Axes]", names: Sequence[str]) -> None:
-    """Under the lowest plots, whose axis of layers all plots share."""
-    step = math.ceil(len(names) / _NAMED)
+def _name_layers(bottom: "Sequence[Axes]", names: Sequence[str], width: float) -> None:
+    """Under the lowest plots, whose axis of layers all plots share; about ``width`` inches wide."""
+    step = math.ceil(len(names) / min(_NAMED, 72 * width / (1.2 * _NAME_SIZE)))
     places = list(range(0, len(names), step))
     bottom[0].set_xticks(places, [names[place] for place in places])
     bottom[0].set_xlim(-0.7, len(names) - 0.3)
     for axes in bottom:
-        axes.tick_params(axis="x", labelrotation=90, labelsize=6.5, length=2, labelbottom=True)
+        axes.tick_params(axis="x", labelrotation=90, labelsize=_NAME_SIZE, length=2, labelbottom=True)
 
 
-def _explain(figure: "Figure", moved: bool, known: bool) -> None:
+def _explain(figure: "Figure", width: float, moved: bool, known: bool) -> None:
     """What the marks mean, below the plots."""
-    explain = "Bars: mean (pale: cut off from input or output); dots: runs; dashes: network; ×: empty in a run"
-    explain += "" if known else "\nBars of one medium shade: what is cut off is not known for this network"
-    explain += "\nBars are of the tested mask; strokes: the density that training started from" if moved else ""
-    figure.supxlabel(explain, x=0.01, ha="left", fontsize=8, color=style.MUTED)
+    lines = ["Bars: mean (pale: cut off from input or output); dots: runs; dashes: network; ×: empty in a run"]
+    lines += [] if known else ["Bars of one medium shade: what is cut off is not known for this network"]
+    lines += ["Bars are of the tested mask; strokes: the density that training started from"] if moved else []
+    explain = "\n".join(textwrap.fill(line, int(72 * width / (0.55 * style.small()))) for line in lines)
+    figure.supxlabel(explain, x=0.01, ha="left", fontsize=style.small(), color=MUTED)
 
 
 def _draw(panel: Panel, stored: Stored, options: ReportOptions) -> Sequence[Drawing]:

@@ -1,11 +1,12 @@
 """Published accuracies in our figure: hollow markers in the method's colour."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.report.cells import Cell, sparsities
 from sweep.report.figures import style
+from sweep.report.figures.palette import MUTED, colour, marker
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,12 +39,12 @@ def all_sparsities(cells: Sequence[Cell], points: Sequence[PublishedPoint]) -> t
     return tuple(sorted(published.union(sparsities(cells))))
 
 
-def draw_points(axes: "Axes", points: Sequence[PublishedPoint], offsets: Mapping[str, float]) -> None:
-    """Each method's points with its line; those of dense networks at the left edge."""
+def draw_points(axes: "Axes", points: Sequence[PublishedPoint]) -> None:
+    """Each method's points at their sparsity; those of dense networks at the left edge."""
     for label in dict.fromkeys(point.label for point in points):
         of_method = [point for point in points if point.label == label]
         dense = of_method[0].method == "dense"
-        x = [0.04 + 0.006 * i for i in range(len(of_method))] if dense else [_x(point, offsets) for point in of_method]
+        x = [0.04 + 0.006 * i for i in range(len(of_method))] if dense else [1 - point.sparsity for point in of_method]
         bars = axes.errorbar(
             x,
             [point.value for point in of_method],
@@ -65,10 +66,12 @@ def legend_entry(points: Sequence[PublishedPoint]) -> "list[Line2D]":
     return [Line2D([], [], linestyle="none", label="published", **_hollow(""))] if points else []
 
 
-def _x(point: PublishedPoint, offsets: Mapping[str, float]) -> float:
-    return (1 - point.sparsity) * offsets.get(point.label, 1.0)
-
-
 def _hollow(method: str) -> dict[str, Any]:
-    colour, marker = (style.colour(method), style.marker(method)) if method else (style.MUTED, "o")
-    return {"color": colour, "marker": marker, "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.1}
+    hue, shape = (colour(method), marker(method)) if method else (MUTED, "o")
+    return {
+        "color": hue,
+        "marker": shape,
+        "markersize": style.thick(9),
+        "markerfacecolor": "none",
+        "markeredgewidth": 1.1,
+    }

@@ -3,16 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
 from sweep.records import RoundRecord
 from sweep.report.cells import Cell, at, labels, sparsities
 from sweep.report.figures import style
-from sweep.report.figures.accuracy_parts import variants
+from sweep.report.figures.palette import MUTED, looks
 from sweep.report.figures.report_figure import Drawing, ReportFigure, Stored
-from sweep.report.names import figure_name, figure_title
+from sweep.report.names import figure_name
 from sweep.report.options import DEFAULT, ReportOptions
 from sweep.report.trials import Panel, StoredRows
 from sweep.statistics import mean
@@ -30,8 +30,7 @@ _PLOTS = {  # field of the round's record -> title of its plot
     "revived": "Weights revived",
 }
 _LOG_FROM = 4  # the axis of rounds is logarithmic where one method has more than this times the rounds of another
-_LEGEND = 112  # characters in a row of the legend
-_MARKED = 12  # a line of at most so many rounds has a marker at each
+_MARKED = 12  # at most so many rounds of a line have a marker
 
 
 def sparsities_with_rounds(panel: Panel, stored: StoredRows) -> list[float]:
@@ -64,18 +63,18 @@ def rounds_figure(panel: Panel, options: ReportOptions = DEFAULT) -> "Figure | N
     cells = progressive(panel)
     if not cells:
         return None
-    with style.styled():
-        figure = style.new_figure((7.4, 5.0 + 0.2 * ((len(cells) - 1) // _columns(cells))))
+    with style.styled(options):
+        width = style.width(options)
+        columns = _columns(cells, width)
+        figure = style.new_figure((width, 0.6 * width + 0.6 + 0.2 * ((len(cells) - 1) // columns)))
         grid = figure.subplots(2, 2, sharex=True)
         for axes, (field, title) in zip(grid.flat, _PLOTS.items(), strict=True):
             _draw_field(axes, field, cells)
-            axes.set_title(title, loc="left", y=style.ABOVE, fontsize=9.5)
+            axes.set_title(style.wrapped(title, width / 2), loc="left", y=style.ABOVE)
         for axes in grid[-1]:
             _scale_rounds(axes, [_longest(cell) for cell in cells])
-        _draw_legend(figure, cells)
-        if options.title:
-            title = f"{panel.title}: rounds at {percent(cells[0].sparsity)} sparsity"
-            figure.suptitle(figure_title(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        _draw_legend(figure, cells, columns)
+        style.draw_title(figure, f"{panel.title}: rounds at {percent(cells[0].sparsity)} sparsity", options)
     return figure
 
 
@@ -106,18 +105,18 @@ def _longest(cell: Cell) -> int:
 def _draw_field(axes: "Axes", field: str, cells: Sequence[Cell]) -> None:
     """One field by round, one line a method."""
     lines = [(cell, points) for cell in cells if (points := by_round(cell, field))]
-    looks = _looks(cells)
+    drawn = looks(labels(cells))
     for cell, points in lines:
-        (line,) = axes.plot(*zip(*points, strict=True), **looks[cell.method_label])
-        line.set_gid(f"{field}/{cell.method_label}")
-        if len(points) <= _MARKED:
-            line.set(marker=style.marker(cell.method), markersize=4, markeredgecolor="white", markeredgewidth=0.4)
+        look = drawn[cell.method_label]
+        every = math.ceil(len(points) / _MARKED)
+        line = {"linewidth": style.thick(1.6), **look.line, **style.mean_mark(look, 4.5)}
+        axes.plot(*zip(*points, strict=True), gid=f"{field}/{cell.method_label}", markevery=every, **line)
     values = [value for _, points in lines for _, value in points]
     if max(values, default=0.0) > 0:
         _scale_values(axes, field, min(values), max(values))
     else:
         text = "none" if values else "not measured"
-        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", fontsize=9, color=style.MUTED)
+        axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", color=MUTED)
         axes.set_yticks([])
     axes.grid(axis="y")
 
@@ -155,31 +154,18 @@ def _scale_rounds(axes: "Axes", lengths: Sequence[int]) -> None:
     axes.set_xlabel(f"Round{' (log)' if many else ''}")
 
 
-def _looks(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
-    """Every method's line, the same in every plot and in the legend."""
-    numbers = variants(labels(cells))
-    return {
-        cell.method_label: {
-            "color": style.colour(cell.method),
-            "linestyle": style.dashes(numbers[cell.method_label]),
-            "linewidth": 1.6,
-        }
-        for cell in cells
-    }
-
-
-def _draw_legend(figure: "Figure", cells: Sequence[Cell]) -> None:
+def _draw_legend(figure: "Figure", cells: Sequence[Cell], columns: int) -> None:
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], **look) for look in _looks(cells).values()]
+    handles = [Line2D([], [], **look.line, **style.mean_mark(look, 4.5)) for look in looks(labels(cells)).values()]
     names = [figure_name(cell.method_label) for cell in cells]
-    look: dict[str, Any] = {"fontsize": 8, "frameon": False, "handlelength": 2.4}
-    figure.legend(handles, names, loc="outside lower left", ncols=_columns(cells), **look)
+    figure.legend(handles, names, loc="outside lower left", ncols=columns, frameon=False, handlelength=3.6)
 
 
-def _columns(cells: Sequence[Cell]) -> int:
+def _columns(cells: Sequence[Cell], width: float) -> int:
     """Columns of the legend: as many as fit with the longest name."""
-    return max(1, min(4, _LEGEND // max(len(figure_name(cell.method_label)) for cell in cells)))
+    longest = max(len(figure_name(cell.method_label)) for cell in cells)
+    return max(1, min(4, int(72 * width / ((0.58 * longest + 5) * style.small()))))
 
 
 def _draw(panel: Panel, stored: Stored, options: ReportOptions) -> Sequence[Drawing]:

@@ -3,16 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from sweep.report.figures import style
 from sweep.text import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_SPREAD = 0.3  # methods are set side by side over this share of the narrowest gap between two sparsities …
-_WIDEST = 0.05  # … and over at most this share of the axis
 
 
 @dataclass(frozen=True)
@@ -21,23 +18,16 @@ class SparsityAxis:
 
     Attributes:
         sparsities: the grid's, rising.
-        methods: how many are drawn.
-        label_distance: least distance of two tick labels, as a share of the axis.
+        character: about the width of a character of its tick labels, as a share of the axis.
     """
 
     sparsities: tuple[float, ...]
-    methods: int
-    label_distance: float = 0.045
+    character: float = 0.012
 
-    def offset(self, index: int) -> float:
-        """Factor for the densities of the method with this index: no two methods hide each other."""
-        if self.methods < 2:
-            return 1.0
-        decades = [math.log10(1 - sparsity) for sparsity in self.sparsities]
-        left, right = self.limits
-        widest = _WIDEST * math.log10(left / right)
-        spread = min([widest, *(_SPREAD * (a - b) for a, b in pairwise(decades))])
-        return float(10 ** (spread * (0.5 - index / (self.methods - 1))))
+    @classmethod
+    def across(cls, width: float, sparsities: tuple[float, ...]) -> "SparsityAxis":
+        """The axis of axes about so many inches wide, with as many tick labels as fit the size of its type."""
+        return cls(sparsities, character=0.64 * style.tick_size() / (72 * 0.84 * width))
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -51,10 +41,12 @@ class SparsityAxis:
     def labelled(self) -> list[float]:
         """The sparsities that get a tick label, from the right: as many as fit."""
         left, right = self.limits
-        distance = self.label_distance * math.log10(left / right)
+        character = self.character * math.log10(left / right)
         kept: list[float] = []
         for sparsity in reversed(self.sparsities):
-            if not kept or math.log10((1 - sparsity) / (1 - kept[-1])) > distance:
+            if kept:
+                characters = (len(percent(sparsity)) + len(percent(kept[-1]))) / 2 + 0.6
+            if not kept or math.log10((1 - sparsity) / (1 - kept[-1])) > character * characters:
                 kept.append(sparsity)
         return kept
 

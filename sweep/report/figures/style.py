@@ -1,9 +1,8 @@
-"""How figures look: one colour and marker a method in every figure, equal bytes for equal figures."""
+"""How figures look: type and line widths at the size that they are printed at, equal bytes for equal figures."""
 
-import hashlib
 import os
-import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,62 +10,150 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweep.report.names import registered_method, split_control
+from sweep.report.figures.palette import GRID, INK, MUTED, Look
+from sweep.report.names import figure_title
+from sweep.report.options import DEFAULT, ReportOptions
 
 if TYPE_CHECKING:  # matplotlib takes half a second to import: only figures pay for it
     from matplotlib.figure import Figure
 
-INK, MUTED, GRID = "#1a1a1a", "#6b6b6b", "#e4e4e4"
 DOTTED: Any = (0, (1, 1.6))
-RING: dict[str, Any] = {"s": 60, "facecolors": "none", "edgecolors": INK, "zorder": 4.5, "gid": "pieces"}
-RING_ENTRY: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgecolor": INK}  # in a legend
 ABOVE = 1.0  # the y of titles; unless it is given matplotlib looks for it in every drawing, for a fifth of the time
+WIDTH = 7.4  # inches of a figure whose width nobody asks for
 
-# Methods have colours that people with any colour vision tell apart (after Okabe and Ito), and different markers.
-_SPARE = ("#9e7bd1", "#b2df8a", "#a6761d", "#1b4f72", "#ff9896", "#66a61e")
-_SPARE_MARKERS = ">8HPX"
-_DASHES: tuple[Any, ...] = (
-    "-",
-    (0, (6, 1.6)),
-    (0, (3.5, 1.2, 1, 1.2)),
-    (0, (1.8, 1.2)),
-    (0, (9, 2, 2, 2)),
-    (0, (6, 1.2, 1, 1.2, 1, 1.2)),
-    (0, (9, 4)),
-    (0, (1, 2.4)),
-)
+_LINE, _PRINTED_LINE = 1.9, 1.25  # points; other widths and marks follow
+_LARGER = {"*": 1.6, "P": 1.2, "X": 1.2, "d": 1.2}  # markers of little area
+_TYPE = {  # rc parameter -> size in points: on a page of the web, and at the size of a figure in print
+    "font.size": (9.5, 8),
+    "figure.titlesize": (11, 8),
+    "figure.labelsize": (10, 8),
+    "axes.titlesize": (9.5, 8),
+    "axes.labelsize": (10, 8),
+    "xtick.labelsize": (9.5, 7),
+    "ytick.labelsize": (9.5, 7),
+    "legend.fontsize": (8.5, 7),
+}
+_SETTINGS = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],  # the first ships with matplotlib; the
+    # others are for viewers of an SVG that lack it
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "xtick.major.width": 0.8,
+    "ytick.major.width": 0.8,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "svg.hashsalt": "sweep",  # else ids in the SVG are random
+    "svg.fonttype": "none",  # text as text, in both
+    "pdf.fonttype": 42,
+}
 
 
-def colour(method: str) -> str:
-    """The method's colour, the same in every figure; one without a colour of its own gets one by its name."""
-    registered = registered_method(method)
-    return (registered and registered.colour) or _SPARE[_number(method) % len(_SPARE)]
+@contextmanager
+def styled(options: ReportOptions = DEFAULT) -> Iterator[None]:
+    """Draw inside: matplotlib's settings are as before afterwards. Of a figure whose width is given, type is 7–8 pt."""
+    printed = options.width_inches is not None
+    sizes = {name: pair[printed] for name, pair in _TYPE.items()}
+    settings = _SETTINGS | sizes | {"lines.linewidth": _PRINTED_LINE if printed else _LINE}
+    with _matplotlib().style.context(["default", settings]):  # whatever the user's own matplotlibrc says
+        yield
 
 
-def marker(method: str) -> str:
-    """The method's marker, likewise."""
-    registered = registered_method(method)
-    return (registered and registered.marker) or _SPARE_MARKERS[_number(method) % len(_SPARE_MARKERS)]
+def small() -> float:
+    """The size of the smallest type, in points."""
+    return float(_matplotlib().rcParams["legend.fontsize"])
 
 
-def point(label: str, size: float = 17) -> dict[str, Any]:
-    """How ``scatter`` draws a run that trained, or a mean; a control's are hollow."""
-    method, control = label.split(" ")[0], split_control(label)[1]
-    if control:
-        colours = {"facecolors": "white", "edgecolors": colour(method), "linewidths": 0.9}
-    else:
-        colours = {"facecolors": colour(method), "edgecolors": "white", "linewidths": 0.5}
-    return {"s": size, "marker": marker(method), **colours}
+def thick(width: float) -> float:
+    """A line's width or a marker's diameter: given as on a page of the web, returned as it is to be drawn."""
+    return width * float(_matplotlib().rcParams["lines.linewidth"]) / _LINE
+
+
+def width(options: ReportOptions) -> float:
+    """Inches of a figure."""
+    return options.width_inches or WIDTH
+
+
+def tick_size() -> float:
+    """The size of tick labels, in points."""
+    return float(_matplotlib().rcParams["xtick.labelsize"])
+
+
+def title_size() -> float:
+    """The size of a figure's title, in points."""
+    return float(_matplotlib().rcParams["figure.titlesize"])
+
+
+def title_characters(options: ReportOptions) -> int:
+    """Characters in a line of a title."""
+    return int(72 * (width(options) - 0.7) / (0.66 * title_size()))
+
+
+def draw_title(figure: "Figure", title: str, options: ReportOptions) -> None:
+    """The title of a figure of several plots, where figures have one."""
+    if options.title:
+        figure.suptitle(figure_title(title, title_characters(options)), x=0.01, ha="left", fontweight="bold")
+
+
+def wrapped(label: str, inches: float) -> str:
+    """The label of an axis in lines that fit a figure so wide."""
+    size = float(_matplotlib().rcParams["axes.labelsize"])
+    return textwrap.fill(label, int(72 * (inches - 0.5) / (0.54 * size)))
+
+
+def crowding(inches: float) -> float:
+    """How much less room tick labels have than on a page of the web."""
+    ratio = tick_size() / _TYPE["xtick.labelsize"][0] * WIDTH / inches
+    return 1.25 * ratio if ratio > 1 else 1.0
+
+
+def new_figure(size: tuple[float, float]) -> "Figure":
+    """An empty figure of ``size``, width and height in inches, with a layout that leaves room for its labels."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="constrained")
+
+
+def mean_mark(look: Look, size: float = 6.0) -> dict[str, Any]:
+    """How ``plot`` marks a mean."""
+    return {**look.mark, "markersize": thick(size * _LARGER.get(look.marker, 1.0)), "markeredgewidth": thick(0.7)}
+
+
+def dots(look: Look, size: float = 3.4) -> dict[str, Any]:
+    """How ``scatter`` draws runs that trained: small, in the method's colour."""
+    edge = look.colour if look.face != look.colour else "none"
+    return {"s": thick(size) ** 2, "marker": "o", "facecolors": look.face, "edgecolors": edge, "linewidths": thick(0.5)}
+
+
+def ring() -> dict[str, Any]:
+    """How ``scatter`` circles a run that split its batches."""
+    return {"s": thick(7.7) ** 2, "facecolors": "none", "edgecolors": INK, "linewidths": thick(1.0), "gid": "pieces"}
+
+
+def ring_entry() -> dict[str, Any]:
+    """The same in a legend."""
+    return {"marker": "o", "markersize": thick(7.7), "markerfacecolor": "none", "markeredgecolor": INK}
 
 
 def cross(many: int = 0) -> dict[str, Any]:
     """How ``scatter`` draws a run at chance, or a layer with nothing left; smaller where there are many."""
-    return {"s": 26 if many <= 24 else 12, "marker": "x", "linewidths": 1.3}
+    return {"s": thick(5.1 if many <= 24 else 3.5) ** 2, "marker": "x", "linewidths": thick(1.3)}
 
 
 def stroke(many: int = 0) -> dict[str, Any]:
     """How ``scatter`` draws where a layer's density started; narrower where there are many."""
-    return {"s": 60 if many <= 24 else 16, "marker": "_", "linewidths": 1.2, "color": INK}
+    return {"s": thick(7.7 if many <= 24 else 4) ** 2, "marker": "_", "linewidths": thick(1.2), "color": INK}
 
 
 def xy(points: Sequence[tuple[float, float]]) -> np.ndarray:
@@ -74,42 +161,25 @@ def xy(points: Sequence[tuple[float, float]]) -> np.ndarray:
     return np.asarray(points, float).T
 
 
-def dashes(variant: int) -> Any:
-    """The line of a method's n-th variant (``force``, ``force ablation=invert``): same colour, another dash."""
-    return _DASHES[variant % len(_DASHES)]
+def save(figure: "Figure", stem: Path) -> list[Path]:
+    """Write ``stem.png``, ``stem.svg`` and ``stem.pdf``: equal bytes for equal figures.
 
+    By their canvases: ``savefig`` would draw every figure once more, only to lay it out. The layout is computed once.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-@contextmanager
-def styled() -> Iterator[None]:
-    """Draw inside: matplotlib's settings are as before afterwards."""
-    matplotlib = _matplotlib()
-    settings = {
-        "font.family": "DejaVu Sans",  # ships with matplotlib: the same file everywhere
-        "font.size": 9.5,
-        "axes.titlesize": 11,
-        "axes.labelsize": 10,
-        "axes.edgecolor": MUTED,
-        "axes.labelcolor": INK,
-        "axes.linewidth": 0.8,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.axisbelow": True,
-        "text.color": INK,
-        "xtick.color": MUTED,
-        "ytick.color": MUTED,
-        "xtick.labelcolor": INK,
-        "ytick.labelcolor": INK,
-        "xtick.major.size": 3,
-        "ytick.major.size": 3,
-        "xtick.major.width": 0.8,
-        "ytick.major.width": 0.8,
-        "grid.color": GRID,
-        "grid.linewidth": 0.8,
-        "svg.hashsalt": "sweep",  # else ids in the SVG are random
-        "svg.fonttype": "path",
-    }
-    with matplotlib.style.context(["default", settings]):  # whatever the user's own matplotlibrc says
-        yield
+    png, svg, pdf = (Path(f"{stem}.{kind}") for kind in ("png", "svg", "pdf"))
+    canvas, dpi, layout = figure.canvas, figure.dpi, figure.get_layout_engine()
+    with styled():
+        figure.set(dpi=200 if figure.get_figwidth() > 5 else 300, facecolor="white")
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+        figure.set_layout_engine("none")
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+        FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    figure.set(canvas=canvas, dpi=dpi, layout_engine=layout)
+    return [png, svg, pdf]
 
 
 def _matplotlib() -> Any:
@@ -127,32 +197,3 @@ def _matplotlib() -> Any:
     import matplotlib.style
 
     return matplotlib
-
-
-def new_figure(size: tuple[float, float]) -> "Figure":
-    """An empty figure of ``size``, width and height in inches, with a layout that leaves room for its labels."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=size, layout="constrained")
-
-
-def save(figure: "Figure", stem: Path) -> list[Path]:
-    """Write ``stem.png`` (200 dpi) and ``stem.svg``: equal figures give equal bytes.
-
-    By their canvases: ``savefig`` would draw every figure once more, only to lay it out.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    png, svg = Path(f"{stem}.png"), Path(f"{stem}.svg")
-    canvas, dpi = figure.canvas, figure.dpi
-    with styled():
-        figure.set(dpi=200, facecolor="white")
-        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
-        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
-    figure.set(canvas=canvas, dpi=dpi)
-    return [png, svg]
-
-
-def _number(text: str) -> int:
-    return int(hashlib.sha256(re.sub(r"\W", "", text).encode()).hexdigest(), 16)

@@ -5,12 +5,14 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 import pruning
 from sweep.records import FAILED
 from sweep.report import from_table
-from sweep.report.figures import style
+from sweep.report.figures import palette, style
 from sweep.report.figures.accuracy import accuracy_figure
 from sweep.report.figures.layers import layers_figure
 from sweep.report.figures.sparsity_axis import SparsityAxis
@@ -23,6 +25,12 @@ from .conftest import MakeStore, artist, mask, panel, places, texts, trial
 
 def heights(figure: Figure, gid: str) -> list[float]:
     return sorted(y for _, y in places(figure, gid))
+
+
+def legend_of(figure: Figure) -> Legend:
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    return legend
 
 
 @pytest.fixture
@@ -71,15 +79,22 @@ def test_sparsity_rises_to_the_right_on_a_log_axis_of_density_with_a_tick_a_spar
 
 
 def test_tick_labels_that_would_overlap_are_left_out_and_the_ticks_stay() -> None:
-    labelled = SparsityAxis((0.5, 0.989, 0.99, 0.999), 3).labelled()
+    labelled = SparsityAxis((0.5, 0.989, 0.99, 0.999)).labelled()
     assert labelled == [0.999, 0.99, 0.5]
 
 
-def test_methods_stand_side_by_side_around_the_true_density() -> None:
-    axis = SparsityAxis((0.9, 0.99), 3)
-    left, middle, right = (axis.offset(place) for place in range(3))
-    assert left > middle == 1 > right
-    assert left * right == pytest.approx(1)
+def test_lines_and_means_stand_at_the_true_density_and_runs_at_most_a_few_points_beside_it(sweep_panel: Panel) -> None:
+    figure = accuracy_figure(sweep_panel)
+    FigureCanvasAgg(figure).draw()
+    data, points = figure.axes[0].transData, 72 / figure.dpi
+    beside = []
+    for method in ("random", "snip", "force"):
+        assert list(artist(figure, f"mean/{method}").get_xdata()) == pytest.approx([0.1, 0.01])
+        runs = artist(figure, f"runs/{method}")
+        assert {round(float(x), 6) for x in runs.get_offsets()[:, 0]} <= {0.1, 0.01}
+        drawn, true = (transform.transform(runs.get_offsets()) for transform in (runs.get_offset_transform(), data))
+        beside.append(float((drawn - true)[0, 0] * points))
+    assert beside == pytest.approx([-3, 0, 3])
 
 
 def test_chance_is_a_line_where_a_run_is_near_it_and_else_a_remark_so_that_runs_fill_the_figure(
@@ -97,7 +112,7 @@ def test_a_jpeg_copy_is_named_in_the_title() -> None:
 
 
 def test_the_legend_names_every_method_once_and_the_dense_accuracy(sweep_panel: Panel) -> None:
-    legend = accuracy_figure(sweep_panel).legends[0]
+    legend = legend_of(accuracy_figure(sweep_panel))
     names = [text.get_text() for text in legend.get_texts()]
     assert names == ["Dense 95.50 ± 0.71 (2)", "Random", "SNIP", "FORCE", "at chance"]
 
@@ -106,7 +121,7 @@ def test_variants_of_a_method_share_its_colour_and_differ_in_dash() -> None:
     runs = [trial("force", 0.9, 0, 0.9), trial("force", 0.9, 0, 0.91, method_label="force rounds=300")]
     figure = accuracy_figure(panel(runs))
     one, two = artist(figure, "mean/force"), artist(figure, "mean/force rounds=300")
-    assert one.get_color() == two.get_color() == style.colour("force")
+    assert one.get_color() == two.get_color() == palette.colour("force")
     assert one.get_linestyle() != two.get_linestyle()
 
 
@@ -114,7 +129,7 @@ def test_the_legend_shows_the_dash_of_every_variant() -> None:
     controls = ("", " ablation=shuffle_layerwise", " ablation=reinitialize", " ablation=invert")
     runs = [trial("force", 0.9, 0, 0.9, method_label=f"force{control}") for control in controls]
     figure = accuracy_figure(panel(runs))
-    shown = [line._unscaled_dash_pattern for line in figure.legends[0].get_lines()]  # type: ignore[attr-defined]
+    shown = [line._unscaled_dash_pattern for line in legend_of(figure).get_lines()]  # type: ignore[attr-defined]
     assert shown == [artist(figure, f"mean/force{control}")._unscaled_dash_pattern for control in controls]
     assert len({str(dash) for dash in shown}) == 4
 
@@ -123,14 +138,14 @@ def test_runs_of_a_control_are_hollow_and_those_of_its_method_are_not() -> None:
     runs = [trial("snip", 0.9, 0, 0.9), trial("snip", 0.9, 0, 0.8, method_label="snip ablation=invert")]
     figure = accuracy_figure(panel(runs))
     faces = [artist(figure, f"runs/snip{c}").get_facecolor()[0].tolist() for c in ("", " ablation=invert")]
-    assert faces == [list(matplotlib.colors.to_rgba(c)) for c in (style.colour("snip"), "white")]
+    assert faces == [list(matplotlib.colors.to_rgba(c)) for c in (palette.colour("snip"), "white")]
 
 
 @pytest.mark.parametrize(("methods", "shown"), [(8, 16), (9, 9)])
 def test_controls_leave_a_figure_that_would_have_more_than_sixteen_lines(methods: int, shown: int) -> None:
     labels = [f"m{i}{control}" for i in range(methods) for control in ("", " ablation=invert")]
     figure = accuracy_figure(panel(trial(label.split()[0], 0.9, 0, 0.5, method_label=label) for label in labels))
-    assert len(figure.legends[0].get_texts()) == shown
+    assert len(legend_of(figure).get_texts()) == shown
     assert any("controls have their own figure" in text for text in texts(figure)) == (shown == 9)
 
 
@@ -155,9 +170,9 @@ def test_a_long_text_below_the_title_is_wrapped_and_does_not_squeeze_the_axes(
 
 
 def test_known_methods_have_colours_of_their_own_and_an_unknown_one_always_the_same() -> None:
-    shipped = {style.colour(name) for name in pruning.names() if pruning.find(name).shipped}
+    shipped = {palette.colour(name) for name in pruning.names() if pruning.find(name).shipped}
     assert len(shipped) == sum(pruning.find(name).shipped for name in pruning.names())
-    assert style.colour("my_method") == style.colour("my_method") not in shipped
+    assert palette.colour("my_method") == palette.colour("my_method") not in shipped
 
 
 @pytest.mark.parametrize(
@@ -173,7 +188,7 @@ def test_known_methods_have_colours_of_their_own_and_an_unknown_one_always_the_s
     ids=["dense only", "one run", "all collapsed", "sparsity zero", "chance unknown", "long names"],
 )
 def test_odd_sweeps_are_drawn_without_a_warning(trials: list[Any], tmp_path: Path) -> None:
-    png, svg = style.save(accuracy_figure(panel(trials)), tmp_path / "odd")
+    png, svg, _ = style.save(accuracy_figure(panel(trials)), tmp_path / "odd")
     assert png.stat().st_size > 5000
     assert svg.read_text().startswith("<?xml")
 

@@ -19,9 +19,11 @@ from .conftest import MakeStore, mask, trial
 def test_a_report_is_figures_csv_and_markdown(sweep_store: Store, tmp_path: Path) -> None:
     files = write_report([sweep_store], tmp_path / "new" / "report")
     assert sorted(path.name for path in (tmp_path / "new" / "report").glob("[!.]*")) == [
+        "accuracy-cifar10-resnet20.pdf",
         "accuracy-cifar10-resnet20.png",
         "accuracy-cifar10-resnet20.svg",
         "comparisons.csv",
+        "layers-cifar10-resnet20-99.pdf",
         "layers-cifar10-resnet20-99.png",
         "layers-cifar10-resnet20-99.svg",
         "over_cells.csv",
@@ -31,7 +33,7 @@ def test_a_report_is_figures_csv_and_markdown(sweep_store: Store, tmp_path: Path
         "trials.csv",
     ]
     assert all(path.stat().st_size > 0 for path in files.all)
-    assert len(files.all) == 10
+    assert len(files.all) == 12
 
 
 def test_the_summary_says_what_was_run_what_it_cost_and_what_was_lost(store: MakeStore, tmp_path: Path) -> None:
@@ -72,7 +74,9 @@ def test_each_figure_stands_under_the_heading_of_what_it_shows(store: MakeStore,
     files = write_report([made], tmp_path / "out")
     stem = "cifar10-resnet20"
     names = [f"accuracy-{stem}", f"price-{stem}", f"sanity-{stem}", f"layers-{stem}-99", f"rounds-{stem}-99"]
-    assert [path.name for path in files.figures] == [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
+    assert [path.name for path in files.figures] == [
+        f"{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")
+    ]
     lines = files.summary.read_text().splitlines()
     sections = [line for line in lines if line.startswith(("#", "!"))]
     assert sections == [
@@ -181,7 +185,7 @@ def test_figures_need_no_backend_whatever_mplbackend_names(backend: str, sweep_s
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     figures, named, left_with = done.stdout.split()
-    assert int(figures) == len(list((tmp_path / "out").glob("*.[ps][nv]g"))) > 0
+    assert int(figures) == len(list((tmp_path / "out").glob("*-*.*"))) > 0
     assert (named, left_with) == (backend, BACKENDS[backend])
 
 

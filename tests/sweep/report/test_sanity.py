@@ -5,7 +5,7 @@ from matplotlib.colors import to_hex
 from matplotlib.path import Path
 
 from sweep.records import TrialRecord
-from sweep.report.figures import style
+from sweep.report.figures import palette, style
 from sweep.report.figures.sanity import sanity_figure
 
 from .conftest import artist, panel, places, texts, trial
@@ -31,7 +31,7 @@ def test_each_method_with_controls_has_a_plot_of_its_own_with_them_in_it() -> No
 def test_the_method_has_its_colour_and_runs_at_chance_are_crosses() -> None:
     figure = sanity_figure(panel([*runs("snip", "", 0.8, 0.9), *runs("snip", "invert", 0.3, 0.1)]))
     assert figure is not None
-    assert to_hex(artist(figure, "mean/snip").get_color()) == style.colour("snip")
+    assert to_hex(artist(figure, "mean/snip").get_color()) == palette.colour("snip")
     assert list(artist(figure, "mean/snip").get_ydata()) == pytest.approx([85, 85])
     assert [y for _, y in places(figure, "runs/snip ablation=invert")] == [30, 30]
     assert [y for _, y in places(figure, "collapsed/snip ablation=invert")] == [10, 10]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from sweep.report.figures import style
+from sweep.report.figures import palette
 from sweep.report.figures.accuracy import accuracy_figure
 from sweep.report.figures.published_points import PublishedPoint
 from sweep.report.trials import Panel
@@ -40,7 +40,7 @@ def test_published_points_are_hollow_and_in_the_methods_colour_at_their_accuraci
     )
     theirs = artist(figure, "published/snip")
     assert list(theirs.get_ydata()) == [85, 92]
-    assert (theirs.get_markerfacecolor(), theirs.get_markeredgecolor()) == ("none", style.colour("snip"))
+    assert (theirs.get_markerfacecolor(), theirs.get_markeredgecolor()) == ("none", palette.colour("snip"))
     assert list(artist(figure, "published/random").get_ydata()) == [60]
 
 
@@ -81,7 +81,7 @@ def test_those_of_dense_networks_stand_at_the_left_edge(panel: Panel) -> None:
 
 def test_the_legend_says_published_where_there_is_something_published(panel: Panel) -> None:
     def names(figure: Figure) -> list[str]:
-        return [text.get_text() for text in figure.legends[0].get_texts()]
+        return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
 
     assert names(accuracy_figure(panel))[-1] != "published"
     assert names(accuracy_figure(panel, [PublishedPoint("snip", 0.99, 85.0)]))[-1] == "published"
