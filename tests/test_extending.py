@@ -77,10 +77,10 @@ def test_the_examples_take_a_sweep_from_its_own_images_to_its_own_figure(
     written = [json.loads(line) for line in lines.read_text().splitlines()]
     assert [line["status"] for line in written] == ["completed"] * 4
 
-    figure = example("sweep/report/figures/seconds.py").FIGURE
+    figure = example("sweep/report/figures/memory.py").FIGURE
     monkeypatch.setattr(report_module, "FIGURES", (*FIGURES, figure))
     files = report.write_report([store], own_code / "report")
-    assert [path.suffix for path in files.figures if path.name.startswith("seconds-")] == [".png", ".svg", ".pdf"]
+    assert [path.suffix for path in files.figures if path.name.startswith("memory-")] == [".png", ".svg", ".pdf"]
 
     spread = example("an entry of SUMMARY in sweep/report/columns.py").SPREAD
     [panel] = report.panels(report.from_table(store.trials()))

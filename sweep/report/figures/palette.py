@@ -90,7 +90,8 @@ def _paler(colour: str, share: float = 0.6) -> str:
     """The colour mixed with this share of white."""
     from matplotlib.colors import to_hex, to_rgb
 
-    return to_hex([channel + share * (1 - channel) for channel in to_rgb(colour)])
+    red, green, blue = (channel + share * (1 - channel) for channel in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def _number(text: str) -> int:

@@ -80,12 +80,12 @@ def _draw_line(axes: "Axes", line: Sequence[Cell], look: Look, shift: float) -> 
     """A method or a control: its means, and its runs beside them."""
     label, mark = line[0].method_label, style.mean_mark(look, 4.5)
     means = [(1 - cell.sparsity, 100 * height(cell)) for cell in line]
-    thickness = {"linewidth": style.thick(1.5)}
-    axes.plot(*style.xy(means), zorder=3, gid=f"mean/{label}", **look.line, **mark, **thickness)
+    drawn: dict[str, Any] = {"linewidth": style.thick(1.5), **look.line, **mark}
+    axes.plot(*style.xy(means), zorder=3, gid=f"mean/{label}", **drawn)
     beside, cross = shifted(axes, shift), style.cross(many=_COLUMNS**3) | {"color": look.colour}
-    for kind, runs_of, drawn in (("runs", "trained", style.dots(look)), ("collapsed", "collapsed", cross)):
+    for kind, runs_of, dots in (("runs", "trained", style.dots(look)), ("collapsed", "collapsed", cross)):
         if runs := [(1 - cell.sparsity, 100 * a) for cell in line for a in accuracies(getattr(cell, runs_of))]:
-            axes.scatter(*style.xy(runs), zorder=4, gid=f"{kind}/{label}", transform=beside, **drawn)
+            axes.scatter(*style.xy(runs), zorder=4, gid=f"{kind}/{label}", transform=beside, **dots)
     draw_rings(axes, [(1 - cell.sparsity, 100 * a) for cell in line for a in accuracies(cell.in_pieces)], beside)
 
 
