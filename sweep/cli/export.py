@@ -51,7 +51,8 @@ def export(
 ) -> None:
     """Write a trial's masks, weights or compact network to a file for other tools. The beginning of an ID is enough.
 
-    Weights need the network's code, which is imported as the record names it: use stores that you trust.
+    Initial weights and compact networks are made with the network's own code, which is imported as the record names it:
+    export them only from stores that you trust.
     """
     if masks and compact:
         raise InputError("--masks and --compact are two files: export one after the other")

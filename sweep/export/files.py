@@ -15,7 +15,14 @@ from sweep.config.trial_config import trial_from
 from sweep.errors import InputError
 from sweep.export.compact import CompactNetwork, compact_network
 from sweep.export.formats import FORMATS, Content, chosen_format
-from sweep.export.stored import Which, has_final_weights, masks_of, stored_network
+from sweep.export.stored import (
+    Which,
+    has_final_weights,
+    initial_network,
+    masks_of,
+    stored_network,
+    stored_weights,
+)
 from sweep.export.writing import check_onnx, prune_state, write_network, write_tensors
 from sweep.records import TrialRecord
 from sweep.store import Store
@@ -82,14 +89,13 @@ def export(store: Store, record: TrialRecord, request: Request) -> Exported:
         tensors: dict[str, Tensor] = dict(masks)
         _write({path: lambda target: write_tensors(target, format, tensors, metadata)})
         return Exported(files, format, FORMATS["masks"][format].opened_by, None)
-    model = stored_network(store, record, which, masks)
     if described is None:
-        state = model.state_dict()
+        state = stored_weights(store, record, masks) if which == "final" else initial_network(record).state_dict()
         state = prune_state(state, masks) if format == "torch-prune" else state
         kind = "pt" if format == "torch-prune" else format
         _write({path: lambda target: write_tensors(target, kind, state, metadata)})
         return Exported(files, format, FORMATS[request.content][format].opened_by, which)
-    network = compact_network(model, masks, _input_shape(record))
+    network = compact_network(stored_network(store, record, which, masks), masks, _input_shape(record))
     text = _lines(description(record, network, which))
     _write({
         path: lambda target: write_network(target, format, network, metadata),

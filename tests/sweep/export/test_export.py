@@ -4,6 +4,7 @@ import json
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,26 @@ def test_without_kept_weights_the_compact_network_has_the_initial_ones(results, 
     }
     done = export(results, random, "--weights", "final", code=2)
     assert "--force --set compute.keep_weights=final" in done.err
+
+
+def test_masks_and_final_weights_of_a_store_from_elsewhere_import_nothing_that_it_names(local, outcomes, folder, force):
+    (folder / "evil.py").write_text("raise SystemExit('imported')")
+    config = json.loads(outcomes[0].trial.config)
+    config["architecture"]["name"], config["method"]["name"] = "evil.py:build", "evil.py:score"
+    local.write(replace(outcomes[0], trial=replace(outcomes[0].trial, config=json.dumps(config))))
+    export(local, force, "--masks")
+    export(local, force, "--masks", "--format", "torch-prune")
+    export(local, force, "--weights", "final")
+    assert run("masks", force, "--store", local.uri).code == run("masks", force, force, "--store", local.uri).code == 0
+    assert "imported" in export(local, force, "--compact", code=2).err
+
+
+def test_a_mask_and_a_compact_network_come_out_of_s3(store, outcomes, force):
+    store.write(outcomes[0])
+    export(store, force, "--masks")
+    export(store, force, "--compact")
+    masks = pruning.load_masks(f"{force}-masks.npz")
+    assert all(torch.equal(mask, masks[name]) for name, mask in sweep.load_masks(store, force).items())
 
 
 def test_nothing_is_overwritten_unasked(results, folder, force):

@@ -19,6 +19,7 @@ from sweep.trial.networks import build_network
 from sweep.trial.run import run_trial
 from training import data, loop
 
+from ..small import sweep as run
 from .conftest import DIGITS, QUICK
 
 
@@ -116,3 +117,11 @@ def test_a_trial_that_failed_before_it_had_masks_says_so(local, outcomes):
         sweep.load_masks(local, record.trial_id)
     with pytest.raises(InputError, match="has no masks"):
         sweep.final_weights(local, record.trial_id)
+
+
+def test_a_rerun_compares_the_kept_weights_to_the_last_bit(results, outcomes, force):
+    done = run("trial", "rerun", force, "--store", results.uri, "--json")
+    assert done.code == 0, done.err
+    compared = {row["field"]: row for row in json.loads(done.out)}
+    assert compared["kept_weights_hash"]["again"] == outcomes[0].trial.kept_weights_hash
+    assert compared["kept_weights_hash"]["agrees"]
