@@ -3,6 +3,7 @@
 root.py         the command `sweep` itself
 run.py          launch, plan, retry, reproduce
 report.py       report
+query.py        query
 view.py         status, failures, methods, architectures, ui, completion
 trials.py       trial show, trial run, trial rerun
 export.py       export, masks
@@ -11,7 +12,7 @@ common.py       what commands share: options, errors, examples
 print/          what commands print
 """
 
-from sweep.cli import export, maintain, report, run, trials, view
+from sweep.cli import export, maintain, query, report, run, trials, view
 from sweep.cli.root import main
 
-__all__ = ["export", "main", "maintain", "report", "run", "trials", "view"]
+__all__ = ["export", "main", "maintain", "query", "report", "run", "trials", "view"]

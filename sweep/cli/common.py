@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from sweep.store import Store
 
 ORDER = (
-    "launch", "plan", "status", "failures", "retry", "trial", "masks", "report", "export", "reproduce",
-    "methods", "architectures",
-    "verify", "compact", "sync", "ui", "completion",
+    "launch", "plan", "status", "failures", "retry", "trial", "masks", "report", "query", "export", "reproduce",
+    "methods", "architectures", "verify", "compact", "sync", "ui", "completion",
 )  # fmt: skip
 
 

@@ -2,21 +2,34 @@
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sweep.errors import InputError
-from sweep.query.views import EPOCHS, LAYERS, MASKS, ROUNDS, TRIALS, View
-from sweep.report.cells import chance_limit
-from sweep.report.names import architecture_name, data_name, method_name
+from sweep.query.computed import COMPUTED
+from sweep.query.sql import run
+from sweep.query.views import EPOCHS, LAYERS, MASKS, ROUNDS, TRIALS, VIEWS, View
 from sweep.report.trials import among, sources
 from sweep.store import Store
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
 
 _ORDER = ("data", "architecture_label", "method_label", "sparsity", "seed", "trial_id")  # of the trials' rows
+
+
+class _Chosen(NamedTuple):
+    """The trials that are taken from each store.
+
+    Attributes:
+        rows: of every store, their rows.
+        sweeps: names of the sweeps of each trial, by its id.
+    """
+
+    rows: list[pa.Table]
+    sweeps: dict[str, list[str]]
 
 
 def load(*stores: str | os.PathLike[str] | Store, sweep: str | None = None) -> "Tables":
@@ -59,27 +72,16 @@ class Tables:
         self.stores, self.sweep = tuple(stores), sweep
         self._warn = warn
         self._warned: set[str] = set()
-        self._sweeps: dict[str, list[str]] = {}  # names by trial id
-        self._rows = self._read_rows()  # of each store's trials that are taken from it
+        if sweep is not None:
+            self._chosen(())  # raises where there is no such sweep
 
     def __repr__(self) -> str:
-        where = ", ".join(store.name for store in self.stores)
-        return f"<Tables of {sum(map(len, self._rows))} trials in {where}: trials, epochs, layers, masks, rounds>"
+        return f"<Tables of {', '.join(store.name for store in self.stores)}: {', '.join(VIEWS)}>"
 
     @cached_property
     def trials(self) -> pa.Table:
         """One row a trial: its config, measurements and provenance; names for people; all sweeps that it belongs to."""
-        rows = pa.concat_tables(self._rows)
-        rows = rows.sort_by([(name, "ascending") for name in _ORDER])
-        computed = {
-            "sweeps": [self._sweeps.get(trial, []) for trial in rows["trial_id"].to_pylist()],
-            "data_name": _each(data_name, rows, "data", "data_encoding"),
-            "architecture_name": _each(architecture_name, rows, "architecture_label"),
-            "method_name": _each(method_name, rows, "method_label"),
-            "at_chance": _each(_is_at_chance, rows, "test_accuracy", "classes"),
-        }
-        columns = [computed[name] if name in computed else rows[name] for name in TRIALS.schema.names]
-        return pa.table(columns, schema=TRIALS.schema)
+        return self._trials(TRIALS.schema.names)
 
     @cached_property
     def epochs(self) -> pa.Table:
@@ -99,13 +101,61 @@ class Tables:
     @cached_property
     def rounds(self) -> pa.Table:
         """One row a trial and score→mask pass."""
-        return pa.concat_tables([ROUNDS.schema.empty_table(), *(_rounds(rows) for rows in self._rows)])
+        tables = self._chosen(["rounds"]).rows
+        return pa.concat_tables([ROUNDS.schema.empty_table(), *map(_rounds, tables)])
 
-    def _read_rows(self) -> list[pa.Table]:
-        rows = [store.trials() for store in self.stores]
-        trials = self._trials_by_sweep(rows)
-        if self.sweep is None and len(rows) == 1:
-            return rows
+    def sql(self, query: str) -> pa.Table:
+        """The rows of one SELECT over the views trials, epochs, layers, masks and rounds, in DuckDB's SQL.
+
+        Raises:
+            InputError: the SQL is wrong, or does more than read; the message says what.
+            StoreError: a store cannot be reached.
+        """
+        return run(query, self._columns)
+
+    def _columns(self, view: str, names: list[str]) -> pa.Table:
+        """Some columns of a view. Of trials, no others are read: reading takes time by column."""
+        if view == TRIALS.name and view not in self.__dict__:  # where cached_property keeps it
+            return self._trials(names)
+        return getattr(self, view).select(names)
+
+    def _trials(self, names: list[str]) -> pa.Table:
+        stored = [column for name in names for column in (COMPUTED[name].of if name in COMPUTED else (name,))]
+        chosen = self._chosen(name for name in stored if name != "sweeps")
+        rows = pa.concat_tables(chosen.rows)
+        rows = rows.sort_by([(name, "ascending") for name in _ORDER if name in rows.column_names])
+        computed = {name: COMPUTED[name].column(rows) for name in names if name in COMPUTED}
+        if "sweeps" in names:
+            computed["sweeps"] = [chosen.sweeps.get(trial, []) for trial in rows["trial_id"].to_pylist()]
+        columns = [computed[name] if name in computed else rows[name] for name in names]
+        schema = pa.schema([TRIALS.schema.field(name) for name in names], TRIALS.schema.metadata)
+        return pa.table(columns, schema=schema)
+
+    @property
+    def _has_all(self) -> bool:
+        """Whether no trial of a store is left out."""
+        return self.sweep is None and len(self.stores) == 1
+
+    def _chosen(self, columns: Iterable[str]) -> _Chosen:
+        """The trials with these stored columns, and those that decide the choice."""
+        deciding = [*COLUMNS, *(() if self._has_all else ("status", "started"))]
+        needed = list(dict.fromkeys([*deciding, *columns]))
+        rows = [store.trials(columns=needed) for store in self.stores]
+        records = [record for store in self.stores for record in store.sweeps()]
+        self._tell_damage()
+        trials = trials_by_sweep(records, pa.concat_tables(table.select(COLUMNS) for table in rows))
+        sweeps: dict[str, list[str]] = {}
+        for name in sorted(trials):
+            for trial in trials[name]:
+                sweeps.setdefault(trial, []).append(name)
+        return _Chosen(rows if self._has_all else self._taken(rows, trials), sweeps)
+
+    def _taken(self, rows: Sequence[pa.Table], trials: Mapping[str, Sequence[str]]) -> list[pa.Table]:
+        """Of every store's rows, those of trials that are taken from it."""
+        if self.sweep is not None and self.sweep not in trials:
+            where = ", ".join(store.name for store in self.stores)
+            known = f"it holds: {', '.join(sorted(trials))}" if trials else "it holds none"
+            raise InputError(f"{where}: no sweep named {self.sweep!r}; {known}")
         source = sources(rows)
         wanted = set(source if self.sweep is None else trials[self.sweep])
         return [
@@ -113,26 +163,12 @@ class Tables:
             for index, table in enumerate(rows)
         ]
 
-    def _trials_by_sweep(self, rows: Sequence[pa.Table]) -> dict[str, tuple[str, ...]]:
-        records = [record for store in self.stores for record in store.sweeps()]
-        self._tell_damage()
-        trials = trials_by_sweep(records, pa.concat_tables(table.select(COLUMNS) for table in rows))
-        if self.sweep is not None and self.sweep not in trials:
-            where = ", ".join(store.name for store in self.stores)
-            known = f"it holds: {', '.join(sorted(trials))}" if trials else "it holds none"
-            raise InputError(f"{where}: no sweep named {self.sweep!r}; {known}")
-        for name in sorted(trials):
-            for trial in trials[name]:
-                self._sweeps.setdefault(trial, []).append(name)
-        return trials
-
     def _joined(self, view: View, read: Callable[[Store, list[str] | None], pa.Table]) -> pa.Table:
         """The records of the chosen trials of every store."""
-        is_all = self.sweep is None and len(self.stores) == 1
-        tables = [
-            read(store, None if is_all else rows["trial_id"].to_pylist())
-            for store, rows in zip(self.stores, self._rows, strict=True)
-        ]
+        ids: list[list[str] | None] = [None]
+        if not self._has_all:
+            ids = [rows["trial_id"].to_pylist() for rows in self._chosen(()).rows]
+        tables = [read(store, names) for store, names in zip(self.stores, ids, strict=True)]
         self._tell_damage()
         return pa.concat_tables(
             pa.table(table.select(view.schema.names).columns, schema=view.schema) for table in tables
@@ -145,22 +181,10 @@ class Tables:
                 self._warn(f"skipped, cannot read {path}: {reason}")
 
 
-def _each(function: Callable[..., object], rows: pa.Table, *columns: str) -> list[object]:
-    """The function of every row's values; computed once for equal values."""
-    values = list(zip(*(rows[name].to_pylist() for name in columns), strict=True))
-    results = {distinct: function(*distinct) for distinct in set(values)}
-    return [results[value] for value in values]
-
-
-def _is_at_chance(accuracy: float | None, classes: int | None) -> bool | None:
-    return None if accuracy is None or not classes else accuracy <= chance_limit(classes)
-
-
 def _rounds(rows: pa.Table) -> pa.Table:
     """One row a round of the trials."""
     rounds = rows["rounds"].combine_chunks()
-    fields = pc.struct_field
     flat = pc.list_flatten(rounds)
-    columns = [rows["trial_id"].combine_chunks().take(pc.list_parent_indices(rounds))]
-    columns += [fields(flat, [name]) for name in ROUNDS.schema.names[1:]]
+    trials = rows["trial_id"].combine_chunks().take(pc.list_parent_indices(rounds))
+    columns = [trials, *(pc.struct_field(flat, [name]) for name in ROUNDS.schema.names[1:])]
     return pa.table(columns, schema=ROUNDS.schema)

@@ -105,7 +105,7 @@ _MASK = _stored(MaskRecord)
 
 TRIALS = _view(
     "trials",
-    "a trial: of a trial that was run again, the outcome that counts",
+    "a trial; of one that was run again, the outcome that counts",
     {column.name: column for column in _COMPUTED} | _stored(TrialRecord, {"rounds"}),
     _FIRST,
 )

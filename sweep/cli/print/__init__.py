@@ -12,5 +12,6 @@ catalogue.py      methods, architectures, shipped experiments
 methods_page.py   docs/methods.md
 columns_page.py   docs/report-columns.md
 tables_page.py    docs/tables.md
+schema.py         the views of SQL
 markdown.py       docstrings as Markdown
 """
