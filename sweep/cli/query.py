@@ -34,11 +34,11 @@ _STDIN = "-"
     help=f"How to write the rows: {', '.join(FORMATS)}.  [default: by the ending of --out, else table]",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the rows to this file.")
-@click.option("--overwrite", is_flag=True, help="Replace the file of --out if it exists.")
+@click.option("--force", is_flag=True, help="Replace the file of --out if it exists.")
 @click.option("--schema", is_flag=True, help="List the views with their columns, types and meanings.")
 def query(
     sql: str | None, file: str | None, stores: tuple[str, ...], name: str | None, form: str | None, out: Path | None,
-    overwrite: bool, schema: bool,
+    force: bool, schema: bool,
 ) -> None:  # fmt: skip
     """Ask stores in SQL: one SELECT over the views trials, epochs, layers, masks and rounds.
 
@@ -53,12 +53,12 @@ def query(
     if schema:
         if sql or file:
             raise InputError("--schema lists what SQL may name, and takes no SQL")
-        _check_out(out, overwrite)
+        _check_out(out, force)
         _print_schema(form, out)
         return
     text = _sql(sql, file)
     opened = [existing(uri) for uri in stores or (None,)]
-    _check_out(out, overwrite, [store.local for store in opened if store.local is not None])
+    _check_out(out, force, [store.local for store in opened if store.local is not None])
     if form == "parquet" and out is None and _is_terminal():
         raise InputError("--format parquet: a terminal cannot show it; name a file with --out")
     from sweep.query import Tables
@@ -89,7 +89,7 @@ def _form_of(out: Path | None) -> str:
     return forms[out.suffix]
 
 
-def _check_out(out: Path | None, overwrite: bool, stores: list[Path] | None = None) -> None:
+def _check_out(out: Path | None, force: bool, stores: list[Path] | None = None) -> None:
     """Before the work: whether the file may be written."""
     if out is None:
         return
@@ -97,8 +97,8 @@ def _check_out(out: Path | None, overwrite: bool, stores: list[Path] | None = No
         raise InputError(f"--out {out} is a folder; name a file in it")
     if not out.parent.is_dir():
         raise InputError(f"--out {out}: there is no folder {out.parent}")
-    if out.exists() and not overwrite:
-        raise InputError(f"--out {out} exists; replace it with --overwrite, or name another file")
+    if out.exists() and not force:
+        raise InputError(f"--out: {out} exists; --force replaces it, another --out keeps it")
     place = Path(os.path.realpath(out))
     for store in stores or ():
         records = Path(os.path.realpath(store))

@@ -14,8 +14,6 @@ tables.py       accuracy, intervals, masks, cost
 comparison_tables.py, overview_tables.py  comparisons; methods over sparsities and cells
 terminal_tables.py  those that a terminal shows
 csv_rows.py     summary.csv and trials.csv; statistics_rows.py: the other CSV files
-tables.py       tables for people; terminal.py prints them
-csv_rows.py     summary.csv and trials.csv
 latex_text.py   text as LaTeX sets it
 figures/        one module a figure, listed in its __init__: a new figure goes there
 summary.py      summary.md

@@ -44,8 +44,8 @@ def test_a_file_is_written_in_the_format_of_its_ending_and_never_replaced_unaske
     assert pq.read_table("rows.parquet").num_rows == 2
     again = ask(COUNT, "--out", "rows.parquet")
     assert (again.code, again.out) == (2, "")
-    assert again.err == "error: --out rows.parquet exists; replace it with --overwrite, or name another file\n"
-    assert ask(COUNT, "--out", "rows.parquet", "--overwrite", "--format", "json").code == 0
+    assert again.err == "error: --out: rows.parquet exists; --force replaces it, another --out keeps it\n"
+    assert ask(COUNT, "--out", "rows.parquet", "--force", "--format", "json").code == 0
     assert json.loads(Path("rows.parquet").read_text()) == [{"n": 2}]
     assert sorted(path.name for path in Path.cwd().iterdir()) == ["results", "rows.parquet"]
 
