@@ -105,13 +105,32 @@ def _few(cell: Cell) -> str:
 
 
 def remarks(comparisons: Comparisons) -> list[str]:
-    """What the reader of the findings must know."""
-    if not comparisons.with_best:
+    """What the reader of the findings must know, and how many seeds would tell small differences."""
+    tested = comparisons.with_best
+    if not tested:
         return []
-    count = len(comparisons.with_best)
+    family = "the comparison" if len(tested) == 1 else f"the {len(tested)} comparisons"
     return [
         "Differences are paired by seed: runs of one seed start from the same weights and see the same batches. "
-        "Brackets hold 95% t-intervals; p is of the paired t-test, by Holm's correction over the "
-        f"{count} comparison{'' if count == 1 else 's'} of the best method of each sparsity with the others. "
-        "Runs at chance are counted, and never averaged with runs that trained."
+        "Brackets hold 95% t-intervals; p is of the paired t-test, by Holm's correction over "
+        f"{family} of the best method of each sparsity with the others. "
+        "Runs at chance are counted, and never averaged with runs that trained.",
+        *filter(None, [_seeds_needed(tested)]),
     ]
+
+
+def _seeds_needed(tested: Sequence[Comparison]) -> str:
+    """For half a point and one point, the range over the comparisons."""
+    needed = {
+        "1 point": [one.seeds_one_point for one in tested if one.seeds_one_point is not None],
+        "0.5 points": [one.seeds_half_point for one in tested if one.seeds_half_point is not None],
+    }
+    ranges = [f"{_range(seeds)} for a true difference of {name}" for name, seeds in needed.items() if seeds]
+    if not ranges:
+        return ""
+    return f"Seeds needed to find a difference with 80% power, one comparison by itself: {'; '.join(ranges)}."
+
+
+def _range(seeds: Sequence[int]) -> str:
+    low, high = min(seeds), max(seeds)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

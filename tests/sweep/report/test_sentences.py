@@ -4,7 +4,7 @@ import pytest
 
 from sweep.report.comparison import Comparison
 from sweep.report.comparisons import Comparisons
-from sweep.report.page.findings import Finding, findings
+from sweep.report.page.findings import Finding, findings, remarks
 from sweep.report.page.sentences import p_value, verdict
 
 from .conftest import panel, trial
@@ -95,6 +95,15 @@ def test_the_headline_names_what_the_best_method_beats_and_what_it_cannot_be_tol
         finding.headline
     )
     assert finding.summary == "3 comparisons" and len(finding.details) == 3
+
+
+def test_seeds_needed_are_those_of_the_paired_t_test() -> None:
+    # std of the differences 3 points: d = 1/3 and 1/6; statsmodels' TTestPower().solve_power(d, power=0.8) -> 72.6, 284.5
+    _, needed = remarks(compared({"snip": [0.86, 0.92, 0.89], "force": [0.90, 0.90, 0.90]}))
+    assert needed == (
+        "Seeds needed to find a difference with 80% power, one comparison by itself: "
+        "73 for a true difference of 1 point; 285 for a true difference of 0.5 points."
+    )
 
 
 def test_no_method_that_trained_is_said_to_be_none() -> None:
