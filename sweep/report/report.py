@@ -113,7 +113,7 @@ def write_report(
     if files.page is not None:
         from sweep.report.page import PageSource, write_page  # imports jinja2, which other reports do without
 
-        write_page(files.page, analysis.panels, drawn, PageSource(stores, tables, sweep, only), reload_seconds)
+        write_page(files.page, analysis, drawn, PageSource(stores, tables, sweep, only), reload_seconds)
     remove_outdated(out, "report", (path for path in files.all if path != files.page))  # a page says of when it is
     return files
 

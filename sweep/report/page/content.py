@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sweep.records import COMPLETED, SweepRecord, TrialRecord
-from sweep.report.analysis import PanelAnalysis
+from sweep.report.analysis import Analysis
 from sweep.report.cells import is_collapsed
 from sweep.report.figures import WrittenFigure
+from sweep.report.overview_tables import aggregate_table
 from sweep.report.page import cost, provenance
 from sweep.report.page.failed_trials import failed_trials
-from sweep.report.page.page import CaptionedTable, Page
+from sweep.report.page.page import Page
 from sweep.report.page.panel_section import panel_sections
 from sweep.report.page.trial_rows import as_json, trial_columns
 from sweep.report.progress import Progress
@@ -35,17 +36,17 @@ class Origin(NamedTuple):
     reload_seconds: int | None = None
 
 
-def page_of(analyses: Sequence[PanelAnalysis], figures: Sequence[Sequence[WrittenFigure]], origin: Origin) -> Page:
+def page_of(analysis: Analysis, figures: Sequence[Sequence[WrittenFigure]], origin: Origin) -> Page:
     """The content of the page.
 
     Args:
-        analyses: panels in order, with their statistics; they may have no completed trial, or there may be none.
+        analysis: of all panels, in order; they may have no completed trial, or there may be none.
         figures: those of each panel.
         origin: where the trials come from.
     """
-    panels = [one.panel for one in analyses]
+    panels = [one.panel for one in analysis.panels]
     trials = [trial for panel in panels for trial in panel.trials]
-    with_result = [pair for pair in zip(analyses, figures, strict=True) if _has_result(pair[0].panel)]
+    with_result = [pair for pair in zip(analysis.panels, figures, strict=True) if _has_result(pair[0].panel)]
     columns = trial_columns(panels) if trials else []
     now = datetime.now(UTC)
     failures = failed_trials(trials, origin.stores[0])
@@ -56,12 +57,13 @@ def page_of(analyses: Sequence[PanelAnalysis], figures: Sequence[Sequence[Writte
         reload_seconds=origin.reload_seconds,
         tiles=_tiles(trials, origin.progress),
         panels=panel_sections(with_result),
+        over_cells=None if analysis.aggregate is None else aggregate_table(analysis.aggregate),
         nothing=_nothing(origin.progress),
         columns=columns,
         trial_data=as_json(columns),
         failures=failures,
         no_failures="Every trial that has ended has a result." if trials else "No trial has ended.",
-        cost=CaptionedTable(cost.cost_by_method(panels), cost.CAPTION),
+        cost=cost.cost_by_method(panels),
         facts=provenance.facts(panels, origin.stores, now),
         configs=provenance.configs(origin.sweeps),
     )

@@ -9,7 +9,7 @@ from sweep.report.table import Table, TableEntry
 from sweep.report.trials import Panel
 
 _HEADER = ("method", "trials", "time in all", "of it pruning", "time a trial", "training FLOPs", "epochs")
-CAPTION = (
+_CAPTION = (
     "Of every trial with a measured time, also of those that failed or diverged. Times are of the trials themselves, "
     "added up: trials that ran side by side took less by the clock. Training FLOPs count pruning and every training, "
     "zeros as free (Evci et al. 2020, appendix H)."
@@ -42,7 +42,7 @@ def cost_by_method(panels: Sequence[Panel]) -> Table:
     rows = [_row(method_name(label), groups[label]) for label in sorted(groups, key=method_order)]
     if len(rows) > 1:
         rows.append(_row("all", [trial for trials in groups.values() for trial in trials]))
-    return Table("Cost by method", (), _HEADER, tuple(rows))
+    return Table("Cost by method", (), _HEADER, tuple(rows), _CAPTION, "cost-by-method")
 
 
 def _row(name: str, trials: Sequence[TrialRecord]) -> tuple[TableEntry, ...]:

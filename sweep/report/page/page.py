@@ -24,20 +24,12 @@ from sweep.report.table import Table
 
 
 @dataclass(frozen=True)
-class CaptionedTable:
-    """A table of the report with its explanation."""
-
-    table: Table
-    caption: str
-
-
-@dataclass(frozen=True)
 class Part:
     """A part of a panel that is folded: figures and tables under a heading."""
 
     heading: str
     images: Sequence[Image]
-    tables: Sequence[CaptionedTable]
+    tables: Sequence[Table]
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,7 @@ class PanelSection:
     findings: Sequence[Finding]
     remarks: Sequence[str]
     images: Sequence[Image]
-    tables: Sequence[CaptionedTable]
+    tables: Sequence[Table]
     parts: Sequence[Part]
 
 
@@ -73,6 +65,7 @@ class Page:
         written: a sentence on when the page was written, and of which store.
         reload_seconds: after these the page loads itself again; None: never.
         tiles: a few numbers, by name.
+        over_cells: methods over all panels; None: there are too few to compare them.
         nothing: why there is no result; only shown where there is no panel with one.
         columns: of the table of trials.
         trial_data: their values, as JSON for a script element.
@@ -86,12 +79,13 @@ class Page:
     reload_seconds: int | None
     tiles: Mapping[str, str]
     panels: Sequence[PanelSection]
+    over_cells: Table | None
     nothing: str
     columns: Sequence[TrialColumn]
     trial_data: str
     failures: Sequence[FailedTrials]
     no_failures: str
-    cost: CaptionedTable
+    cost: Table
     facts: Mapping[str, str]
     configs: Sequence[SweepConfigText]
 
@@ -99,8 +93,10 @@ class Page:
     def contents(self) -> dict[str, str]:
         """Anchor -> heading of every section."""
         sections = {panel.anchor: panel.title for panel in self.panels}
+        if self.over_cells is not None:
+            sections["over-cells"] = "Over all cells"
         sections |= {"trials": "All trials", "failures": "Trials without a result"}
-        if self.cost.table.rows:
+        if self.cost.rows:
             sections["cost"] = "Cost"
         return sections | {"provenance": "Where the numbers come from"}
 

@@ -6,8 +6,9 @@ from sweep.report.analysis import PanelAnalysis
 from sweep.report.figures import FIGURES, WrittenFigure
 from sweep.report.page.findings import findings, remarks
 from sweep.report.page.images import Image, Room
-from sweep.report.page.page import CaptionedTable, PanelSection, Part
+from sweep.report.page.page import PanelSection, Part
 from sweep.report.summary import SECTIONS, Section, what_was_run
+from sweep.report.table import Table
 from sweep.report.trials import Panel
 
 _RECIPE = ("network", "epochs", "seeds", "chance", "**in pieces**", "**not alike**")
@@ -51,8 +52,8 @@ def _parts(room: Room, one: PanelAnalysis, figures: Sequence[WrittenFigure]) -> 
             yield Part(heading, images, [])
 
 
-def _tables(section: Section, one: PanelAnalysis) -> list[CaptionedTable]:
-    return [CaptionedTable(table, table.caption) for table in section.tables(one) if table.rows or table.notes]
+def _tables(section: Section, one: PanelAnalysis) -> list[Table]:
+    return [table for table in section.tables(one) if table.rows or table.notes]
 
 
 def _of(figures: Sequence[WrittenFigure], heading: str) -> list[WrittenFigure]:

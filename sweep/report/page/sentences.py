@@ -6,19 +6,10 @@ Plain text from numbers. Differences are in percentage points with their 95 % in
 from collections.abc import Sequence
 
 from sweep.report.cells import Cell
-from sweep.report.comparison import LEVEL, Comparison
+from sweep.report.comparison import Comparison
 from sweep.report.comparisons import FEWEST
 from sweep.report.names import method_name
-
-
-def p_value(p: float) -> str:
-    """``p = 0.03``; two digits, and no fewer decimals than show on which side of 5 % it is."""
-    if p < 0.001:
-        return "p < 0.001"
-    text = f"{p:.2g}"
-    if (float(text) <= LEVEL) != (p <= LEVEL):
-        text = f"{p:.4f}"
-    return f"p = {text}"
+from sweep.report.number_text import p_value
 
 
 def points(fraction: float, decimals: int = 1, signed: bool = False) -> str:
@@ -32,7 +23,7 @@ def difference(comparison: Comparison) -> str:
     mean, low, high = comparison.mean or 0.0, comparison.low, comparison.high
     decimals = _decimals(comparison)
     interval = "" if low is None or high is None else f" [{points(low, decimals)}, {points(high, decimals)}]"
-    holm = "" if comparison.p_holm is None else f", Holm {p_value(comparison.p_holm)}"
+    holm = "" if comparison.p_holm is None else f", Holm p = {p_value(comparison.p_holm)}".replace("= <", "< ")
     return f"{points(mean, decimals)} points{interval}, n = {comparison.n}{holm}"
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from sweep.report.analysis import PanelAnalysis
+from sweep.report.analysis import Analysis
 from sweep.report.figures import WrittenFigure
 from sweep.report.page.content import Origin, page_of, sweeps_of
 from sweep.report.page.page import html
@@ -33,7 +33,7 @@ class PageSource(NamedTuple):
 
 def write_page(
     path: Path,
-    analyses: Sequence[PanelAnalysis],
+    analysis: Analysis,
     figures: Sequence[Sequence[WrittenFigure]],
     source: PageSource,
     reload_seconds: int | None = None,
@@ -42,7 +42,7 @@ def write_page(
 
     Args:
         path: of the page; the files of the figures are beside it.
-        analyses: the panels with their statistics.
+        analysis: the panels with their statistics.
         figures: those of each panel.
         source: what the trials were read from.
         reload_seconds: after these the page loads itself again; None: never.
@@ -50,10 +50,10 @@ def write_page(
     records = [record for store in source.stores for record in store.sweeps()]
     state = progress(source.stores, source.tables, records, source.sweep, source.only)
     sweeps = sweeps_of(records, state.statuses, source.sweep)
-    ran = {trial.sweep for one in analyses for trial in one.panel.trials if trial.sweep}
+    ran = {trial.sweep for one in analysis.panels for trial in one.panel.trials if trial.sweep}
     heading = source.sweep or ", ".join(sorted({record.name for record in sweeps} | ran)) or "Sweep"
     origin = Origin(heading, [store.name for store in source.stores], sweeps, state, reload_seconds)
-    _replace(path, html(page_of(analyses, figures, origin)))
+    _replace(path, html(page_of(analysis, figures, origin)))
 
 
 def stop_reloading(path: Path) -> None:

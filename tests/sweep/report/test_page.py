@@ -215,3 +215,15 @@ def test_a_later_report_without_a_page_leaves_the_page(sweep_store: Store, tmp_p
     page = write_report([sweep_store], tmp_path / "out", html=True).page
     write_report([sweep_store], tmp_path / "out")
     assert page.exists()
+
+
+@of_texts
+def test_methods_are_compared_over_all_cells_too(sweep_store: Store, tmp_path: Path) -> None:
+    # at 90 % and 99 %: force 0.91 and 0.86, random 0.81 and 0.35, snip 0.905 and 0.1: ranks 1 and 1, 3 and 2, 2 and 3
+    text = Elements(page_of(sweep_store, tmp_path / "out")).text
+    table = text.partition("average rank P(above Random)")[2]
+    ranks = {
+        name: float(re.search(rf"{name} [\d.]+ \[[\d.]+, [\d.]+\] ([\d.]+)", table)[1])
+        for name in ("Random", "SNIP", "FORCE")
+    }
+    assert ranks == {"Random": 2.5, "SNIP": 2.5, "FORCE": 1.0}
