@@ -29,7 +29,6 @@ from sweep.errors import InputError
 from sweep.records import SweepRecord
 from sweep.store import Store
 
-duckdb = pytest.importorskip("duckdb")
 ROOT = Path(__file__).parents[1]
 
 
@@ -59,15 +58,15 @@ def test_the_readmes_yaml_is_a_valid_sweep(tmp_path, monkeypatch):
     assert len(expand(sweep_from(read_yaml("mine.yaml")))) == 3 * 3 * (1 + 6 * 5)
 
 
-def test_the_readmes_query_averages_within_one_sweep_network_and_recipe(tmp_path, monkeypatch, outcome):
+def test_the_readmes_query_averages_within_one_sweep_network_and_recipe(tmp_path, outcome):
     [query] = blocks("README.md", "sql")
-    store, asked = Store(tmp_path / "results"), []
+    store, mine = Store(tmp_path / "results"), []
 
     def add(accuracy: float, sweep: str = "mine", epochs: int = 1, **facts: Any) -> None:
         config = json.dumps({"training": {"epochs": epochs}, "pruning": {"batches": 1}})
-        trial = f"{len(asked):016x}"
-        asked.append(trial if sweep == "mine" else "")
-        store.write(outcome(trial, test_accuracy=accuracy, config=config, **facts))
+        trial = f"{len(mine):016x}"
+        mine.append(trial if sweep == "mine" else "")
+        store.write(outcome(trial, test_accuracy=accuracy, config=config, sweep=sweep, **facts))
 
     add(0.5, sweep="another")
     for seed in (0, 1):
@@ -75,20 +74,31 @@ def test_the_readmes_query_averages_within_one_sweep_network_and_recipe(tmp_path
     add(0.9, architecture_label="vgg19")
     add(0.8, epochs=2)
     add(0.7, method_label="snip batches=2")
-    store.write_sweep(SweepRecord("mine", "{}", tuple(filter(None, asked)), datetime.now(UTC)))
+    store.write_sweep(SweepRecord("mine", "{}", tuple(filter(None, mine)), datetime.now(UTC)))
     for folder in ("trials",):  # the files of a trial that was run again, before the earlier outcome goes
         [path] = (tmp_path / "results" / folder).glob(f"{1:016x}-*.parquet")
         held = path.read_bytes()
-        store.write(outcome(f"{1:016x}", test_accuracy=0.5, config='{"training":{"epochs":1},"pruning":{"batches":1}}'))
+        store.write(
+            outcome(
+                f"{1:016x}", sweep="mine", test_accuracy=0.5, config='{"training":{"epochs":1},"pruning":{"batches":1}}'
+            )
+        )
         path.write_bytes(held)
-    monkeypatch.chdir(tmp_path)
-    rows = [(architecture, method, json.loads(training)["epochs"], accuracy, n)
-            for _, architecture, method, _, training, _, accuracy, n in duckdb.sql(query).fetchall()]  # fmt: skip
-    assert sorted(rows) == [
-        ("vgg19", "snip", 1, 0.9, 1),
-        ("vgg_digits", "snip", 1, 0.625, 2),
-        ("vgg_digits", "snip", 2, 0.8, 1),
-        ("vgg_digits", "snip batches=2", 1, 0.7, 1),
+    (tmp_path / "accuracy.sql").write_text(query)
+    asked = ["--file", str(tmp_path / "accuracy.sql"), "--store", str(tmp_path / "results"), "--format", "json"]
+    answer = CliRunner().invoke(main, ["query", *asked])
+    assert answer.exit_code == 0, answer.output
+    rows = [
+        (row["sweep"], row["architecture_name"], row["method_name"], row["training"], row["accuracy"], row["n"])
+        for row in json.loads(answer.output)
+    ]
+    once, twice = '{"epochs":1}', '{"epochs":2}'
+    assert sorted(rows, key=str) == [
+        ("another", "small VGG", "SNIP", once, 0.5, 1),
+        ("mine", "VGG-19", "SNIP", once, 0.9, 1),
+        ("mine", "small VGG", "SNIP", once, 0.625, 2),
+        ("mine", "small VGG", "SNIP", twice, 0.8, 1),
+        ("mine", "small VGG", "SNIP, batches=2", once, 0.7, 1),
     ]
 
 
