@@ -31,6 +31,7 @@ _RELOAD = 15  # seconds after which a page of a running sweep loads itself again
     "sweep report --width 3.3in --methods force,snip,random --no-title",
     "sweep report --at 99%,99.5% --all-layers",
     "sweep report --equivalence 1",
+    "sweep report --latex   # tables.tex and macros.tex for a paper",
 ))  # fmt: skip
 @STORES
 @click.option("--sweep", "name", help="Only the trials of the sweep of this name.")
@@ -58,6 +59,7 @@ _RELOAD = 15  # seconds after which a page of a running sweep loads itself again
     show_default=True,
     help="Call two methods equivalent within ± this many percentage points of accuracy.",
 )
+@click.option("--latex", is_flag=True, help="Also write tables.tex and macros.tex (one a number) for a paper.")
 @AS_JSON
 def report(
     stores: tuple[str, ...],
@@ -72,6 +74,7 @@ def report(
     watch: bool,
     every: float | None,
     equivalence: float,
+    latex: bool,
     as_json: bool,
 ) -> None:
     """Tables and figures of one or several stores: accuracy against sparsity, density by layer.
@@ -94,6 +97,7 @@ def report(
         title=not no_title,
         all_layers=all_layers,
         equivalence=equivalence / 100,
+        latex=latex,
     )
     opened = [existing(uri) if html or watch else Store(uri) for uri in stores or ("results",)]
     folder = Path(out) if out else report_folder(opened[0], name or "all")

@@ -15,6 +15,7 @@ comparison_tables.py, overview_tables.py  comparisons; methods over sparsities a
 terminal_tables.py  those that a terminal shows
 csv_rows.py     summary.csv and trials.csv; statistics_rows.py: the other CSV files
 latex_text.py   text as LaTeX sets it
+latex/          tables and numbers for a paper
 figures/        one module a figure, listed in its __init__: a new figure goes there
 summary.py      summary.md
 page/           report.html: all of it on one page

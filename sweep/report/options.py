@@ -24,6 +24,7 @@ class ReportOptions:
         at: the sparsities of figures that show one; empty: the highest that such a figure can show.
         title: whether figures have a title.
         all_layers: whether the density by layer is drawn at every sparsity, not only at those of ``at``.
+        latex: whether to write ``tables.tex`` and ``macros.tex``.
         equivalence: two methods are equivalent within plus or minus this difference of accuracies, a fraction.
     """
 
@@ -33,6 +34,7 @@ class ReportOptions:
     title: bool = True
     all_layers: bool = False
     equivalence: float = EQUIVALENCE
+    latex: bool = False
 
     def check(self, panels: Sequence[Panel]) -> None:
         """Check that the trials have what is asked for.

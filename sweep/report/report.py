@@ -1,7 +1,7 @@
 """write_report: from stores to files that can be put into a README."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import count
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sweep.errors import InputError
 from sweep.records import TrialRecord
+from sweep.report import latex
 from sweep.report.analysis import Analysis, analyse
 from sweep.report.csv_rows import SUMMARY_HEADER, panel_rows, to_csv, write_trials
 from sweep.report.figures import FIGURES, Stored, WrittenFigure, style
@@ -41,6 +42,7 @@ class ReportFiles:
     Attributes:
         figures: as PNG and SVG.
         statistics: ``comparisons.csv``, ``thresholds.csv`` and ``over_cells.csv``.
+        latex: ``tables.tex`` and ``macros.tex``, if they were asked for.
         page: ``report.html``; None unless it was asked for.
     """
 
@@ -50,13 +52,14 @@ class ReportFiles:
     trials_csv: Path
     statistics: tuple[Path, ...]
     tables: tuple[Table, ...]
+    latex: tuple[Path, ...] = ()
     page: Path | None = None
 
     @property
     def all(self) -> tuple[Path, ...]:
         """Every file."""
         page = () if self.page is None else (self.page,)
-        return (*page, *self.figures, self.summary, self.summary_csv, *self.statistics, self.trials_csv)
+        return (*page, *self.figures, self.summary, self.summary_csv, *self.statistics, self.trials_csv, *self.latex)
 
 
 def write_report(
@@ -94,14 +97,16 @@ def write_report(
     stored = Stored(StoredRows(tables, sources), StoredMasks(sources, all_panels))
     analysis = analyse(all_panels, options.equivalence)
     _make_folder(out)
+    stems = _stems(all_panels)
     draw = partial(_draw, stored=stored, options=options, out=out)
-    drawn = [draw(panel, stem) for panel, stem in zip(all_panels, _stems(all_panels), strict=True)]
+    drawn = [draw(panel, stem) for panel, stem in zip(all_panels, stems, strict=True)]
     files = ReportFiles(
         figures=tuple(path for figures in drawn for figure in figures for path in figure.paths),
         summary=out / "summary.md",
         summary_csv=out / "summary.csv",
         trials_csv=out / "trials.csv",
         statistics=_write_statistics(analysis, out),
+        latex=_write_latex(analysis, stems, out) if options.latex else (),
         tables=tuple(terminal_tables(analysis)),
         page=out / "report.html" if html else None,
     )
@@ -124,6 +129,14 @@ def _write_statistics(analysis: Analysis, out: Path) -> tuple[Path, ...]:
         "thresholds.csv": to_csv(threshold_rows(analysis), THRESHOLDS),
         "over_cells.csv": to_csv(over_cells_rows(analysis.aggregate), OVER_CELLS),
     }
+    return _write(texts, out)
+
+
+def _write_latex(analysis: Analysis, stems: Sequence[str], out: Path) -> tuple[Path, ...]:
+    return _write({"tables.tex": latex.tables(analysis, stems), "macros.tex": latex.macros(analysis, stems)}, out)
+
+
+def _write(texts: Mapping[str, str], out: Path) -> tuple[Path, ...]:
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
     return tuple(out / name for name in texts)
