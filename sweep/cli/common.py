@@ -1,9 +1,11 @@
 """What commands share: options, examples in their help, and how errors are printed."""
 
+import functools
 import json
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
 
 import click
 
@@ -14,14 +16,55 @@ from sweep.text import redacted
 if TYPE_CHECKING:
     from sweep.store import Store
 
+F = TypeVar("F", bound=Callable[..., Any])
 ORDER = (
     "launch", "plan", "status", "failures", "retry", "trial", "masks", "report", "query", "export", "reproduce",
     "methods", "architectures", "verify", "compact", "sync", "ui", "completion",
 )  # fmt: skip
 
 
+SECTIONS = ("Run", "Look", "Fix", "Look up")  # of the help, in order
+
+
 class CommandGroup(click.Group):
-    """Commands in the order of use. Errors that the user can fix are one message and exit code 2."""
+    """Commands in the order of use. Errors that the user can fix are one message and exit code 2.
+
+    A command names its section of the help where it is declared: ``@main.command(section="Look", short_help=…)``.
+
+    Attributes:
+        sections: section of the help by command.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self.sections: dict[str, str] = {}
+
+    def command(self, *arguments: Any, section: str = "", **options: Any) -> Any:
+        """As of click, with the section of the help that lists the command."""
+        return self._in_section(super().command(*arguments, **options), section)
+
+    def group(self, *arguments: Any, section: str = "", **options: Any) -> Any:
+        """As of click, with the section of the help that lists the group."""
+        return self._in_section(super().group(*arguments, **options), section)
+
+    def _in_section(self, declare: Any, section: str) -> Callable[[Any], click.Command]:
+        def declared(function: Any) -> click.Command:
+            command: click.Command = declare(function)
+            self.sections[command.name or ""] = section
+            return command
+
+        return declared
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by section, each with its whole short help."""
+        names = self.list_commands(context)
+        width = max(map(len, names), default=0)
+        for section in (*SECTIONS, ""):
+            found = [name for name in names if self.sections.get(name, "") == section]
+            rows = [(name.ljust(width), self.commands[name].get_short_help_str(limit=1000)) for name in found]
+            if rows:
+                with formatter.section(section or "Commands"):
+                    formatter.write_dl(rows)
 
     def list_commands(self, context: click.Context) -> list[str]:
         """In :data:`ORDER`; commands that it lacks follow, by name."""
@@ -66,7 +109,6 @@ def examples(*lines: str) -> str:
 
 
 CONFIG = click.argument("config", type=click.Path())  # or the name of a shipped one
-STORES = click.argument("stores", nargs=-1, metavar="[STORE]...")
 STORE = click.option("--store", help="Folder or URI of the store.  [default: results, or the config's]")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
@@ -98,6 +140,18 @@ JOBS = click.option(
     help="With --local: run N at once, each in a process of its own on this machine; auto: as many as its cores and"
     " GPUs have room for.  [default: 1]",
 )  # fmt: skip
+
+
+def STORES(command: F) -> F:
+    """The argument ``[STORE]...``, and ``--store`` for the same: the command gets both as ``stores``."""
+
+    @functools.wraps(command)
+    def merged(*arguments: Any, stores: tuple[str, ...], named: tuple[str, ...], **options: Any) -> Any:
+        return command(*arguments, stores=(*stores, *named), **options)
+
+    argument = click.argument("stores", nargs=-1, metavar="[STORE]...")
+    option = click.option("--store", "named", multiple=True, metavar="STORE", help="The same as the argument.")
+    return cast(F, argument(option(merged)))
 
 
 def with_store(settings: tuple[str, ...], store: str | None) -> tuple[str, ...]:

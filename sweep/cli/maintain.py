@@ -9,7 +9,11 @@ from sweep.cli.common import AS_JSON, STORES, examples, existing
 from sweep.cli.root import main
 
 
-@main.command(epilog=examples("sweep verify", "sweep verify results s3://bucket/sweeps --json"))
+@main.command(
+    section="Fix",
+    short_help="Check every file of a store.",
+    epilog=examples("sweep verify", "sweep verify results s3://bucket/sweeps --json"),
+)
 @STORES
 @AS_JSON
 def verify(stores: tuple[str, ...], as_json: bool) -> None:
@@ -34,7 +38,11 @@ def verify(stores: tuple[str, ...], as_json: bool) -> None:
     sys.exit(1 if problems else 0)
 
 
-@main.command(epilog=examples("sweep compact", "sweep compact s3://bucket/sweeps"))
+@main.command(
+    section="Fix",
+    short_help="Fold the many small files of a store into few.",
+    epilog=examples("sweep compact", "sweep compact s3://bucket/sweeps"),
+)
 @STORES
 @AS_JSON
 def compact(stores: tuple[str, ...], as_json: bool) -> None:
@@ -59,7 +67,7 @@ def compact(stores: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(counts))
 
 
-@main.command(epilog=examples(
+@main.command(section="Fix", short_help="Bring MLflow up to date with a store.", epilog=examples(
     "sweep sync",
     "sweep sync results s3://bucket/sweeps --uri http://mlflow.lab:5000",
     "sweep sync --sweep cifar10",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _RELOAD = 15  # seconds after which a page of a running sweep loads itself again, at least
 
 
-@main.command(epilog=examples(
+@main.command(section="Look", short_help="Write tables and figures.", epilog=examples(
     "sweep report",
     "sweep report results s3://bucket/sweeps --out figures",
     "sweep report --sweep cifar10",

@@ -6,22 +6,36 @@ from pathlib import Path
 
 import click
 
-from sweep.cli.common import ADDRESS, AS_JSON, CONFIG, JOBS, LOCAL, QUICK, SETTINGS, STORE, Jobs, examples, existing
+from sweep.cli.common import (
+    ADDRESS,
+    AS_JSON,
+    CONFIG,
+    JOBS,
+    LOCAL,
+    QUICK,
+    SETTINGS,
+    STORE,
+    Jobs,
+    examples,
+    existing,
+    with_store,
+)  # fmt: skip
 from sweep.cli.root import main
 from sweep.engines import choose as choose_engine
 from sweep.errors import InputError
 
 
-@main.command(epilog=examples(
+@main.command(section="Run", short_help="Run what a sweep lacks.", epilog=examples(
     "sweep launch digits",
     "sweep launch cifar10_small --quick   # does everything run? minutes, not hours",
     "sweep launch cifar10 --set grid.seed=0 --set compute.mps=on",
-    "sweep launch cifar10 --address auto --set store=s3://bucket/sweeps",
+    "sweep launch cifar10 --address auto --store s3://bucket/sweeps",
     "sweep launch cifar10 --local --jobs auto   # as many trials at once as fill the GPUs",
     "sweep launch cifar10 --dry-run",
 ))  # fmt: skip
 @CONFIG
 @SETTINGS
+@STORE
 @QUICK
 @ADDRESS
 @LOCAL
@@ -30,8 +44,8 @@ from sweep.errors import InputError
 @AS_JSON
 @click.pass_context
 def launch(
-    context: click.Context, config: str, settings: tuple[str, ...], quick: bool, address: str | None, local: bool,
-    jobs: Jobs, dry_run: bool, as_json: bool,
+    context: click.Context, config: str, settings: tuple[str, ...], store: str | None, quick: bool,
+    address: str | None, local: bool, jobs: Jobs, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run every trial of CONFIG, a YAML file or the name of a shipped one, that the store lacks.
 
@@ -39,16 +53,16 @@ def launch(
     1: some failed; 2: bad input, nothing was started; 130, 143, 129: stopped by Ctrl-C, SIGTERM, a hang-up.
     """
     if dry_run:
-        context.invoke(plan, config=config, settings=settings, quick=quick, as_json=as_json)
+        context.invoke(plan, config=config, settings=settings, store=store, quick=quick, as_json=as_json)
         return
     engine = choose_engine(local, jobs, address)
-    click.echo(f"checking {config} …", err=as_json)  # before the imports: torch alone takes seconds
+    click.echo(f"checking {config} …", err=True)  # before the imports: torch alone takes seconds
     from sweep.cli.print import launches
     from sweep.cli.print.console import make_console
     from sweep.config.config import read_sweep
     from sweep.launch.run import run_sweep
 
-    sweep = read_sweep(config, settings, is_quick=quick)
+    sweep = read_sweep(config, with_store(settings, store), is_quick=quick)
     console = make_console(to_stderr=as_json)
     if quick:
         launches.quick_try(console, sweep)
@@ -59,33 +73,36 @@ def launch(
     sys.exit(summary.exit_code)
 
 
-@main.command(epilog=examples(
+@main.command(section="Run", short_help="Show what a launch would run.", epilog=examples(
     "sweep plan cifar10",
+    "sweep plan cifar10 --ids",
     "sweep plan cifar10 --set grid.sparsity=0.9,0.99 --json",
 ))  # fmt: skip
 @CONFIG
 @SETTINGS
+@STORE
 @QUICK
+@click.option("--ids", is_flag=True, help="List every trial with its id, instead of a line a method and sparsity.")
 @AS_JSON
-def plan(config: str, settings: tuple[str, ...], quick: bool, as_json: bool) -> None:
-    """List the trials of CONFIG with their ids, their weights and whether the store has them. Runs nothing."""
+def plan(config: str, settings: tuple[str, ...], store: str | None, quick: bool, ids: bool, as_json: bool) -> None:
+    """List the trials of CONFIG, how many weights they keep and whether the store has them. Runs nothing."""
     from sweep.cli.print import launches
     from sweep.cli.print.console import make_console
     from sweep.config.config import read_sweep
     from sweep.launch.plan import plan as make_plan
     from sweep.store import Store
 
-    sweep = read_sweep(config, settings, is_quick=quick)
+    sweep = read_sweep(config, with_store(settings, store), is_quick=quick)
     planned = make_plan(sweep, Store(sweep.store))
     if as_json:
         click.echo(json.dumps(launches.plan_json(planned), indent=1))
     else:
         if quick:
             launches.quick_try(make_console(), sweep)
-        launches.plan(make_console(), planned)
+        launches.plan(make_console(), planned, ids)
 
 
-@main.command(epilog=examples(
+@main.command(section="Fix", short_help="Run failed or stopped trials again.", epilog=examples(
     "sweep retry --failed",
     "sweep retry --kind out-of-memory --set compute.gpus_per_trial=1",
     "sweep retry 3f9c --force --local",
@@ -148,7 +165,7 @@ def retry(
     sys.exit(max([*(summary.exit_code for summary in summaries), 1 if unchanged else 0]))
 
 
-@main.command(epilog=examples(
+@main.command(section="Run", short_help="Run a published experiment, compare its numbers.", epilog=examples(
     "sweep reproduce",
     "sweep reproduce digits_figure1 --local",
     "sweep reproduce synflow_cifar10 --set grid.sparsity=0.99 --set data.path=FOLDER",
@@ -157,6 +174,7 @@ def retry(
 @click.argument("name", required=False)
 @click.option("--list", "listed", is_flag=True, help="List the shipped experiments; the same as leaving NAME out.")
 @SETTINGS
+@STORE
 @ADDRESS
 @LOCAL
 @JOBS
@@ -164,8 +182,8 @@ def retry(
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for the files  [default: STORE/reports/SWEEP]")
 @AS_JSON
 def reproduce(
-    name: str | None, listed: bool, settings: tuple[str, ...], address: str | None, local: bool, jobs: Jobs,
-    no_run: bool, out: str | None, as_json: bool,
+    name: str | None, listed: bool, settings: tuple[str, ...], store: str | None, address: str | None, local: bool,
+    jobs: Jobs, no_run: bool, out: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run what the store lacks of a published experiment, and compare its results with the published ones, row by row.
 
@@ -186,22 +204,22 @@ def reproduce(
         click.echo(json.dumps(rows, indent=1)) if as_json else catalogue.reproductions(make_console(), rows)
         return
     engine = choose_engine(local, jobs, address)
-    click.echo(f"checking {name} …", err=as_json)
+    click.echo(f"checking {name} …", err=True)
     from sweep.launch.run import run_sweep
     from sweep.report import report_folder
     from sweep.reproduce import find, judge, read, write
     from sweep.store import Store
 
-    asked, console = read(find(name), settings), make_console(to_stderr=as_json)
+    asked, console = read(find(name), with_store(settings, store)), make_console(to_stderr=as_json)
     if not no_run:
         summary = run_sweep(asked.sweep, engine, console)
         launches.summary(console, asked.sweep, summary)
         if summary.signal is not None:
             sys.exit(summary.exit_code)
-    store = Store(asked.sweep.store)
-    verdicts = judge(asked, store)
-    files = write(asked, verdicts, Path(out) if out else report_folder(store, asked.sweep.name))
-    for damaged, reason in store.damaged.items():
+    opened = Store(asked.sweep.store)
+    verdicts = judge(asked, opened)
+    files = write(asked, verdicts, Path(out) if out else report_folder(opened, asked.sweep.name))
+    for damaged, reason in opened.damaged.items():
         click.echo(f"skipped, cannot read {damaged}: {reason}", err=True)
     if as_json:
         click.echo(json.dumps(reports.verdicts_json(asked, verdicts, files), indent=1))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from sweep.cli.common import AS_JSON, SETTINGS, STORE, examples, open_store, with_store
+from sweep.cli.common import AS_JSON, SETTINGS, STORE, CommandGroup, examples, open_store, with_store
 from sweep.cli.root import main
 from sweep.errors import InputError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sweep.store import Store
 
 
-@main.group()
+@main.group(section="Look", short_help="Show or rerun one trial.", cls=CommandGroup)
 def trial() -> None:
     """One trial: show what is stored of it, or run it again."""
 

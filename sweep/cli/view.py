@@ -12,7 +12,7 @@ from sweep.cli.root import main
 from sweep.errors import InputError
 
 
-@main.command(epilog=examples(
+@main.command(section="Look", short_help="Count completed, running, failed, missing trials.", epilog=examples(
     "sweep status digits",
     "sweep status --store s3://bucket/sweeps --json",
 ))  # fmt: skip
@@ -48,7 +48,7 @@ def status(config: str | None, settings: tuple[str, ...], store: str | None, as_
         print_status.status(make_console(), found, opened)
 
 
-@main.command(epilog=examples(
+@main.command(section="Fix", short_help="Failed trials by kind, and how to fix each.", epilog=examples(
     "sweep failures",
     "sweep failures --store s3://bucket/sweeps --json",
 ))  # fmt: skip
@@ -69,7 +69,7 @@ def failures(store: str | None, as_json: bool) -> None:
         print_status.failures(make_console(), groups, opened)
 
 
-@main.command(epilog=examples(
+@main.command(section="Look up", short_help="List pruning methods and their options.", epilog=examples(
     "sweep methods", "sweep methods force", "sweep methods --json", "sweep methods --markdown > docs/methods.md",
 ))  # fmt: skip
 @click.argument("name", required=False)
@@ -101,7 +101,11 @@ def methods(name: str | None, as_json: bool, markdown: bool) -> None:
         catalogue.methods(make_console(), rows)
 
 
-@main.command(epilog=examples("sweep architectures", "sweep architectures --json"))
+@main.command(
+    section="Look up",
+    short_help="List the shipped networks.",
+    epilog=examples("sweep architectures", "sweep architectures --json"),
+)
 @AS_JSON
 def architectures(as_json: bool) -> None:
     """The shipped networks and how many prunable weights each has."""
@@ -115,7 +119,11 @@ def architectures(as_json: bool) -> None:
         catalogue.architectures(make_console(), rows)
 
 
-@main.command(epilog=examples("sweep ui", "sweep ui --store results --port 5001"))
+@main.command(
+    section="Look",
+    short_help="Open MLflow on the runs of a store.",
+    epilog=examples("sweep ui", "sweep ui --store results --port 5001"),
+)
 @STORE
 @click.option(
     "--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="Port on the loopback interface."
@@ -143,7 +151,9 @@ def ui(store: str | None, port: int) -> None:
 
 
 @main.command(
-    epilog=examples('eval "$(sweep completion bash)"', "sweep completion fish > ~/.config/fish/completions/sweep.fish")
+    section="Look up",
+    short_help="Completion of commands for your shell.",
+    epilog=examples('eval "$(sweep completion bash)"', "sweep completion fish > ~/.config/fish/completions/sweep.fish"),
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

@@ -81,11 +81,11 @@ def mask_remarks(record: TrialRecord) -> list[str]:
 
 
 def field_text(name: str, value: Any) -> str:
-    """One value; hashes are cut to 16 digits, numbers to six."""
+    """One value; numbers that are no integers have six digits."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name.endswith(("_hash", "_fingerprint")):
-        return f"{value[:16]}…" if len(value) > 16 else str(value)
+        return str(value)
     if name == "versions":
         return ", ".join(f"{package} {version}" for package, version in json.loads(value).items())
     if isinstance(value, datetime):

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 import pruning
@@ -17,7 +16,7 @@ from pruning.schedules import SCHEDULES
 from pruning.scopes import SCOPES
 from sweep.cli.print.methods_page import SHARED, heading, shown
 from sweep.errors import InputError
-from sweep.report.terminal import columns
+from sweep.report.terminal import Fitting, columns
 from sweep.reproduce import names, summarise
 from training import data, models
 
@@ -59,10 +58,8 @@ def method_options(out: Console, row: Row) -> None:
     """One method: what it does, and each of its options with default and meaning."""
     out.print(Text.assemble((row["method"], "bold"), f"  {row['what']}"))
     out.print(" · ".join(filter(None, (heading(row["when"]), row["paper"]))), markup=False)
-    table = Table("option", "default", "meaning", box=None, pad_edge=False)
-    table.columns[0].no_wrap = table.columns[1].no_wrap = True
-    for name, default in row["options"].items():
-        table.add_row(Text(name, "cyan"), shown(default), Text(row["meanings"][name]))
+    options = [(Text(k, "cyan"), Text(shown(v)), Text(row["meanings"][k])) for k, v in row["options"].items()]
+    table = Fitting(("option", "default", "meaning"), options, prose={2})
     out.print()
     out.print(table if row["options"] else "It has no options.")
 
@@ -70,19 +67,15 @@ def method_options(out: Console, row: Row) -> None:
 def methods(out: Console, rows: Sequence[Row]) -> None:
     """The methods by the time when their masks are made, with the options that are a method's own."""
     roomy = out.width >= 90  # for papers beside what a method does
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for column in ({"no_wrap": True}, {}, {"max_width": 30})[: 3 if roomy else 2]:
-        table.add_column(**column)
-    for number, (when, group) in enumerate(groupby(sorted(rows, key=_time), key=_time)):
-        if number:
-            table.add_row()
-        table.add_row(Text(heading(TIMES[when]), style="bold"))
-        for row in group:
-            table.add_row(*(f"  {row['method']}", _what(row), row["paper"].partition(" (")[0])[: 3 if roomy else 2])
-    out.print(table)
+    number = 3 if roomy else 2
+    for when, group in groupby(sorted(rows, key=_time), key=_time):
+        texts = [
+            (Text(f"  {row['method']}"), _what(row), Text(row["paper"].partition(" (")[0]))[:number] for row in group
+        ]
+        out.print(Text(heading(TIMES[when]), style="bold"), Fitting(("", "", "")[:number], texts, prose={1, 2}), "")
     shared = f"scope={'|'.join(SCOPES)} and floor=0; those with rounds, schedule={'|'.join(SCHEDULES)}"
     out.print(
-        f"\nMost also take {shared}.\n"
+        f"Most also take {shared}.\n"
         'In a YAML: method: [snip, {name: force, rounds: 300}, "my_package.module:function"]\n'
         "What the options of one mean: sweep methods NAME\n"
         "Equations, what the authors' code does: docs/methods.md. Your own: docs/adding-a-method.md",
@@ -123,11 +116,10 @@ def architecture_rows() -> list[Row]:
 
 def architectures(out: Console, rows: Sequence[Row]) -> None:
     """The architectures as a table."""
-    shown = [
-        row | {"prunable": f"{row['prunable']:,}", "options": ", ".join(f"{k}={v}" for k, v in row["options"].items())}
-        for row in rows
-    ]
-    out.print(columns(shown, ["architecture", "prunable", "tensors", "classes", "what", "options"]))
+    shown = [row | {"options": ", ".join(f"{k}={v}" for k, v in row["options"].items())} for row in rows]
+    out.print(
+        columns(shown, ["architecture", "prunable", "tensors", "classes", "what", "options"], {"what", "options"})
+    )
     out.print(
         "\nIn a YAML: architecture: [resnet50, {name: vgg19, width: 0.5}]. Your own:\n"
         "package.module:factory or path/to/file.py:factory, docs/own-network-and-data.md",
@@ -142,5 +134,7 @@ def reproduction_rows() -> list[Row]:
 
 def reproductions(out: Console, rows: Sequence[Row]) -> None:
     """The same as a table."""
-    out.print(columns(rows, ["name", "data", "architecture", "trials", "epochs", "numbers", "claims", "source"]))
+    out.print(
+        columns(rows, ["name", "data", "architecture", "trials", "epochs", "numbers", "claims", "source"], {"source"})
+    )
     out.print("\nRun and judge one: sweep reproduce NAME [--local]")

@@ -11,12 +11,13 @@ from rich.progress import Progress as Bar
 from sweep.text import trial_title
 
 Row = dict[str, Any]
+_UNLIMITED = 10_000  # columns
 
 
 def make_console(to_stderr: bool = False) -> Console:
     """The console of a command. Output that goes to no terminal is never wrapped."""
     console = Console(stderr=to_stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=to_stderr, highlight=False, width=200)
+    return console if console.is_terminal else Console(stderr=to_stderr, highlight=False, width=_UNLIMITED)
 
 
 @contextmanager

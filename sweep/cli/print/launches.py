@@ -2,11 +2,10 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pruning.masks import kept_count
@@ -20,6 +19,7 @@ from sweep.launch.plan import Plan
 from sweep.launch.preflight import check_grid, files_read
 from sweep.launch.run import Summary
 from sweep.records import TrialRecord
+from sweep.report.terminal import Fitting
 from sweep.store import Store
 from sweep.text import percent, redacted
 from sweep.trial import machine
@@ -100,23 +100,17 @@ def _network_line(row: Row) -> str:
     return f"{row['architecture']}: {found}{of_all}initial weights by {row['init']}{made}"
 
 
-def plan(out: Console, planned: Plan) -> None:
-    """The plan as a table, with its networks and warnings."""
+def plan(out: Console, planned: Plan, with_ids: bool = False) -> None:
+    """The plan as a table for each network, a line a method and sparsity or, ``with_ids``, a trial; and warnings."""
     values = plan_json(planned)
-    table = Table("trial id", "architecture", "method", box=None, pad_edge=False)
-    for column in ("sparsity", "seed", "prunable weights", "kept"):
-        table.add_column(column, justify="right")
-    table.add_column("")
-    for row in values["trials"]:
-        state = "to run" if row["missing"] else "completed"
-        numbers = (percent(row["sparsity"]), str(row["seed"]), f"{row['prunable']:,}", f"{row['kept']:,}")
-        table.add_row(row["trial_id"], Text(row["architecture"]), Text(row["method"]), *numbers, state)
-    out.print(table)
+    for network in values["architectures"]:
+        rows = [row for row in values["trials"] if row["architecture"] == network["architecture"]]
+        out.print(f"{network['architecture']}: {network['prunable']:,} prunable weights", style="bold", markup=False)
+        out.print(_trials(rows) if with_ids else _cells(rows), "")
     if fingerprint := values["data"]["fingerprint"]:
-        out.print(f'\ndata.fingerprint: "{fingerprint}"', soft_wrap=True)
+        out.print(f'data.fingerprint: "{fingerprint}"', soft_wrap=True)
     if values["data"]["files"]:
         out.print(f"data: {values['data']['files']}", markup=False, soft_wrap=True)
-    out.print()
     for row in values["architectures"]:
         out.print(_network_line(row), markup=False, soft_wrap=True)
     for row in values["methods"]:
@@ -130,6 +124,53 @@ def plan(out: Console, planned: Plan) -> None:
     out.print(
         f"\n{values['sweep']}: {len(values['trials'])} trials, {values['done']} completed, {values['missing']} to run"
     )
+
+
+def _trials(rows: Sequence[Row]) -> Fitting:
+    """A line a trial."""
+    texts = [
+        (
+            row["trial_id"], row["method"], percent(row["sparsity"]), str(row["seed"]), f"{row['kept']:,}",
+            "to run" if row["missing"] else "completed",
+        )
+        for row in rows
+    ]  # fmt: skip
+    return Fitting(("trial id", "method", "sparsity", "seed", "kept", ""), _texts(texts), right=(2, 3, 4))
+
+
+def _cells(rows: Sequence[Row]) -> Fitting:
+    """A line a method and sparsity, with the seeds of its trials and how many are to run."""
+    cells: dict[tuple[str, float], list[Row]] = {}
+    for row in rows:
+        cells.setdefault((row["method"], row["sparsity"]), []).append(row)
+    texts = [
+        (method, percent(sparsity), f"{of[0]['kept']:,}", spans(row["seed"] for row in of), _state(of))
+        for (method, sparsity), of in cells.items()
+    ]
+    return Fitting(("method", "sparsity", "kept", "seeds", ""), _texts(texts), right=(1, 2), prose=(3,))
+
+
+def _state(rows: Sequence[Row]) -> str:
+    missing = sum(row["missing"] for row in rows)
+    if missing in (0, len(rows)):
+        return "to run" if missing else "completed"
+    return f"{missing} of {len(rows)} to run"
+
+
+def _texts(rows: Iterable[Sequence[str]]) -> list[list[Text]]:
+    return [[*map(Text, row)] for row in rows]
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """``{0, 1, 2, 5}`` -> ``0 to 2, 5``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    pieces = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join(pieces)
 
 
 def quick_try(out: Console, sweep: SweepConfig) -> None:

@@ -15,7 +15,7 @@ def report(out: Console, files: ReportFiles) -> None:
     for table in files.tables:
         out.print(render(table), "")
     for path in files.all:
-        out.print(str(path), markup=False)
+        out.print(str(path), markup=False, soft_wrap=True)
 
 
 def verdicts_json(asked: Reproduction, found: Sequence[Verdict], files: VerdictFiles) -> Row:
@@ -36,5 +36,5 @@ def verdicts(out: Console, asked: Reproduction, found: Sequence[Verdict], files:
     if asked.left_out:
         out.print(f"left out: {asked.left_out} published rows outside the grid as it was set")
     for path in files.all:
-        out.print(str(path), markup=False)
+        out.print(str(path), markup=False, soft_wrap=True)
     out.print(f"{asked.sweep.name}: {tally([row for verdict in found for row in verdict.rows])}", style="bold")

@@ -11,6 +11,7 @@ from sweep.failures import FailureGroup
 from sweep.store import Store
 from sweep.store.folding import is_slow
 from sweep.store.status import SweepStatus
+from sweep.text import one_line
 
 if TYPE_CHECKING:
     from sweep.store.verify import StoreProblem  # which takes torch
@@ -25,14 +26,15 @@ def status(out: Console, found: Sequence[SweepStatus], store: Store) -> None:
     names = {name for each in found for name in each.ended_early}
     rows = {row["trial_id"]: row for row in store.trials(names, _WHY).to_pylist()} if names else {}
     for each in found:
-        out.print(f"{each.name}: " + ", ".join(f"{number} {state}" for state, number in each.counts.items()))
+        counts = ", ".join(f"{number} {state}" for state, number in each.counts.items())
+        out.print(f"{each.name}: {counts}", markup=False, soft_wrap=True)
         if each.launches:
             out.print(f"  run by {', '.join(each.launches)}", markup=False)
         if each.resumable:
             out.print(f"  {each.resumable} go on from a checkpoint when it is launched again")
         _ended_early(out, [rows[name] for name in each.ended_early if name in rows], store)
     for path, reason in store.damaged.items():
-        out.print(f"  cannot read {path}: {reason}", markup=False)
+        out.print(f"  cannot read {path}: {reason}", markup=False, soft_wrap=True)
     if is_slow(store):
         hint = f"Many small files make this slow: sweep compact {shlex.quote(store.name)}"
         out.print(hint, markup=False, soft_wrap=True)
@@ -41,9 +43,9 @@ def status(out: Console, found: Sequence[SweepStatus], store: Store) -> None:
 def _ended_early(out: Console, rows: Sequence[Row], store: Store) -> None:
     """The first trials of a sweep that did not complete, and why."""
     for row in rows[:20]:
-        out.print(f"  {row['trial_id']} {trial_line(row)} {row['status']}{_why(row)}"[:600], markup=False)
+        out.print(f"  {row['trial_id']} {trial_line(row)} {row['status']}{_why(row)}", markup=False, soft_wrap=True)
     if len(rows) > 20:
-        more = f"  … and {len(rows) - 20} more: sweep failures --store {shlex.quote(store.name)}"
+        more = f"  and {len(rows) - 20} more: sweep failures --store {shlex.quote(store.name)}"
         out.print(more, markup=False, soft_wrap=True)
 
 
@@ -81,7 +83,7 @@ def failures(out: Console, groups: Sequence[FailureGroup], store: Store) -> None
         example = group.example
         out.print(f"{group.kind.name}: {len(group.trials)} trials", style="bold")
         said = f"{trial_line(vars(example))}{_why(vars(example))}"
-        out.print(f"  for example {example.trial_id} {said}"[:600], markup=False)
+        out.print(f"  for example {example.trial_id} {said}", markup=False, soft_wrap=True)
         if example.host:
             memory = f", {_gib(example.peak_memory_bytes)} used" if example.peak_memory_bytes else ""
             whole = f" of {_gib(example.device_memory_bytes)}" if memory and example.device_memory_bytes else ""
@@ -93,7 +95,7 @@ def failures(out: Console, groups: Sequence[FailureGroup], store: Store) -> None
 
 def _why(row: Mapping[str, Any]) -> str:
     """The error of a failed trial on one line; empty for others."""
-    return f": {row['error_type']}: {' '.join((row['error_message'] or '').split())}" if row["error_type"] else ""
+    return f": {row['error_type']}: {one_line(row['error_message'] or '', 500)}" if row["error_type"] else ""
 
 
 def _gib(size: int | None) -> str:

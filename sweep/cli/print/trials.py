@@ -3,10 +3,8 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from sweep.cli.print.console import Row, trial_line
@@ -30,12 +28,12 @@ def trial_json(store: Store, record: TrialRecord) -> Row:
 def trial(out: Console, store: Store, record: TrialRecord) -> None:
     """One trial on a screen or two: its facts under headings, its rounds, its layers, its epochs."""
     values = trial_json(store, record)
-    out.print(trial_line(values), style="bold")
-    for title, rows in record_fields(record).items():
+    out.print(trial_line(values), style="bold", markup=False)
+    out.print(_result(record), style="bold", markup=False)
+    sections = record_fields(record)
+    for title, rows in {"outcome": sections["outcome"], **sections}.items():
         columns = START_AND_END_HEADING if len(rows[0]) == len(START_AND_END_HEADING) else ("", "")
-        table = Table(*columns, box=None, show_header=any(columns), pad_edge=False)
-        for row in rows:
-            table.add_row(*map(Text, row))
+        table = terminal.Fitting(columns, [[*map(Text, row)] for row in rows], prose=range(1, len(columns)))
         out.print(Text(f"\n{title}", style="bold"), table)
     rounds = [asdict(one) for one in some_rounds(record.rounds)] if len(record.rounds) > 1 else []
     layers = values["layers"]
@@ -50,6 +48,15 @@ def trial(out: Console, store: Store, record: TrialRecord) -> None:
             out.print(Text(f"\n{title}", style="bold"), terminal.columns(found, _told(found)))
 
 
+def _result(record: TrialRecord) -> str:
+    """The accuracy, or how else the trial ended."""
+    if record.test_accuracy is None:
+        return " ".join([record.status, *([f"({record.error_type})"] if record.error_type else [])])
+    held_out = record.validation_accuracy
+    validation = "" if held_out is None else f", validation accuracy {100 * held_out:.2f} %"
+    return f"test accuracy {100 * record.test_accuracy:.2f} %{validation}"
+
+
 def comparisons_json(found: Sequence[Comparison]) -> list[Row]:
     """Every field of a rerun and of the stored trial, in plain values."""
     return [{"field": c.field, "stored": c.stored, "again": c.again, "agrees": c.agrees} for c in found]
@@ -57,19 +64,14 @@ def comparisons_json(found: Sequence[Comparison]) -> list[Row]:
 
 def comparisons(out: Console, found: Sequence[Comparison]) -> None:
     """The fields that differ, with both values, the main fields of the outcome, and how many agree."""
-    table = Table("", "stored", "again", "", box=None, pad_edge=False)
+    rows = []
     for each in found:
         if not each.agrees or each.field in ("status", "mask_hash", "test_accuracy", "final_weights_hash"):
             verdict = Text("the same", "green") if each.agrees else Text("differs", "red")
-            table.add_row(each.field, Text(_brief(each.stored)), Text(_brief(each.again)), verdict)
-    out.print(table)
+            rows.append((Text(each.field), Text(str(each.stored)), Text(str(each.again)), verdict))
+    out.print(terminal.Fitting(("", "stored", "again", ""), rows))
     agree = sum(each.agrees for each in found)
     out.print(f"{agree} of {len(found)} fields agree, of the trial, its epochs and its masks")
-
-
-def _brief(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 24 else text[:21] + "…"
 
 
 def _told(rows: Sequence[Row]) -> list[str]:

@@ -151,7 +151,8 @@ def test_plan_lists_ids_weights_and_what_is_missing(launched):
     snip = next(t for t in found["trials"] if t["method"] == "snip")
     assert snip["kept"] == snip["prunable"] - round(0.9 * snip["prunable"])
     shown = sweep("launch", DIGITS, "--dry-run", *QUICK, cwd=folder).stdout
-    assert snip["trial_id"] in shown
+    assert f"{snip['kept']:,}" in shown and "1 of 2 to run" in shown
+    assert snip["trial_id"] in sweep("plan", DIGITS, *QUICK, "--ids", cwd=folder).stdout
 
 
 def test_a_trial_is_shown_by_the_beginning_of_its_id(launched):
