@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sweep.export.formats import Content
 
 
-@main.command(epilog=examples(
+@main.command(section="Look", short_help="Write masks, weights or a network to a file.", epilog=examples(
     "sweep export 3f9c --masks",
     "sweep export 3f9c --masks --out mask.safetensors",
     "sweep export 3f9c --masks --format torch-prune --weights initial",
@@ -75,7 +75,11 @@ def export(
         print_masks.exported(make_console(), record, result)
 
 
-@main.command(epilog=examples("sweep masks 3f9c", "sweep masks 3f9c a07b", "sweep masks 3f9c a07b --json"))
+@main.command(
+    section="Look",
+    short_help="Masks by layer; how far two trials agree.",
+    epilog=examples("sweep masks 3f9c", "sweep masks 3f9c a07b", "sweep masks 3f9c a07b --json"),
+)
 @click.argument("trial_id", metavar="ID")
 @click.argument("other", metavar="[OTHER]", required=False)
 @STORE

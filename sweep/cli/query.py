@@ -18,7 +18,7 @@ FORMATS = {  # the ending of --out that stands for each
 _STDIN = "-"
 
 
-@main.command(epilog=examples(
+@main.command(section="Look", short_help="Ask stores in SQL.", epilog=examples(
     'sweep query "select method_name, sparsity, avg(test_accuracy) from trials group by all"',
     "sweep query \"from trials where status = 'failed'\" --format json",
     "sweep query --file best.sql --sweep digits --out best.tex",

@@ -33,7 +33,7 @@ SECTIONS = {  # heading -> fields of the record, in order
     "shared by all methods at this seed": ("initial_weights_hash", "pruning_batches_hash", "training_order_hash"),
     "results": ("mask_hash", "final_weights_hash", "kept_weights_hash"),
     "where it ran": (
-        *("started", "written", "outcome", "host", "device", "threads", "cluster"),
+        *("started", "written", "outcome", "host", "device", "threads", "gpu_share", "cluster"),
         *("git_commit", "git_dirty", "versions"),
     ),
 }  # fmt: skip
