@@ -36,16 +36,18 @@ def layers(out: Console, record: TrialRecord, rows: Sequence[Row]) -> None:
     """The layers of a mask as a table with bars."""
     densest = max(row["density"] for row in rows) or 1.0
     out.print(Text(f"{record.title}  {record.trial_id}", style="bold"))
-    table = Table(box=None, pad_edge=False)
-    table.add_column("tensor", no_wrap=True)
-    for name in ("weights", "kept", "density"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(f"full bar: {_percent(densest)}", min_width=4, max_width=24)
-    for row in rows:
-        bar = Bar(densest, 0, row["density"], color="cyan")
-        table.add_row(Text(row["tensor"]), f"{row['total']:,}", f"{row['kept']:,}", _percent(row["density"]), bar)
     kept, total = (sum(row[name] for row in rows) for name in ("kept", "total"))
-    table.add_row(Text("total", "bold"), f"{total:,}", f"{kept:,}", _percent(kept / total), "")
+    cells = [(row["tensor"], f"{row['total']:,}", f"{row['kept']:,}", _percent(row["density"])) for row in rows]
+    cells.append(("total", f"{total:,}", f"{kept:,}", _percent(kept / total)))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("tensor", overflow="fold")  # where a terminal is narrow, over two lines
+    for name in ("weights", "kept", "density"):
+        table.add_column(name, justify="right", overflow="fold")
+    room = out.width - sum(max(map(len, column)) + 1 for column in zip(*cells, strict=True))
+    table.add_column(f"full bar: {_percent(densest)}", max_width=max(4, min(24, room - 4)))
+    for cell, row in zip(cells, rows, strict=False):
+        table.add_row(Text(cell[0]), *cell[1:], Bar(densest, 0, row["density"], color="cyan"))
+    table.add_row(Text(cells[-1][0], "bold"), *cells[-1][1:])
     out.print(table)
     if all(row["effective_kept"] is not None for row in rows):
         effective = sum(row["effective_kept"] for row in rows)
@@ -64,9 +66,9 @@ def overlap(out: Console, trials: Sequence[TrialRecord], rows: Sequence["Overlap
     for letter, record in zip("AB", trials, strict=True):
         out.print(Text(f"{letter}  {record.title}  {record.trial_id}", style="bold"))
     table = Table(box=None, pad_edge=False)
-    table.add_column("tensor", no_wrap=True)
-    for name in ("A keeps", "B keeps", "both", "by chance", "Jaccard"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("tensor", overflow="fold")  # where a terminal is narrow, over two lines
+    for name in ("A", "B", "both", "by chance", "Jaccard"):
+        table.add_column(name, justify="right", overflow="fold")
     for row in rows:
         jaccard = "–" if row.jaccard is None else f"{row.jaccard:.3f}"
         expected = f"{row.expected:,.0f}" if row.expected >= 10 else f"{row.expected:.1f}"
@@ -77,7 +79,9 @@ def overlap(out: Console, trials: Sequence[TrialRecord], rows: Sequence["Overlap
             jaccard,
         )
     out.print(table)
-    out.print("by chance: what both would keep if each kept its number of every tensor at random")
+    out.print(
+        "A, B, both: kept weights; by chance: what both would keep if each kept its number of every tensor at random"
+    )
 
 
 def exported(out: Console, record: TrialRecord, result: "Exported") -> None:

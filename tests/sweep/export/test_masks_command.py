@@ -1,13 +1,16 @@
 """``sweep masks``: layers of one trial, overlap of two."""
 
+import io
 import json
 
 import pytest
 import torch
+from rich.console import Console
 
 import pruning
 import sweep
 from pruning.overlap import Overlap, overlap
+from sweep.cli.print import masks as print_masks
 
 from ..small import sweep as run
 
@@ -71,6 +74,21 @@ def test_the_layers_of_a_trial_have_bars_within_80_columns(results, outcomes, fo
     densest = max(outcomes[0].masks, key=lambda record: record.density)
     assert bars[densest.tensor] == max(bars.values()) == 24
     assert f"full bar: {100 * densest.density:.3g} %" in lines[1]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_no_name_and_no_number_is_shortened_on_a_narrow_terminal(results, outcomes, width):
+    written = io.StringIO()
+    console = Console(width=width, file=written)
+    records = [outcome.trial for outcome in outcomes]
+    rows = overlap(*(sweep.load_masks(results, record.trial_id) for record in records))
+    long = [row._replace(name=f"backbone.layer4.2.downsample.{row.name}", first=1_234_567) for row in rows]
+    print_masks.overlap(console, records, long)
+    print_masks.layers(console, records[0], print_masks.layers_json(results, records[0]))
+    text = written.getvalue()
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    assert width < 60 or text.count("1,234,567") == len(long)  # on the narrowest, over two lines
 
 
 def test_json_has_the_layers_and_the_overlap(results, outcomes, force, random):
