@@ -40,6 +40,8 @@ SECTIONS = (  # figures of other sections follow, under headings of their own
     Section("After training", lambda one: [end_table(one.panel)]),
 )
 
+REMARKS = "Masks that scores alone did not decide"
+
 
 def summary(analysis: Analysis, figures: Sequence[Sequence[WrittenFigure]], sweep: str | None = None) -> str:
     """The report as Markdown.
@@ -78,7 +80,7 @@ def _panel(one: PanelAnalysis, drawn: Sequence[WrittenFigure]) -> list[str]:
     with_table = {section.heading for section in SECTIONS}
     for heading in dict.fromkeys(figure.section for figure in FIGURES if figure.section not in with_table):
         parts += _section(heading, _images(panel, drawn, heading))
-    return [*parts, *_cut_names(panel)] if drawn else parts
+    return [*parts, *_section("Names that the figures cut", _listing(cut_names(panel)))] if drawn else parts
 
 
 def _explained(table: Table) -> list[str]:
@@ -101,11 +103,15 @@ def _section(heading: str, parts: Sequence[str]) -> list[str]:
     return [*([f"### {heading}"] if heading else []), *parts] if parts else []
 
 
-def _cut_names(panel: Panel) -> list[str]:
-    """The full names of methods whose names the figures shorten; nothing where there are none."""
+def cut_names(panel: Panel) -> list[str]:
+    """``short: full`` for every method whose name the figures shorten."""
     names = {figure_name(label): method_name(label) for label in labels(panel.cells)}
-    cut = [f"- {short}: {name}" for short, name in names.items() if short != name]
-    return _section("Names that the figures cut", ["\n".join(cut)] if cut else [])
+    return [f"{short}: {name}" for short, name in names.items() if short != name]
+
+
+def _listing(lines: Sequence[str]) -> list[str]:
+    """A list in Markdown; nothing where there is none."""
+    return ["\n".join(f"- {line}" for line in lines)] if lines else []
 
 
 def _tally(trials: Iterable[TrialRecord]) -> str:
@@ -175,21 +181,25 @@ def _listed(values: Iterable[object]) -> str:
 
 
 def remarks_section(trials: Iterable[TrialRecord]) -> list[str]:
-    """A heading and one line for each method with remarks on a completed trial's mask; nothing where none has."""
+    """A heading and the lines of :func:`remarks_by_method`; nothing where there are none."""
+    lines = _listing(remarks_by_method(trials))
+    return [f"## {REMARKS}", *lines] if lines else []
+
+
+def remarks_by_method(trials: Iterable[TrialRecord]) -> list[str]:
+    """One line for each method with remarks on a completed trial's mask."""
     groups = defaultdict[tuple[str, str], list[TrialRecord]](list)
     for trial in trials:
         if trial.status == COMPLETED and mask_remarks(trial):
             groups[trial.architecture_label, trial.method_label].append(trial)
-    if not groups:
-        return []
-    return ["## Masks that scores alone did not decide", "\n".join(map(_remark, groups.values()))]
+    return [_remark(members) for members in groups.values()]
 
 
 def _remark(trials: Sequence[TrialRecord]) -> str:
     first = min(trials, key=lambda trial: (trial.sparsity, trial.seed))
     name = f"{first.architecture_label} {first.method_label}"
     remarks = "; ".join(mask_remarks(first))
-    return f"- {name}: {len(trials)} trials; at {percent(first.sparsity)}, seed {first.seed}: {remarks}"
+    return f"{name}: {len(trials)} trials; at {percent(first.sparsity)}, seed {first.seed}: {remarks}"
 
 
 def _without_result(trials: Sequence[TrialRecord]) -> list[str]:

@@ -20,16 +20,18 @@ from sweep.report.page.findings import Finding
 from sweep.report.page.images import Image
 from sweep.report.page.provenance import SweepConfigText
 from sweep.report.page.trial_rows import TrialColumn
+from sweep.report.summary import REMARKS
 from sweep.report.table import Table
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a panel that is folded: figures and tables under a heading."""
+    """A part of a panel that is folded: figures, tables and lines of a list under a heading."""
 
     heading: str
     images: Sequence[Image]
     tables: Sequence[Table]
+    lines: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Page:
         reload_seconds: after these the page loads itself again; None: never.
         tiles: a few numbers, by name.
         over_cells: methods over all panels; None: there are too few to compare them.
+        mask_remarks: lines on masks that equal scores or rounding decided.
         nothing: why there is no result; only shown where there is no panel with one.
         columns: of the table of trials.
         trial_data: their values, as JSON for a script element.
@@ -80,6 +83,7 @@ class Page:
     tiles: Mapping[str, str]
     panels: Sequence[PanelSection]
     over_cells: Table | None
+    mask_remarks: Sequence[str]
     nothing: str
     columns: Sequence[TrialColumn]
     trial_data: str
@@ -95,6 +99,8 @@ class Page:
         sections = {panel.anchor: panel.title for panel in self.panels}
         if self.over_cells is not None:
             sections["over-cells"] = "Over all cells"
+        if self.mask_remarks:
+            sections["masks"] = REMARKS
         sections |= {"trials": "All trials", "failures": "Trials without a result"}
         if self.cost.rows:
             sections["cost"] = "Cost"
@@ -105,7 +111,12 @@ def html(page: Page) -> str:
     """The page as HTML."""
     template, style, script = _files()
     return template.render(
-        page=page, style=Markup(style), script=Markup(script), style_hash=_hash(style), script_hash=_hash(script)
+        page=page,
+        remarks_heading=REMARKS,
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
     )
 
 

@@ -7,7 +7,7 @@ from sweep.report.figures import FIGURES, WrittenFigure
 from sweep.report.page.findings import findings, remarks
 from sweep.report.page.images import Image, Room
 from sweep.report.page.page import PanelSection, Part
-from sweep.report.summary import SECTIONS, Section, what_was_run
+from sweep.report.summary import SECTIONS, Section, cut_names, what_was_run
 from sweep.report.table import Table
 from sweep.report.trials import Panel
 
@@ -50,6 +50,8 @@ def _parts(room: Room, one: PanelAnalysis, figures: Sequence[WrittenFigure]) -> 
     for heading in dict.fromkeys(figure.section for figure in FIGURES if figure.section not in with_table):
         if images := [_image(room, one.panel, figure) for figure in _of(figures, heading)]:
             yield Part(heading, images, [])
+    if figures and (lines := cut_names(one.panel)):
+        yield Part("Names that the figures cut", [], [], lines)
 
 
 def _tables(section: Section, one: PanelAnalysis) -> list[Table]:

@@ -227,3 +227,14 @@ def test_methods_are_compared_over_all_cells_too(sweep_store: Store, tmp_path: P
         for name in ("Random", "SNIP", "FORCE")
     }
     assert ranks == {"Random": 2.5, "SNIP": 2.5, "FORCE": 1.0}
+
+
+def test_the_page_names_masks_that_ties_decided_and_names_that_the_figures_cut(
+    store: MakeStore, tmp_path: Path
+) -> None:
+    label = f"force {' '.join(f'option{i}={i}' for i in range(8))}"
+    trials = [trial("force", 0.9, seed, 0.8, method_label=label) for seed in range(2)]
+    tied = trial("snip", 0.9, 0, 0.8, kept=1000, tied_kept=900, tied_candidates=5000)
+    text = Elements(page_of(store("a", [*trials, tied]), tmp_path / "out")).text
+    assert "Masks that scores alone did not decide resnet20 snip: 1 trials; at 90%, seed 0:" in text
+    assert re.search(r"Names that the figures cut FORCE, option0=0.{0,40}: FORCE, option0=0, option1=1,", text)
