@@ -191,7 +191,7 @@ def test_the_report_is_written_and_printed(launched, tmp_path):
     result = sweep("report", "--out", str(tmp_path / "figures"), cwd=folder)
     assert result.returncode == 0, result.stderr
     kinds = {path.suffix for path in (tmp_path / "figures").glob("[!.]*")}
-    assert kinds == {".png", ".svg", ".csv", ".md"}
+    assert kinds == {".png", ".svg", ".pdf", ".csv", ".md"}
     assert "SNIP" in result.stdout
 
 
@@ -427,6 +427,7 @@ def test_a_signal_stops_the_sweep_with_its_exit_code_and_loses_nothing_finished(
         text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     assert process.stdout is not None
+    assert process.stdout.readline().startswith("checking "), "said at once"
     assert "2 trials, 0 completed, 2 to run" in process.stdout.readline()
     deadline = time.monotonic() + 60
     while not list((tmp_path / "results").glob("checkpoints/*.pt")):

@@ -94,7 +94,13 @@ def test_it_leaves_a_table_a_page_and_a_figure_beside_the_reports(small: Experim
 
 def test_the_files_go_where_they_are_told_to(small: Experiment) -> None:
     judge(small, "--out", "elsewhere")
-    assert {path.suffix for path in (small.folder / "elsewhere").glob("[!.]*")} == {".csv", ".md", ".png", ".svg"}
+    assert {path.suffix for path in (small.folder / "elsewhere").glob("[!.]*")} == {
+        ".csv",
+        ".md",
+        ".pdf",
+        ".png",
+        ".svg",
+    }
 
 
 def test_json_has_every_row_and_nothing_else_on_stdout(small: Experiment) -> None:
