@@ -1,9 +1,10 @@
 """Commands that show something and run no trial."""
 
 import json
-import os
 import shlex
 import socket
+import sys
+from contextlib import suppress
 
 import click
 
@@ -121,16 +122,22 @@ def architectures(as_json: bool) -> None:
 
 @main.command(
     section="Look",
-    short_help="Open MLflow on the runs of a store.",
-    epilog=examples("sweep ui", "sweep ui --store results --port 5001"),
+    short_help="Show the runs of a store in MLflow's pages.",
+    epilog=examples("sweep ui --open", "sweep ui --store results --sweep cifar10 --port 5001"),
 )
 @STORE
+@click.option("--sweep", "name", help="Link to the sweep of this name.  [default: all, the one launched last first]")
 @click.option(
     "--port", default=5000, show_default=True, type=click.IntRange(1, 65535), help="Port on the loopback interface."
 )
-def ui(store: str | None, port: int) -> None:
-    """Open the MLflow interface on the runs of a store, on this machine only."""
-    from sweep.tracking import damage, default_uri, set_all_locations, sqlite_file, ui_command
+@click.option("--open", "opens", is_flag=True, help="Open the first link in the browser.")
+def ui(store: str | None, name: str | None, port: int, opens: bool) -> None:
+    """Show the runs of a store in MLflow's pages, on this machine only, until Ctrl-C.
+
+    Prints two links a sweep: a table of its trials sorted by test accuracy, and charts of accuracy over sparsity and by
+    epoch. MLflow's telemetry is off.
+    """
+    from sweep.tracking import damage, default_uri, serve, sqlite_file, sweep_links, ui_command
 
     opened = open_store(store)
     uri = default_uri(opened)
@@ -144,10 +151,22 @@ def ui(store: str | None, port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise InputError(f"--port {port}: this port is in use; choose another")
-    set_all_locations(database)
-    click.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
-    command = ui_command(uri, port=port)
-    os.execvp(command[0], command)
+    address = f"http://127.0.0.1:{port}"
+    pages = [
+        (sweep, link.title, f"{address}/{link.address}")
+        for sweep, links in sweep_links(opened, uri, name).items()
+        for link in links
+    ]
+
+    def ready() -> None:
+        for sweep, title, page in pages:
+            click.echo(f"{sweep}, {title.lower()}: {page}")
+        click.echo(f"MLflow on {address} (Ctrl-C ends it)")
+        if opens:
+            click.launch(pages[0][2] if pages else address)
+
+    with suppress(KeyboardInterrupt):
+        sys.exit(serve(ui_command(uri, port=port), address, ready))
 
 
 @main.command(

@@ -1,8 +1,9 @@
-"""Figures and tables of a sweep's own run, in a folder beside an SQLite database.
+"""Files of runs (figures, tables) beside an SQLite database: always written there, and named relative to it.
 
-MLflow stores absolute locations in its database. They are wrong once a store has been moved, and in a store from
-elsewhere they may be anything. So the locations are set again whenever a sweep is shown, and files are written relative
-to the folder of the database and never outside it.
+MLflow writes a file wherever its database says that a run's files are. That is wrong once a store has been moved, and
+in a store from elsewhere it may be anything. So sweep writes these files itself, into the folder of the database and
+never outside it, and sets what the database says: places relative to that folder (``mlflow-artifacts:/SWEEP``), which
+MLflow's server resolves by its option ``--artifacts-destination``.
 """
 
 import contextlib
@@ -10,46 +11,43 @@ import os
 import re
 import sqlite3
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 FOLDER = "mlflow-artifacts"
+SERVED = "mlflow-artifacts:/"  # begins locations relative to a server's folder of artifacts
 _LOCK_SECONDS = 30.0  # how long to wait while another program has the database locked
-_SERVED = "mlflow-artifacts:"  # begins locations relative to the server that created the experiment
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class ArtifactFolder:
-    """The folder with the artifacts of one sweep's runs.
+    """The folder with the files of one experiment's runs.
 
     Attributes:
-        database: the SQLite file.
-        sweep: the name of the sweep and of its experiment.
+        base: the folder that it lies in, in :data:`FOLDER`: that of the database, or of the store.
+        name: of the sweep, or what else the experiment's location names.
     """
 
-    database: Path
-    sweep: str
+    base: Path
+    name: str
 
     @property
-    def uri(self) -> str:
-        """The folder as MLflow's ``artifact_location``."""
-        return (self._root / self.sweep).as_uri()
-
-    @property
-    def _root(self) -> Path:
-        return self.database.absolute().parent / FOLDER
+    def path(self) -> Path:
+        """Where it is."""
+        return self.base.absolute() / FOLDER / self.name
 
     def put(self, run_id: str, name: str, data: bytes) -> None:
-        """Write one artifact of a run, replacing an earlier one of that name.
+        """Write one file of a run, replacing an earlier one of that name.
 
         Raises:
-            PermissionError: a link leads out of the folder of the database.
+            PermissionError: a link leads out of the base.
             OSError: the file cannot be written.
         """
-        base = Path(os.path.realpath(self.database.absolute().parent))
-        folder = base / FOLDER / self.sweep / run_id / "artifacts"
+        base = Path(os.path.realpath(self.base.absolute()))
+        folder = base / FOLDER / self.name / run_id / "artifacts"
         if not _RUN_ID.fullmatch(run_id) or Path(os.path.realpath(folder)) != folder:
             raise PermissionError(f"{folder} leads out of the folder of the database")
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,39 +58,56 @@ class ArtifactFolder:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def set_location(self, always: bool) -> bool:
-        """Store this folder as the location of the sweep's artifacts. Returns whether it is now.
 
-        A location relative to a server is kept. The experiment has to exist.
+def folder_in(database: Path, sweep: str, is_owned: bool) -> ArtifactFolder | None:
+    """The folder of a sweep's artifacts beside an SQLite database, which is set to name it.
 
-        Args:
-            always: also replace a location that sweep did not choose.
-        """
-        with contextlib.closing(sqlite3.connect(self.database, timeout=_LOCK_SECONDS)) as connection:
-            query = "select artifact_location from experiments where name = ?"
-            row = connection.execute(query, (self.sweep,)).fetchone()
-            if row is None:
-                return False
-            if not _is_ours(row[0], self.sweep) and (not always or str(row[0]).startswith(_SERVED)):
-                return False
-            _set_location(connection, self.sweep, self.uri)
-        return True
+    Args:
+        database: the SQLite file.
+        sweep: name of the sweep and of its experiment.
+        is_owned: whether the database is the store's own: then any other location is replaced.
 
-
-def set_all_locations(database: Path) -> None:
-    """Set the location of all sweeps' artifacts to the folder beside their SQLite database, if it can be written."""
-    with (
-        contextlib.closing(sqlite3.connect(database, timeout=_LOCK_SECONDS)) as connection,
-        contextlib.suppress(sqlite3.OperationalError),
-    ):
-        for name, location in connection.execute("select name, artifact_location from experiments").fetchall():
-            if _is_ours(location, name):
-                _set_location(connection, name, ArtifactFolder(database, name).uri)
+    Returns:
+        None if somebody chose another location in a database of their own.
+    """
+    with contextlib.closing(sqlite3.connect(database, timeout=_LOCK_SECONDS)) as connection:
+        query = "select artifact_location, experiment_id from experiments where name = ?"
+        row = connection.execute(query, (sweep,)).fetchone()
+        if row is None:
+            return None
+        location, number = str(row[0]), f"{row[1]:d}"
+        name = number if is_owned and location == SERVED + number else sweep  # a server's own choice
+        if not is_owned and not _is_ours(location, sweep):
+            return None
+        _set_location(connection, sweep, SERVED + name)
+    return ArtifactFolder(database.absolute().parent, name)
 
 
-def _is_ours(location: str | None, sweep: str) -> bool:
+def set_all_locations(database: Path, owned: Collection[str] = ()) -> None:
+    """Set the location of all sweeps' artifacts to the folder beside their SQLite database, if it can be written.
+
+    Args:
+        database: the SQLite file.
+        owned: sweeps of the store whose own database it is; of the others, only locations that sweep chose are set.
+    """
+    with contextlib.suppress(sqlite3.OperationalError):
+        with contextlib.closing(sqlite3.connect(database, timeout=_LOCK_SECONDS)) as connection:
+            names = [name for (name,) in connection.execute("select name from experiments")]
+        for name in names:
+            folder_in(database, name, is_owned=name in owned)
+
+
+def local_path(location: str) -> Path | None:
+    """The local path that a location of MLflow names; None of a bucket, or of a place that a server serves."""
+    parts = urlsplit(location)
+    if parts.scheme in ("", "file"):
+        return Path(unquote(parts.path) if parts.scheme else location)
+    return None
+
+
+def _is_ours(location: str, sweep: str) -> bool:
     """Whether sweep chose this location, in any folder."""
-    return (location or "").endswith(f"/{FOLDER}/{quote(sweep)}")
+    return location == SERVED + sweep or location.endswith(f"/{FOLDER}/{quote(sweep)}")
 
 
 def _set_location(connection: sqlite3.Connection, sweep: str, location: str) -> None:

@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 from sweep.errors import InputError
 from sweep.text import redacted
 from sweep.tracking.database import create_database, damage
-from sweep.tracking.uri import check, refused
+from sweep.tracking.uri import NO_TELEMETRY, check, refused
 
 ENVIRONMENT = {  # unless the user has set another value: no code may depend on these values
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by default a call to a dead server takes four minutes
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
+    **NO_TELEMETRY,
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-EXISTS, REFUSED = "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE"  # MLflow's codes
+EXISTS, MISSING, REFUSED = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"  # its codes
 
 T = TypeVar("T")
 
@@ -37,6 +37,17 @@ class MlflowUnavailable(Exception):
         failed = f"MLflow at {redacted(uri)} does not answer as it should ({redacted(_reason(error))})"
         super().__init__(damaged or failed)
         self.code = getattr(error, "error_code", None)
+
+
+class ArtifactsElsewhereError(MlflowUnavailable):
+    """MLflow keeps a run's files at a place that sweep does not write to."""
+
+    def __init__(self, uri: str, place: str):
+        super().__init__(uri, PermissionError(place))
+        self.args = (
+            f"MLflow at {redacted(uri)} keeps files of runs at {redacted(place)}, which is neither in the store nor"
+            " served by it: sweep writes none there. Name a server that serves artifacts, or another database",
+        )
 
 
 class Client:

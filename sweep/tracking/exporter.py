@@ -18,7 +18,7 @@ from sweep.text import redacted
 from sweep.tracking.client import Client, MlflowUnavailable
 from sweep.tracking.stored_sweep import stored_sweeps, trial_configs
 from sweep.tracking.sweep_export import SweepExport
-from sweep.tracking.uri import default_uri, sqlite_file
+from sweep.tracking.uri import default_uri, is_in_store, sqlite_file
 
 RETRY_SECONDS = 30.0  # after the first failure; twice as long after each that follows
 CLOSE_SECONDS = 30.0  # at most, to export what is left
@@ -175,7 +175,9 @@ class Exporter:
     def _command(self) -> str:
         """The command that exports what is missing."""
         uri = redacted(self._client.uri)
-        named = ["--uri", uri] if uri != self._client.uri else []  # the store has no secrets
+        is_elsewhere = sqlite_file(self._client.uri) and not is_in_store(self._client.uri, self._store)
+        is_named = uri != self._client.uri or (is_elsewhere and self._sweep.tracking.uri)  # the store has no secrets
+        named = ["--uri", uri] if is_named else []
         return shlex.join(["sweep", "sync", self._store.name, *named])
 
 

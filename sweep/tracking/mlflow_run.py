@@ -12,9 +12,12 @@ WRITING_SECONDS = 60.0  # a run takes a second to write: after this, its writer 
 FORGOTTEN_SECONDS = 3600.0  # after this, an unfinished run of a trial that the store lacks is deleted
 
 TRIAL, OUTCOME = "sweep.trial_id", "sweep.outcome"
-KIND, CONFIG = "sweep.kind", "sweep.config"
+KIND, CONFIG, CLUSTER = "sweep.kind", "sweep.config", "sweep.cluster"
 STORE = "sweep.store"  # an id of the store with the trial or sweep that the run shows
-EXPORTER, BEGAN = "sweep.exporter", "sweep.export_began"  # the process that wrote it, and since when (ms since 1970)
+EXPORTER, BEGAN = "sweep.exporter", "sweep.export_began"  # of runs of earlier versions: the process, since when (ms)
+# MLflow's own tags: the description, a run's colour in charts, and as what an experiment's pages open
+NOTE, COLOUR, EXPERIMENT_KIND = "mlflow.note.content", "mlflow.runColor", "mlflow.experimentKind"
+_WRITING = "exporting by "  # begins a run's outcome while it is being written, then the process and since when
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class MlflowRun:
     Attributes:
         params: names of its parameters.
         start: ms since 1970; of a trial's run, when the trial started.
+        place: where its files are, as MLflow says.
     """
 
     run_id: str
@@ -31,6 +35,7 @@ class MlflowRun:
     start: int
     tags: dict[str, str] = field(repr=False)
     params: frozenset[str] = field(repr=False)
+    place: str = ""
 
     @property
     def trial_id(self) -> str | None:
@@ -49,16 +54,25 @@ class MlflowRun:
 
     @property
     def age(self) -> float:
-        """Seconds since a process began to write it; of runs of earlier versions, since 1970."""
-        return time.time() - int(self.tags.get(BEGAN, "0")) / 1000
+        """Seconds since a process began to write it; where that is not known, since 1970."""
+        return time.time() - self._writing[1] / 1000
 
     @property
     def writer(self) -> Launch | None:
-        """The process that writes or wrote it; None of runs of earlier versions."""
+        """The process that is writing it; None where that is not known, as of finished runs."""
         try:
-            return Launch.from_json(self.tags.get(EXPORTER, ""))
+            return Launch.from_json(self._writing[0])
         except ValueError:
             return None
+
+    @property
+    def _writing(self) -> tuple[str, int]:
+        """The process that is writing it, as JSON, and since when."""
+        text = self.tags.get(OUTCOME, "")
+        if not text.startswith(_WRITING):
+            return self.tags.get(EXPORTER, ""), int(self.tags.get(BEGAN, "0"))
+        writer, _, began = text.removeprefix(_WRITING).rpartition(" since ")
+        return writer, int(began or 0)
 
     @property
     def is_being_written(self) -> bool:
@@ -69,14 +83,29 @@ class MlflowRun:
         return not (writer.is_here and writer.has_died)
 
     def shows(self, outcome: str | None) -> bool:
-        """Whether it shows this outcome completely."""
-        return not self.is_unfinished and self.tags.get(OUTCOME) == outcome
+        """Whether it shows this outcome completely, and as this version shows it: earlier ones gave no description."""
+        return not self.is_unfinished and self.tags.get(OUTCOME) == outcome and NOTE in self.tags
+
+    @property
+    def users_tags(self) -> dict[str, str]:
+        """Its tags that neither sweep nor MLflow gave it."""
+        return {name: value for name, value in self.tags.items() if not name.startswith(("sweep.", "mlflow."))}
+
+
+def writing(writer: Launch) -> str:
+    """The outcome of a run that ``writer`` begins to write now."""
+    return f"{_WRITING}{writer.to_json()} since {int(time.time() * 1000)}"
 
 
 def from_mlflow(run: Any) -> MlflowRun:
     """MLflow's own Run as ours."""
     return MlflowRun(
-        run.info.run_id, run.info.status, run.info.start_time or 0, run.data.tags, frozenset(run.data.params)
+        run.info.run_id,
+        run.info.status,
+        run.info.start_time or 0,
+        run.data.tags,
+        frozenset(run.data.params),
+        run.info.artifact_uri or "",
     )
 
 

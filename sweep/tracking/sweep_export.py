@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 from sweep.records import EpochRecord, TrialRecord, trial_record
 from sweep.store import Store
-from sweep.tracking import mlflow_run, trial_run
+from sweep.tracking import descriptions, mlflow_run, trial_run
 from sweep.tracking.client import REFUSED, Client, MlflowUnavailable
 from sweep.tracking.mlflow_experiment import MlflowExperiment
 from sweep.tracking.mlflow_run import MlflowRun
 from sweep.tracking.sweep_run import SweepRun
+from sweep.tracking.views import TRAINING, Link, views
 
 METRICS_A_CALL, PARAMS_A_CALL = 900, 100  # limits of log_batch: 1000 entries, 100 of them parameters
 TRIALS_A_READ = 256  # trials whose epochs and layers are read at once: each read lists folders
@@ -27,6 +28,7 @@ class ExportCounts:
 
     Attributes:
         exported: trials that MLflow lacked, or showed differently, and shows now.
+        without_layers: why MLflow did not take the table of layers of some of them; None if it took all.
         up_to_date: trials that MLflow showed as the store has them.
         busy: trials left to another launch or sync, which is exporting them now.
     """
@@ -34,6 +36,7 @@ class ExportCounts:
     exported: int = 0
     up_to_date: int = 0
     busy: int = 0
+    without_layers: str | None = None
 
 
 class SweepExport:
@@ -64,6 +67,7 @@ class SweepExport:
         self.name, self.exported = name, set[str]()
         self._trials, self._store, self._client = trials, store, client
         self._differing = trial_run.differing(trials.values())
+        self._without_layers: str | None = None  # why MLflow did not take a table of layers in this update
         self._experiment = MlflowExperiment(name, store, client)
         self._sweep_run = SweepRun(self._experiment, config)
 
@@ -81,17 +85,29 @@ class SweepExport:
         up_to_date, missing, busy = self._sorted(outcomes, runs)
         for name in up_to_date:
             self._experiment.adopt(mlflow_run.best_first(runs[name], outcomes[name])[0])
-        for done, record in enumerate(self._export(missing), start=1):
+        self._without_layers = None
+        for done, record in enumerate(self._export(missing, runs), start=1):
             outcomes[record.trial_id] = trial_run.outcome(vars(record))  # possibly a newer one
             self._experiment.delete(runs.get(record.trial_id, ()))
             on_progress(done, len(missing))
-        amended = [name for name in up_to_date if self._add_params(runs[name], outcomes[name])]
+        amended = self._amend({name: mlflow_run.best_first(runs[name], outcomes[name])[0] for name in up_to_date})
         runs |= self._experiment.runs_of({name: outcomes[name] for name in missing})
         self._delete_extra(runs, outcomes)
         exported = [name for name in missing if _shows(runs.get(name, ()), outcomes[name])]
         self.exported.update(up_to_date, exported)
         replaced = len(missing) - len(exported)  # just written, and now another process writes them again
-        return ExportCounts(len(exported) + len(amended), len(up_to_date) - len(amended), len(busy) + replaced)
+        self.set_views()
+        counts = len(exported) + len(amended), len(up_to_date) - len(amended), len(busy) + replaced
+        return ExportCounts(*counts, self._without_layers)
+
+    def set_views(self) -> list[Link]:
+        """Set the sweep's views in MLflow's pages, and the experiment's description. Returns links to the views."""
+        self._experiment.open()
+        both = views(self._trials.values(), self._differing)
+        links = [view.link(str(self._experiment.id)) for view in both]
+        about = {mlflow_run.NOTE: descriptions.of_experiment(self.name, links), mlflow_run.EXPERIMENT_KIND: TRAINING}
+        self._experiment.set_tags({view.tag: view.value for view in both} | about)
+        return links
 
     def add_artifacts(self, paths: Sequence[Path]) -> None:
         """Put the sweep's config and these files into its own run, replacing earlier ones of their names.
@@ -126,44 +142,95 @@ class SweepExport:
                 missing.append(name)
         return up_to_date, missing, busy
 
-    def _export(self, names: list[str]) -> Iterator[TrialRecord]:
-        """Write one run a trial. Yields the record that it shows, once it is complete."""
+    def _export(self, names: list[str], runs: Mapping[str, list[MlflowRun]]) -> Iterator[TrialRecord]:
+        """Write one run a trial, in place of ``runs``. Yields the record that it shows, once it is complete."""
         for batch in _batches(names, TRIALS_A_READ):
-            records = [trial_record(row) for row in self._store.trials(batch).to_pylist()]
+            records = self._records(batch)
             epochs = _by_trial(self._store.epochs(batch).to_pylist())
-            layers = _by_trial(self._store.masks(batch, ["trial_id", *trial_run.LAYER_COLUMNS]).to_pylist())
+            layers = self._layers(batch)
             for record in records:
-                self._write(record, epochs.get(record.trial_id, []), layers.get(record.trial_id, []))
+                name = record.trial_id
+                users_tags = [run.users_tags for run in runs.get(name, ())]
+                self._write(record, epochs.get(name, []), layers.get(name, []), users_tags)
                 yield record
 
-    def _write(self, record: TrialRecord, epochs: list[dict[str, Any]], layers: list[dict[str, Any]]) -> None:
+    def _records(self, names: Collection[str]) -> list[TrialRecord]:
+        return [trial_record(row) for row in self._store.trials(names).to_pylist()]
+
+    def _layers(self, names: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+        return _by_trial(self._store.masks(names, ["trial_id", *trial_run.LAYER_COLUMNS]).to_pylist())
+
+    def _write(
+        self,
+        record: TrialRecord,
+        epochs: list[dict[str, Any]],
+        layers: list[dict[str, Any]],
+        users_tags: Iterable[Mapping[str, str]],
+    ) -> None:
         """Write one trial's run, which is ``RUNNING`` until it is complete."""
         start, end = trial_run.times(record)
-        tags = trial_run.tags(record) | self._experiment.writer_tags()
+        tags = trial_run.tags(record) | self._experiment.store_tag | self._experiment.writing_tag
+        for given in users_tags:
+            tags = {**given, **tags}
         run = self._client.create_run(self._experiment.id, start, tags, run_name=record.title)
         run_id: str = run.info.run_id
         by_epoch = sorted((EpochRecord(**row) for row in epochs), key=lambda epoch: epoch.epoch)
+        note = self._describe(record, mlflow_run.from_mlflow(run), layers)
+        shown = {mlflow_run.OUTCOME: trial_run.outcome(vars(record)), mlflow_run.NOTE: note}
         try:
-            self._fill(run_id, record, list(trial_run.metrics(record, by_epoch, layers)))
+            self._fill(run_id, record, list(trial_run.metrics(record, by_epoch)), shown)
             self._client.set_terminated(run_id, trial_run.run_status(record), end)
         except MlflowUnavailable as error:
             if error.code != REFUSED or self._client.get_run(run_id).info.lifecycle_stage != "deleted":
                 raise  # else another process took this one for dead and shows the trial in its place
 
-    def _fill(self, run: str, record: TrialRecord, metrics: list[tuple[str, float, int, int]]) -> None:
-        from mlflow.entities import Metric, Param
+    def _describe(self, record: TrialRecord, run: MlflowRun, layers: list[dict[str, Any]]) -> str:
+        """Put the table of layers into a trial's run. Returns the run's description, which says whether MLflow took it.
+
+        After one that MLflow did not take, no other is tried in this update.
+        """
+        if layers and self._without_layers is None:
+            try:
+                self._experiment.put_file(run.run_id, run.place, trial_run.LAYERS, trial_run.layers_csv(layers))
+            except MlflowUnavailable as error:
+                if self._client.is_stopped:
+                    raise
+                self._without_layers = str(error)
+        return descriptions.of_trial(record, layers=self._without_layers is None if layers else None)
+
+    def _fill(
+        self, run: str, record: TrialRecord, metrics: list[tuple[str, float, int, int]], tags: Mapping[str, str]
+    ) -> None:
+        from mlflow.entities import Metric, Param, RunTag
 
         values = trial_run.params(self._trials[record.trial_id], self._differing)
         params = _batches([Param(*param) for param in values.items()], PARAMS_A_CALL)
         batches = _batches([Metric(*metric) for metric in metrics], METRICS_A_CALL)
-        for some_params, some_metrics in zip_longest(params, batches, fillvalue=()):  # one call for most trials
-            self._client.log_batch(run, metrics=some_metrics, params=some_params)
+        of_run = iter([[RunTag(*tag) for tag in tags.items()]])
+        for some_params, some_metrics, some_tags in zip_longest(params, batches, of_run, fillvalue=()):
+            self._client.log_batch(run, metrics=some_metrics, params=some_params, tags=some_tags)
 
-    def _add_params(self, runs: list[MlflowRun], outcome: str) -> bool:
-        """Add parameters that differ between trials only since the run was written. Returns whether there are any."""
+    def _amend(self, runs: Mapping[str, MlflowRun]) -> list[str]:
+        """Give runs what they lack. Returns the names of their trials.
+
+        Parameters that differ between trials only since the run was written, and tables of layers that MLflow refused.
+        """
+        amended = [name for name, run in runs.items() if self._add_params(run)]
+        lacking = [name for name, run in runs.items() if descriptions.lacks_layers(run.tags[mlflow_run.NOTE])]
+        for batch in _batches(lacking, TRIALS_A_READ):
+            layers = self._layers(batch)
+            for record in self._records(batch):
+                run = runs[record.trial_id]
+                note = self._describe(record, run, layers.get(record.trial_id, []))
+                if note != run.tags[mlflow_run.NOTE]:
+                    self._client.set_tag(run.run_id, mlflow_run.NOTE, note)
+                    amended.append(record.trial_id)
+        return list(dict.fromkeys(amended))
+
+    def _add_params(self, run: MlflowRun) -> bool:
+        """Add the parameters that a run lacks. Returns whether there are any."""
         from mlflow.entities import Param
 
-        run = mlflow_run.best_first(runs, outcome)[0]
         params = trial_run.params(self._trials[run.tags[mlflow_run.TRIAL]], self._differing)
         missing = [Param(name, value) for name, value in params.items() if name not in run.params]
         for batch in _batches(missing, PARAMS_A_CALL):

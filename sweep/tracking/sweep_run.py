@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweep.tracking import mlflow_run, trial_run
-from sweep.tracking.client import REFUSED, MlflowUnavailable
+from sweep.tracking import descriptions, mlflow_run, trial_run
+from sweep.tracking.client import MISSING, REFUSED, MlflowUnavailable
 from sweep.tracking.mlflow_experiment import MlflowExperiment
 from sweep.tracking.mlflow_run import MlflowRun
 
@@ -36,7 +36,8 @@ class SweepRun:
         """
         runs = self._list()
         if not runs:
-            tags = {mlflow_run.KIND: "sweep", "sweep.name": self._experiment.name, **self._experiment.writer_tags()}
+            tags = {mlflow_run.KIND: "sweep", "sweep.name": self._experiment.name, **self._experiment.store_tag}
+            tags |= self._experiment.writing_tag
             name = f"sweep {self._experiment.name}"
             created = self._client.create_run(self._experiment.id, tags=tags, run_name=name)
             self._client.set_terminated(created.info.run_id)
@@ -45,7 +46,19 @@ class SweepRun:
         if runs[0].is_unfinished:
             self._client.set_terminated(runs[0].run_id)
         self._experiment.adopt(runs[0])
+        self._amend(runs[0])
         return runs[0]
+
+    def _amend(self, run: MlflowRun) -> None:
+        """Give the run a description, and remove the tags that name the process that wrote it."""
+        if mlflow_run.NOTE not in run.tags:
+            self._client.set_tag(run.run_id, mlflow_run.NOTE, descriptions.of_sweep_run(self._experiment.name))
+        for name in {mlflow_run.OUTCOME, mlflow_run.EXPORTER, mlflow_run.BEGAN} & run.tags.keys():
+            try:
+                self._client.delete_tag(run.run_id, name)
+            except MlflowUnavailable as error:
+                if error.code != MISSING:  # another process was faster
+                    raise
 
     def _list(self) -> list[MlflowRun]:
         runs = self._experiment.search(f"tags.`{mlflow_run.KIND}` = 'sweep'")
@@ -54,17 +67,7 @@ class SweepRun:
 
     def _put(self, run: MlflowRun, paths: Sequence[Path]) -> None:
         for path in paths:
-            self._write(run, path.name, path.read_bytes(), path)
+            self._experiment.put_file(run.run_id, run.place, path.name, path.read_bytes())
         if self._config is not None and run.tags.get(mlflow_run.CONFIG) != self._config_hash:
-            self._write(run, "config.json", self._config.encode())
+            self._experiment.put_file(run.run_id, run.place, "config.json", self._config.encode())
             self._client.set_tag(run.run_id, mlflow_run.CONFIG, self._config_hash)
-
-    def _write(self, run: MlflowRun, name: str, data: bytes, path: Path | None = None) -> None:
-        """Write one artifact: beside the database, or through MLflow, from its file if it has one."""
-        folder = self._experiment.artifacts
-        if folder is not None:
-            self._client.watched(lambda: folder.put(run.run_id, name, data))
-        elif path is not None:
-            self._client.log_artifact(run.run_id, str(path))
-        else:
-            self._client.log_text(run.run_id, data.decode(), name)

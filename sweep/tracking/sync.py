@@ -14,7 +14,7 @@ from sweep.text import HIDDEN, redacted
 from sweep.tracking.client import Client, MlflowUnavailable
 from sweep.tracking.stored_sweep import StoredSweep, stored_sweeps, trial_configs
 from sweep.tracking.sweep_export import OnProgress, SweepExport
-from sweep.tracking.uri import check, default_uri, sqlite_file
+from sweep.tracking.uri import check, default_uri, is_in_store, sqlite_file
 
 SERVER_SECONDS = 20.0  # to wait for a server to answer a call
 DATABASE_SECONDS = 60.0  # the same for a database: it may be locked, or its tables are being created
@@ -122,11 +122,14 @@ def _export(job: SyncJob, on_progress: OnProgress) -> dict[str, Any]:
     """
     client = Client(job.uri)
     export = SweepExport(job.sweep.name, trial_configs(job.sweep.rows), job.store, client, job.sweep.config)
-    counts = vars(_watched(client, lambda: export.update(job.trials, on_progress)))
+    counts = dict(vars(_watched(client, lambda: export.update(job.trials, on_progress))))
+    without_layers = counts.pop("without_layers")
     try:
         _watched(client, lambda: export.add_artifacts([]))
     except MlflowUnavailable as error:  # the trials are exported
         return counts | {"error": f"{error}: it lacks the config of sweep {job.sweep.name}"}
+    if without_layers is not None:
+        return counts | {"error": f"{without_layers}: it lacks tables of layers of sweep {job.sweep.name}"}
     return counts
 
 
@@ -143,6 +146,11 @@ def _job(store: Store, sweep: StoredSweep, uri: str | None, is_named: bool) -> S
         raise InputError(
             f"sweep {sweep.name} was launched with tracking.uri {redacted(own)}, where there is no database any more:"
             f" name one, with --sweep {sweep.name} --uri URI"
+        )
+    if uri is None and own and not is_off and sqlite_file(own) and not is_in_store(own, store):
+        raise InputError(
+            f"sweep {sweep.name} was launched with tracking.uri {redacted(own)}, a database outside the store, and sync"
+            f" writes outside it only where told to: add --sweep {sweep.name} --uri {redacted(own)}"
         )
     check(chosen)
     return SyncJob(store, sweep, chosen, tuple(row["trial_id"] for row in sweep.rows), is_off)

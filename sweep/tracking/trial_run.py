@@ -3,9 +3,11 @@
 Configs are plain values, as they are stored: nothing that they name is imported.
 """
 
+import csv
 import dataclasses
+import functools
+import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -14,12 +16,16 @@ from sweep.config.flatten import flatten
 from sweep.config.trial_config import canonical, stored_identity
 from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, TrialRecord, numbers
 from sweep.text import redacted
+from sweep.tracking import mlflow_run
 
 AXES = ("data", "architecture", "method", "sparsity", "seed")
-ALWAYS = ("training.epochs", "training.batch_size", "training.learning_rate")
+ABLATION, NO_ABLATION = "ablation", "none"  # configs leave it out where there is none
+ALWAYS = ("training.epochs", "training.batch_size", "training.learning_rate", "training.weight_decay")
+SETTINGS = "pruning."  # begins the settings that are parameters of every trial, however many there are
 NO_METRICS = {"sparsity", "seed", "classes", "threads", "git_dirty", "epochs"}  # parameters, steps and provenance
-LAYER_COLUMNS = ["tensor", "density", "effective_density"]
-OUTCOME_COLUMNS = ["trial_id", "status", "outcome", "started"]  # of the store's rows: they identify an outcome
+LAYERS = "layers.csv"  # the file of a run with a row a masked tensor, of these columns in the store's order:
+LAYER_COLUMNS = ["tensor", "shape", "total", "kept", "density", "effective_kept", "effective_density"]
+OUTCOME_COLUMNS = ["trial_id", "status", "outcome", "started"]  # of the store: they identify an outcome
 
 Config = Mapping[str, Any]
 
@@ -48,24 +54,27 @@ def times(record: TrialRecord) -> tuple[int | None, int | None]:
 def tags(record: TrialRecord) -> dict[str, str]:
     """Trial, outcome and origin."""
     values = {
-        "sweep.kind": "trial",
-        "sweep.trial_id": record.trial_id,
+        mlflow_run.KIND: "trial",
+        mlflow_run.TRIAL: record.trial_id,
         "sweep.name": record.sweep,
-        "sweep.cluster": record.cluster,
+        mlflow_run.CLUSTER: record.cluster,
         "sweep.host": record.host,
         "sweep.commit": record.git_commit,
         "mlflow.source.git.commit": record.git_commit,
         "sweep.status": record.status,
-        "sweep.outcome": outcome(vars(record)),
+        mlflow_run.OUTCOME: outcome(vars(record)),
         "sweep.error": f"{record.error_type}: {record.error_message}"[:1000] if record.error_type else None,
+        mlflow_run.COLOUR: colour(record.method),
     }
     return {name: redacted(value) for name, value in values.items() if value is not None}
 
 
 def params(config: Config, differing: Iterable[str]) -> dict[str, str]:
-    """The grid's axes, the main training settings, and the settings named in ``differing``."""
-    values = _flat(config)
-    return {name: redacted(str(values[name])) for name in (*AXES, *ALWAYS, *differing) if name in values}
+    """The grid's axes, the settings of scoring, the main ones of training, and those named in ``differing``."""
+    values = {ABLATION: NO_ABLATION} | _flat(config)
+    settings = [name for name in values if name.startswith(SETTINGS)]
+    names = (*AXES, ABLATION, *ALWAYS, *settings, *differing)
+    return {name: redacted(str(values[name])) for name in names if name in values}
 
 
 def differing(configs: Iterable[Config]) -> list[str]:
@@ -75,16 +84,8 @@ def differing(configs: Iterable[Config]) -> list[str]:
     return [name for name in names if len({values.get(name) for values in settings}) > 1]
 
 
-def metrics(
-    record: TrialRecord, epochs: Sequence[EpochRecord], layers: Iterable[Mapping[str, Any]] = ()
-) -> Iterator[tuple[str, float, int, int]]:
-    """Name, value, time (ms since 1970) and step: of epochs (finished), rounds, layers, and the outcome's.
-
-    Args:
-        record: the outcome.
-        epochs: in order.
-        layers: rows with the columns :data:`LAYER_COLUMNS`.
-    """
+def metrics(record: TrialRecord, epochs: Sequence[EpochRecord]) -> Iterator[tuple[str, float, int, int]]:
+    """Name, value, time (ms since 1970) and step: of epochs (finished, in order), of rounds, and of the outcome."""
     start, end = times(record)
     clock = (start or 0) / 1000 + (record.prune_seconds or 0.0)
     for epoch in epochs:
@@ -92,14 +93,21 @@ def metrics(
         yield from _fields(epoch, "", int(clock * 1000), epoch.epoch, ("trial_id", "epoch"))
     for round_record in record.rounds:
         yield from _fields(round_record, "round/", end or 0, round_record.round, ("round",))
-    for layer in layers:
-        for name in LAYER_COLUMNS[1:]:
-            if layer[name] is not None:
-                yield f"{name}/{_metric_name(layer['tensor'])}", layer[name], end or 0, record.epochs
     for name in OUTCOME:
         value = getattr(record, name)
         if value is not None:
             yield name, float(value), end or 0, record.epochs
+
+
+def layers_csv(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """The masked tensors of a trial as a table, from rows with the columns :data:`LAYER_COLUMNS`."""
+    file = io.StringIO()
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(["layer", *LAYER_COLUMNS[1:]])
+    for row in rows:
+        values = {**row, "shape": "x".join(map(str, row["shape"])), "tensor": row["tensor"].removesuffix(".weight")}
+        table.writerow([values[name] for name in LAYER_COLUMNS])
+    return file.getvalue().encode()
 
 
 def _fields(record: Any, prefix: str, clock: int, step: int, left_out: Sequence[str]) -> Iterator[Any]:
@@ -121,16 +129,24 @@ def _without_secrets(value: Any) -> Any:
     return redacted(value) if isinstance(value, str) else value
 
 
-def _metric_name(tensor: str) -> str:
-    """The tensor's name without characters that MLflow refuses: modules in a ModuleDict may have any name."""
-    return re.sub(r"[^\w./ -]", "_", tensor.removesuffix(".weight"))[:200]
-
-
 def _identity(config: Config) -> Config:
     try:
         return stored_identity(config)
     except KeyError:  # stored by a version with other fields: compare all of them
         return config
+
+
+@functools.cache
+def colour(method: str) -> str | None:
+    """The colour of a shipped method's runs in MLflow's lists and charts; None of others: MLflow chooses one."""
+    if ":" in method:
+        return None
+    from pruning import registry  # imports torch
+
+    try:
+        return registry.find(method).colour or None
+    except ValueError:
+        return None
 
 
 def _flat(config: Config) -> dict[str, Any]:

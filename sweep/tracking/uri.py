@@ -1,5 +1,6 @@
 """Where MLflow is: tracking URIs of servers and databases, and the command that serves a database."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -8,12 +9,14 @@ from urllib.parse import quote, unquote, urlsplit
 from sweep.errors import InputError
 from sweep.store import Store
 from sweep.text import redacted
-from sweep.tracking.artifacts import ArtifactFolder
+from sweep.tracking.artifacts import FOLDER, SERVED, ArtifactFolder
+
+NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
 def default_uri(store: Store) -> str:
     """An SQLite database in the folder of a local store; of a remote store, in the working folder."""
-    return sqlite_uri((store.local or Path.cwd()).absolute() / "mlflow.db")
+    return sqlite_uri(store_folder(store) / "mlflow.db")
 
 
 def sqlite_uri(file: Path) -> str:
@@ -63,12 +66,33 @@ def refused(uri: str, reason: str) -> InputError:
     )
 
 
-def artifact_folder(uri: str, store: Store, sweep: str) -> str | None:
-    """An absolute folder beside the database, as a URI; None for a server, which stores artifacts itself."""
+def artifact_location(uri: str, store: Store, sweep: str) -> str | None:
+    """What a new experiment says of where its artifacts are; None of a server, which decides that itself."""
     if is_server(uri):
         return None
-    file = sqlite_file(uri) or (store.local or Path.cwd()) / "mlflow.db"
-    return ArtifactFolder(file, sweep).uri
+    return SERVED + sweep if sqlite_file(uri) else ArtifactFolder(store_folder(store), sweep).path.as_uri()
+
+
+def store_folder(store: Store) -> Path:
+    """The folder of a local store; of a remote one, the working folder."""
+    return (store.local or Path.cwd()).absolute()
+
+
+def check_place(uri: str, store: Store) -> None:
+    """Check that a database in the store's folder lies there, and is no link that leads out of it.
+
+    Raises:
+        InputError: it is one.
+    """
+    file = sqlite_file(uri)
+    if file is None or store.local is None or not is_in_store(uri, store):
+        return
+    target = Path(os.path.realpath(file))
+    if not target.is_relative_to(os.path.realpath(store.local)):
+        raise InputError(
+            f"{file}: this database is a link out of the store, to {target}; to write there, name it:"
+            f" --uri {sqlite_uri(target)}"
+        )
 
 
 def is_in_store(uri: str, store: Store) -> bool:
@@ -86,6 +110,9 @@ def ui_command(uri: str, host: str = "127.0.0.1", port: int = 5000) -> list[str]
     if is_server(uri):
         raise InputError(f"tracking.uri: {redacted(uri)} is a server and has its own pages: open it in a browser")
     # PYTHONSAFEPATH: a file mlflow.py in the working folder must not be imported
-    quiet = ["env", "PYTHONSAFEPATH=1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_DISABLE_TELEMETRY=true"]
+    quiet = ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "MLFLOW_LOGGING_LEVEL=WARNING", "PYTHONWARNINGS=ignore"]
+    settings = ["PYTHONSAFEPATH=1", *(f"{name}={value}" for name, value in NO_TELEMETRY.items()), *quiet]
     serve = ["--backend-store-uri", uri, "--host", host, "--port", str(port), "--workers", "1"]
-    return [*quiet, sys.executable, "-m", "mlflow", "server", *serve]
+    if file := sqlite_file(uri):
+        serve += ["--artifacts-destination", (file.absolute().parent / FOLDER).as_uri()]
+    return ["env", *settings, sys.executable, "-m", "mlflow", "server", *serve, "--uvicorn-opts", "--log-level warning"]

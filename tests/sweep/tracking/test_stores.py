@@ -15,11 +15,12 @@ from sweep.config.grid import trial_id
 from sweep.config.trial_config import TrialConfig
 from sweep.store import Store
 from sweep.store.identity import FOLDER, identities
-from sweep.tracking import artifacts, mlflow_run, set_all_locations
+from sweep.tracking import artifacts, mlflow_run
+from sweep.tracking.artifacts import set_all_locations
 from sweep.tracking.client import Client
 from sweep.tracking.uri import default_uri, sqlite_file, sqlite_uri
 
-from .helpers import launched, outcome, sweep, tallies
+from .helpers import launched, outcome, sweep, synced, tallies
 from .mlflows import Server, copy, free_port, shown
 
 pytestmark = [
@@ -138,6 +139,12 @@ def places(database: Path) -> set[str]:
     return {place for (place,) in found}
 
 
+def places_of(database: Path) -> set[str]:
+    """What it should say: places relative to itself, the same wherever the store is."""
+    runs = [run["run"] for found in shown(database).values() for run in found]
+    return {"mlflow-artifacts:/away", *(f"mlflow-artifacts:/away/{run}/artifacts" for run in runs)}
+
+
 def own_run(database: Path) -> str:
     (run,) = shown(database)["the sweep"]
     return str(run["run"])
@@ -166,7 +173,7 @@ def test_syncing_a_moved_store_writes_into_it_and_nowhere_else(filled: Store, da
     forget_config(moved / "mlflow.db")
     assert tallies(store) == [(0, 12, 0)]
     assert not (tmp_path / "results").exists()
-    assert all(place.startswith((moved / "mlflow-artifacts").as_uri() + "/") for place in places(moved / "mlflow.db"))
+    assert places(moved / "mlflow.db") == places_of(moved / "mlflow.db")
 
 
 def forget_config(database: Path) -> None:
@@ -175,17 +182,69 @@ def forget_config(database: Path) -> None:
         connection.execute("delete from tags where key = ?", (mlflow_run.CONFIG,))
 
 
-@pytest.mark.parametrize("place", ["{}/elsewhere", "file://{}/elsewhere", "s3://bucket/elsewhere", "../../elsewhere"])
-def test_a_tampered_database_leads_nowhere(filled: Store, database: Path, tmp_path: Path, place: str) -> None:
+TAMPERED = [
+    "{}/elsewhere",
+    "file://{}/elsewhere",
+    "s3://bucket/elsewhere",
+    "../../elsewhere",
+    "mlflow-artifacts:/../../elsewhere",
+    "mlflow-artifacts://127.0.0.1:9/elsewhere",
+]
+
+
+def tamper(database: Path, place: str, experiment: bool = True) -> None:
+    """Let the runs, and the experiment, name ``place`` for their files."""
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        if experiment:
+            connection.execute("update experiments set artifact_location = ?", (place,))
+        connection.execute("update runs set artifact_uri = ?", (place,))
+
+
+@pytest.mark.parametrize("experiment", [True, False], ids=["experiment", "runs alone"])
+@pytest.mark.parametrize("place", TAMPERED)
+def test_a_tampered_database_leads_nowhere(
+    filled: Store, trials: list[TrialConfig], database: Path, tmp_path: Path, place: str, experiment: bool
+) -> None:
     assert tallies(filled) == [(12, 0, 0)]
     forget_config(database)
-    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("update experiments set artifact_location = ?", (place.format(tmp_path),))
-        connection.execute("update runs set artifact_uri = ?", (place.format(tmp_path),))
+    tamper(database, place.format(tmp_path), experiment)
+    filled.write(outcome(trials[0]))
     before = sorted(os.listdir(tmp_path))
-    assert tallies(filled) == [(0, 12, 0)]
+    assert tallies(filled) == [(1, 11, 0)]
     assert sorted(os.listdir(tmp_path)) == before
-    assert (database.parent / "mlflow-artifacts/away" / own_run(database) / "artifacts/config.json").exists()
+    files = database.parent / "mlflow-artifacts/away"
+    assert (files / own_run(database) / "artifacts/config.json").exists()
+    (again,) = shown(database)[trial_id(trials[0])]
+    assert (files / again["run"] / "artifacts/layers.csv").exists()
+    assert places(database) == places_of(database)
+
+
+@pytest.mark.parametrize("place", ["file://{}/elsewhere", "mlflow-artifacts://127.0.0.1:9/elsewhere"])
+def test_a_server_of_a_tampered_database_leads_nowhere(
+    filled: Store, database: Path, tmp_path: Path, place: str
+) -> None:
+    assert tallies(filled) == [(12, 0, 0)]
+    forget_config(database)
+    tamper(database, place.format(tmp_path))
+    before = sorted(os.listdir(tmp_path))
+    with Server(database, free_port()) as server:
+        ran = sweep("sync", filled.uri, "--uri", server.uri)
+    assert ran.returncode == 1 and "sweep writes none there" in ran.stderr, ran.stderr
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_database_that_is_a_link_out_of_the_store_is_written_to_only_if_it_is_named(
+    filled: Store, database: Path, tmp_path: Path
+) -> None:
+    mine = copy(database, tmp_path / "mine" / "mlflow.db")
+    database.unlink()
+    database.symlink_to(mine)
+    before = mine.read_bytes()
+    for command in (["sync", filled.uri], ["ui", "--store", filled.uri]):
+        ran = sweep(*command)
+        assert ran.returncode == 2 and f"--uri sqlite:///{mine}" in ran.stderr
+    assert mine.read_bytes() == before
+    assert "12 exported" in sweep("sync", filled.uri, "--uri", f"sqlite:///{mine}").stdout
 
 
 def test_links_in_a_store_lead_nowhere(filled: Store, database: Path, tmp_path: Path) -> None:
@@ -227,14 +286,26 @@ def test_a_database_that_cannot_be_corrected_is_shown_as_it_is(
     set_all_locations(tmp_path / "empty.db")  # not one of MLflow's
 
 
-def test_a_place_that_somebody_chose_in_a_database_of_their_own_stays(
+def test_a_place_that_somebody_chose_in_a_database_of_their_own_stays_and_nothing_is_written_there(
     filled: Store, empty: Path, tmp_path: Path
 ) -> None:
     database = copy(empty, tmp_path / "lab/mlflow.db")
     uri, chosen = sqlite_uri(database), tmp_path / "chosen"
     Client(uri).create_experiment("away", artifact_location=chosen.as_uri())
-    assert tallies(filled, uri=uri) == [(12, 0, 0)]
-    assert (chosen / own_run(database) / "artifacts/config.json").exists()
+    ran = sweep("sync", filled.uri, "--uri", uri)
+    assert ran.returncode == 1 and "12 exported" in ran.stdout
+    assert f"keeps files of runs at {chosen.as_uri()}" in ran.stderr and "sweep writes none there" in ran.stderr
+    assert not chosen.exists() and len(shown(database)) == 13
+    assert tallies_with_errors(filled, uri) == [(0, 12, 0)]
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:  # as its owner allows then
+        connection.execute("update experiments set artifact_location = 'mlflow-artifacts:/away'")
+    assert tallies(filled, uri=uri) == [(12, 0, 0)]  # the tables of layers that were left out
+    assert tallies(filled, uri=uri) == [(0, 12, 0)]
+    assert len(list(database.parent.glob("mlflow-artifacts/away/*/artifacts/layers.csv"))) == 12
+
+
+def tallies_with_errors(store: Store, uri: str) -> list[tuple[int, int, int]]:
+    return [(each.exported, each.up_to_date, each.busy) for each in synced([store], uri)]
 
 
 def test_a_database_that_is_gone_is_not_made_again_by_a_sync(
@@ -284,9 +355,8 @@ def test_a_store_in_a_folder_of_any_name_has_its_mlflow(
     assert tallies(store) == [(1, 0, 0)]
     database = unchanged / name / "mlflow.db"
     assert shown(database).keys() == {trial_id(trials[0]), "the sweep"}
-    assert {Client(uri).get_run(own_run(database)).info.artifact_uri.rpartition("/mlflow-artifacts")[0]} == {
-        (unchanged / name).as_uri()
-    }
+    (trial,) = shown(database)[trial_id(trials[0])]
+    assert (unchanged / name / "mlflow-artifacts/away" / trial["run"] / "artifacts/layers.csv").exists()
 
 
 def test_a_new_database_is_made_in_a_folder_of_any_name(unchanged: Path, trials: list[TrialConfig]) -> None:

@@ -26,7 +26,7 @@ from sweep.store import Store
 from sweep.store.leases import Launch
 from sweep.tracking import Exporter, default_uri, ui_command
 from sweep.tracking.client import Client, MlflowUnavailable
-from sweep.tracking.mlflow_run import EXPORTER
+from sweep.tracking.mlflow_run import OUTCOME, writing
 from sweep.trial.record_fields import config_fields
 
 CONFIG = """
@@ -105,6 +105,14 @@ def exporter_of(sweep: SweepConfig, store: Store) -> Exporter:
     return Exporter(sweep, {trial_id(trial): trial for trial in expand(sweep)}, store)
 
 
+def files_of(store: Store, run: Any) -> Path:
+    """The folder of a run's files, which MLflow names relative to the store's database."""
+    assert store.local is not None
+    place = run.info.artifact_uri.removeprefix("mlflow-artifacts:/")
+    assert place == f"mirrored/{run.info.run_id}/artifacts"
+    return store.local / "mlflow-artifacts" / place
+
+
 def trial_runs(uri: str) -> dict[str, Any]:
     runs = [run for run in runs_of(uri, "mirrored") if "sweep.trial_id" in run.data.tags]
     assert len({run.data.tags["sweep.trial_id"] for run in runs}) == len(runs), "a trial has two runs"
@@ -153,7 +161,8 @@ def test_a_trial_becomes_one_readable_run(sweep: SweepConfig, store: Store, data
     start = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
     assert (run.info.start_time, run.info.end_time) == (start, start + 10_000)
     axes = {"architecture": "vgg_digits", "method": "force", "sparsity": "0.995", "seed": "0", "data": "digits"}
-    assert run.data.params.items() >= (axes | {"method.rounds": "300", "training.epochs": "3"}).items()
+    settings = {"method.rounds": "300", "training.epochs": "3", "training.weight_decay": "0.0005", "ablation": "none"}
+    assert run.data.params.items() >= (axes | settings | {"pruning.batch_size": "128"}).items()
     assert "training.momentum" not in run.data.params, "what is the same for all trials is no parameter"
     tags = {"sweep.name": "mirrored", "sweep.commit": "abc", "sweep.status": "completed", "sweep.host": "h"}
     assert run.data.tags.items() >= tags.items()
@@ -172,7 +181,7 @@ def test_epochs_are_metrics_at_the_time_they_ended(sweep: SweepConfig, store: St
     ]
 
 
-def test_rounds_and_layers_are_metrics_too(sweep: SweepConfig, store: Store, database: str) -> None:
+def test_rounds_are_metrics_and_layers_a_table(sweep: SweepConfig, store: Store, database: str) -> None:
     rounds = (RoundRecord(1, 0.5, 4, 0, 4, 2.5), RoundRecord(2, 0.25, 2, 1, 3, None))
     made = outcome(expand(sweep)[0], rounds=rounds)
     mask = MaskRecord(
@@ -180,8 +189,10 @@ def test_rounds_and_layers_are_metrics_too(sweep: SweepConfig, store: Store, dat
     )
     export(sweep, store, replace(made, masks=(mask,)))
     (run,) = trial_runs(database).values()
-    shown = run.data.metrics
-    assert (shown["density/0"], shown["effective_density/0"]) == (0.5, 0.375)
+    assert not [name for name in run.data.metrics if name.startswith(("density", "effective_density"))]
+    table = (files_of(store, run) / "layers.csv").read_text()
+    assert table == "layer,shape,total,kept,density,effective_kept,effective_density\n0,2x4,8,4,0.5,3,0.375\n"
+    assert "Density by layer: `layers.csv`" in run.data.tags["mlflow.note.content"]
     client, history = client_of(database), {}
     for name in ("density", "kept", "revived", "lost", "force_objective"):
         history[name] = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, f"round/{name}")]
@@ -248,8 +259,8 @@ def test_a_half_written_run_is_written_again(sweep: SweepConfig, store: Store, d
     export(sweep, store, outcome(expand(sweep)[0]))
     (run,) = trial_runs(database).values()
     client_of(database).update_run(run.info.run_id, status="RUNNING")
-    died = replace(Launch.from_json(run.data.tags[EXPORTER]), pid=2**22 + 1)  # no process has such a number
-    client_of(database).set_tag(run.info.run_id, EXPORTER, died.to_json())
+    died = replace(Launch(), pid=2**22 + 1)  # no process has such a number
+    client_of(database).set_tag(run.info.run_id, OUTCOME, writing(died))
     export_again(sweep, store)
     (again,) = trial_runs(database).values()
     assert again.info.run_id != run.info.run_id and again.info.status == "FINISHED"
@@ -309,8 +320,7 @@ def test_the_sweep_has_one_run_of_its_own_with_config_and_figures(
             exporter.add_artifacts([figure])
     (run,) = runs_of(database, "mirrored")
     assert run.data.tags["sweep.kind"] == "sweep" and run.info.status == "FINISHED"
-    folder = Path(run.info.artifact_uri.removeprefix("file://"))
-    assert folder.is_relative_to(tmp_path / "results" / "mlflow-artifacts")
+    folder = files_of(store, run)
     assert (folder / "figure.svg").read_text() == "second"
     assert json.loads((folder / "config.json").read_text())["grid"]["sparsity"] == [0.9, 0.995]
 

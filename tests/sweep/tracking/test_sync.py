@@ -23,18 +23,21 @@ from .mlflows import Server, copy, free_port, once_each, shown
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
-def test_files_that_have_no_way_to_mlflow_keep_no_trial_from_it(
+def test_files_go_through_a_server_and_beside_its_database_to_one_place(
     filled: Store, trials: list[TrialConfig], database: Path
 ) -> None:
     port = free_port()
-    with Server(database, port) as server:  # whose artifacts go through it
+    with Server(database, port) as server:
         assert tallies(filled, uri=server.uri) == [(12, 0, 0)]
+    files = database.parent / "mlflow-artifacts" / "1"  # the server names them by the experiment's number
+    assert len(list(files.glob("*/artifacts/layers.csv"))) == 12
     filled.write(outcome(trials[0]))
     record = launched("away", trials)
     filled.write_sweep(replace(record, config=record.config.replace("away", "again")))
     ran = sweep("sync", filled.uri)
-    assert ran.returncode == 1 and "1 exported, 11 already up to date" in ran.stdout
-    assert "it lacks the config of sweep away" in ran.stderr
+    assert ran.returncode == 0 and "1 exported, 11 already up to date" in ran.stdout
+    assert len(list(files.glob("*/artifacts/layers.csv"))) == 13  # one of a run that was replaced
+    assert len(list(files.glob("*/artifacts/config.json"))) == 1
     assert once_each(database).keys() == set(map(trial_id, trials))
 
 
@@ -74,10 +77,24 @@ def test_a_sweep_with_the_mirror_off_is_left_out_unless_it_is_named(
     assert len(once_each(database)) == 12
 
 
-def test_the_sweeps_own_uri_counts_unless_another_is_named(
+def test_a_database_outside_the_store_is_written_to_only_if_it_is_named(
     filled: Store, trials: list[TrialConfig], database: Path, empty: Path, tmp_path: Path
 ) -> None:
     own = copy(empty, tmp_path / "own" / "mlflow.db")
+    before = own.read_bytes()
+    filled.write_sweep(launched("away", trials, uri=f"sqlite:///{own}"))
+    ran = sweep("sync", filled.uri)
+    assert ran.returncode == 2 and f"--sweep away --uri sqlite:///{own}" in ran.stderr
+    assert own.read_bytes() == before and not shown(database)
+    ran = sweep("sync", filled.uri, "--sweep", "away", "--uri", f"sqlite:///{own}")
+    assert ran.returncode == 0 and len(once_each(own)) == 12
+    assert not shown(database)
+
+
+def test_the_sweeps_own_uri_counts_unless_another_is_named(
+    filled: Store, trials: list[TrialConfig], database: Path, empty: Path
+) -> None:
+    own = copy(empty, database.with_name("own.db"))
     filled.write_sweep(launched("away", trials, uri=f"sqlite:///{own}"))
     assert tallies(filled) == [(12, 0, 0)] and len(once_each(own)) == 12
     assert not shown(database)
