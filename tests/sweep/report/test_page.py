@@ -11,14 +11,14 @@ import pytest
 
 from sweep.errors import InputError
 from sweep.records import FAILED, SweepRecord, TrialRecord
-from sweep.report import report, write_report
+from sweep.report import ReportFiles, report, write_report
 from sweep.report.page import stop_reloading
 from sweep.report.page.images import Room, data_uri
 from sweep.store import Store
 from sweep.store.leases import Leases
 
 from .conftest import MakeStore, named, trial
-from .many import EVIL
+from .many import EVIL, stored
 
 
 class Elements(HTMLParser):
@@ -75,8 +75,17 @@ def planned(store: Store, *trial_ids: str, name: str = "mine") -> None:
     store.write_sweep(record)
 
 
-def test_a_page_asks_for_no_file_and_no_address(sweep_store: Store, tmp_path: Path) -> None:
-    page = page_of(sweep_store, tmp_path / "out")
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
+    """A report with figures, which take seconds."""
+    folder, made = tmp_path_factory.mktemp("drawn"), []
+    for method, height in (("dense", 0.9), ("snip", 0.6), ("force", 0.8)):
+        made += [trial(method, 0.99 if method != "dense" else 0.0, seed, height + seed / 100) for seed in (0, 1)]
+    return write_report([stored(Store(folder / "store"), made)], folder / "out", html=True)
+
+
+def test_a_page_asks_for_no_file_and_no_address(drawn: ReportFiles) -> None:
+    page = drawn.page.read_text(encoding="utf-8")
     elements = Elements(page)
     addresses = [tag[name] for _, tag in elements.tags for name in ("src", "href", "action", "srcset") if name in tag]
     assert len(addresses) > 5
@@ -87,18 +96,16 @@ def test_a_page_asks_for_no_file_and_no_address(sweep_store: Store, tmp_path: Pa
     assert policy.startswith("default-src 'none'; img-src data:;") and "unsafe" not in policy
 
 
-def test_every_figure_of_the_report_is_on_the_page_with_its_description(sweep_store: Store, tmp_path: Path) -> None:
-    files = write_report([sweep_store], tmp_path / "out", html=True)
-    images = Elements(files.page.read_text(encoding="utf-8")).named("img")
-    drawn = [path for path in files.figures if path.suffix == ".png"]
-    assert len(images) == len(drawn)
-    assert {image["src"] for image in images} == {data_uri([path, path.with_suffix(".svg")]) for path in drawn}
+def test_every_figure_of_the_report_is_on_the_page_with_its_description(drawn: ReportFiles) -> None:
+    images = Elements(drawn.page.read_text(encoding="utf-8")).named("img")
+    pngs = [path for path in drawn.figures if path.suffix == ".png"]
+    assert len(images) == len(pngs) > 0
+    assert {image["src"] for image in images} == {data_uri([path, path.with_suffix(".svg")]) for path in pngs}
     assert all("CIFAR-10, ResNet-20" in image["alt"] for image in images)
 
 
-def test_figures_beyond_the_limit_are_named_instead_of_embedded(sweep_store: Store, tmp_path: Path) -> None:
-    files = write_report([sweep_store], tmp_path / "out")
-    png = files.figures[0]
+def test_figures_beyond_the_limit_are_named_instead_of_embedded(drawn: ReportFiles) -> None:
+    png = drawn.figures[0]
     room = Room(len(data_uri([png])) + 10)
     first, second = room.image([png], "first"), room.image([png], "second")
     assert first.source and not second.source
