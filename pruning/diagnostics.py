@@ -10,6 +10,7 @@ from pruning.arguments import Batch, Loss, pairs
 from pruning.macs import Uses, macs, positions, tensor_macs
 from pruning.masks import Masks, check, prunable
 from pruning.modes import scoring_mode
+from pruning.path_counts import effective_nodes, log_paths
 from pruning.paths import effective
 from pruning.problem import Problem, force_objective
 
@@ -33,6 +34,8 @@ class Diagnostics:
         layers: by name of the masked tensor, in the order of the network.
         gradient_norm: Σ c_i g_i(θ⊙c)², the squared norm of the gradient of the kept weights.
         force_objective: Σ c_i |θ_i g_i(θ⊙c)| (de Jorge et al. 2021, eq. 4).
+        effective_nodes: output channels that a kept weight on a path from input to output leads into; None: unknown.
+        log_paths: log₁₀ of the number of paths of kept weights (:mod:`pruning.path_counts`); None: unknown, or no path.
         macs_excluded: multiply-accumulates of prunable layers without a mask, which stay dense.
     """
 
@@ -40,6 +43,8 @@ class Diagnostics:
     gradient_norm: float
     force_objective: float
     macs_excluded: int = 0
+    effective_nodes: int | None = None
+    log_paths: float | None = None
 
     @property
     def sparsity(self) -> float:
@@ -127,6 +132,8 @@ def diagnose(
         },
         gradient_norm=float(sum((g * masks[name]).double().square().sum() for name, g in gradients.items())),
         force_objective=float(force_objective(problem.parameters, gradients)),
+        effective_nodes=None if alive is None else effective_nodes(model, alive),
+        log_paths=log_paths(model, masks, problem.input_shape),
         macs_excluded=macs({n: w for n, w in weights.items() if n not in masks}, uses, torch.numel),
     )
 

@@ -175,6 +175,11 @@ class TrialRecord:
         achieved_sparsity: fraction of the prunable weights that is removed as the last training starts.
         effective_sparsity: the same, but kept weights on no path from input to output count as removed; null if
             unknown.
+        effective_nodes: number of output channels of masked layers that a kept weight on a path from input to output
+            leads into as the last training starts; null if unknown.
+        log_paths: base-10 logarithm of the number of paths of kept weights from input to output as the last training
+            starts; an average over positions counts the average of their paths, a maximum the largest; null if there
+            is none, or outputs are not proportional to inputs.
         empty_layers: number of layers without a kept weight as the last training starts.
         disconnected: whether no path of kept weights leads from input to output as the last training starts; null if
             unknown.
@@ -186,6 +191,8 @@ class TrialRecord:
         force_objective: Σ c |θ g| on the first pruning batches, as the last training starts.
         final_sparsity: achieved_sparsity of the tested network, whose mask SET and RigL change in training.
         final_effective_sparsity: effective_sparsity of the tested network.
+        final_effective_nodes: effective_nodes of the tested network.
+        final_log_paths: log_paths of the tested network.
         final_empty_layers: empty_layers of the tested network.
         final_disconnected: disconnected of the tested network.
         final_macs_kept: macs_kept of the tested network.
@@ -278,6 +285,8 @@ class TrialRecord:
     kept: int | None = None
     achieved_sparsity: float | None = None
     effective_sparsity: float | None = None
+    effective_nodes: int | None = None
+    log_paths: float | None = None
     empty_layers: int | None = None
     disconnected: bool | None = None
     macs_dense: int | None = None
@@ -290,6 +299,8 @@ class TrialRecord:
     # the same for the tested network: its trained weights and its mask, which SET and RigL change in training
     final_sparsity: float | None = None
     final_effective_sparsity: float | None = None
+    final_effective_nodes: int | None = None
+    final_log_paths: float | None = None
     final_empty_layers: int | None = None
     final_disconnected: bool | None = None
     final_macs_kept: int | None = None

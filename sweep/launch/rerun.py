@@ -80,7 +80,10 @@ _CIRCUMSTANCES = {
     "encoding", "packed", "trained_whole", "step", "data_wait",
 }  # fmt: skip
 # Fields that came later than `written`: null in older records
-_LATER = {"data_content", "prunable_share", "tied_candidates", "tied_kept", "trained_whole", "unconserved_layers"}
+_LATER = {
+    "data_content", "prunable_share", "tied_candidates", "tied_kept", "trained_whole", "unconserved_layers",
+    "effective_nodes", "log_paths", "final_effective_nodes", "final_log_paths",
+}  # fmt: skip
 
 
 def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> list[Comparison]:

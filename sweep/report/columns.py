@@ -185,10 +185,12 @@ def _count(column: str) -> Text:
 
 def _of_mask(prefix: str) -> tuple[Column, ...]:
     """What a mask leaves of the network, at the start (no prefix) or at the end ("final_")."""
-    kept = f"{prefix}macs_kept"
+    kept, nodes, paths = f"{prefix}macs_kept", f"{prefix}effective_nodes", f"{prefix}log_paths"
     macs = _with(_share(kept, "macs_dense"), _times("macs_dense", kept))
     return (
         _shown("effective", "Effective sparsity.", _sparsity(f"{prefix}effective_sparsity")),
+        _shown("effective nodes", "Output channels that an effective weight leads into.", _mean(nodes)),
+        _shown("log₁₀ paths", "Logarithm of the number of paths of kept weights.", _mean(paths)),
         _shown("MACs left (speed-up)", "MACs kept, in percent of the dense network's; dense over kept.", macs),
         _shown("empty layers", "Mean number of layers without a kept weight.", _mean(f"{prefix}empty_layers")),
         _shown("disconnected", "Runs without a path from input to output.", _count(f"{prefix}disconnected")),
@@ -206,10 +208,11 @@ START = (
 )
 START_CAPTION = (
     "As the (last) training starts; means over completed runs. Compression: weights over kept weights. Effective "
-    "sparsity counts weights that are cut off from input or output as removed. MACs are multiply-accumulates for one "
-    "image, in percent of the dense network's; the speed-up is theoretical: what hardware that skips every zero would "
-    "gain. Disconnected: runs without any path from input to output. Gradient norm Σ c g² and FORCE objective "
-    "Σ c |θ g| are on the first pruning batches."
+    "sparsity counts weights that are cut off from input or output as removed. Effective nodes are the output channels "
+    "of layers that one of the other kept weights leads into; paths are ways from input to output through kept "
+    "weights. MACs are multiply-accumulates for one image, in percent of the dense network's; the speed-up is "
+    "theoretical: what hardware that skips every zero would gain. Disconnected: runs without any path from input to "
+    "output. Gradient norm Σ c g² and FORCE objective Σ c |θ g| are on the first pruning batches."
 )
 
 MOVED = (  # before those of END, where masks moved during training: elsewhere they would repeat START

@@ -7,7 +7,7 @@ _ESCAPES = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "−": "$-$",
     "±": r"$\pm$", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "→": r"$\rightarrow$", "…": r"\ldots{}",
     "Σ": r"$\Sigma$", "θ": r"$\theta$", "·": r"$\cdot$", "√": r"$\surd$", "⊙": r"$\odot$", "½": "1/2",
-    "²": "$^2$", "ⁿ": "$^n$", "\u00a0": "~", "’": "'", "—": "---",
+    "²": "$^2$", "₀": "$_0$", "₁": "$_1$", "ⁿ": "$^n$", "\u00a0": "~", "’": "'", "—": "---",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }  # fmt: skip

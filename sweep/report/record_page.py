@@ -40,6 +40,8 @@ SECTIONS = {  # heading -> fields of the record, in order
 START_AND_END = {  # field at the start of the (last) training -> the same of the tested network
     "achieved_sparsity": "final_sparsity",
     "effective_sparsity": "final_effective_sparsity",
+    "effective_nodes": "final_effective_nodes",
+    "log_paths": "final_log_paths",
     "empty_layers": "final_empty_layers",
     "disconnected": "final_disconnected",
     "macs_dense": None,

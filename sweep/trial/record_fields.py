@@ -87,8 +87,9 @@ def epoch_fields(epochs: Sequence[EpochRecord]) -> RecordFields:
 
 def start_fields(diagnostics: Diagnostics, masks: pruning.Masks) -> RecordFields:
     """The masks and the network that a training starts from."""
-    names = ("effective_sparsity", "empty_layers", "disconnected", "macs_dense", "macs_kept", "speedup")
-    return {name: getattr(diagnostics, name) for name in (*names, "gradient_norm", "force_objective")} | {
+    names = ("effective_sparsity", "effective_nodes", "log_paths", "empty_layers", "disconnected")
+    others = ("macs_dense", "macs_kept", "speedup", "gradient_norm", "force_objective")
+    return {name: getattr(diagnostics, name) for name in (*names, *others)} | {
         "prunable": sum(mask.numel() for mask in masks.values()),
         "kept": count(masks),
         "achieved_sparsity": diagnostics.sparsity,
@@ -112,8 +113,9 @@ def trained_network_fields(network: Compaction | NotCompacted, start: RecordFiel
 
 def final_fields(diagnostics: Diagnostics) -> RecordFields:
     """The masks and the network that are tested."""
-    names = ("sparsity", "effective_sparsity", "empty_layers", "disconnected", "macs_kept")
-    return {f"final_{name}": getattr(diagnostics, name) for name in (*names, "gradient_norm", "force_objective")}
+    names = ("sparsity", "effective_sparsity", "effective_nodes", "log_paths", "empty_layers", "disconnected")
+    others = ("macs_kept", "gradient_norm", "force_objective")
+    return {f"final_{name}": getattr(diagnostics, name) for name in (*names, *others)}
 
 
 def round_fields(rounds: Sequence[pruning.Round]) -> RecordFields:
