@@ -1,7 +1,7 @@
 """The tables of :func:`sweep.load`, which are the views of ``sweep query``: their columns, with types and meanings.
 
 The meaning of a stored column stands in the docstring of its record (:mod:`sweep.records`). A computed column is an
-entry of ``COMPUTED``; its value is in :mod:`sweep.query.tables`.
+entry of ``_COMPUTED``; its value is in :mod:`sweep.query.computed`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
