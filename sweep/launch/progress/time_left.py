@@ -12,7 +12,8 @@ from sweep.launch.progress.work import Kind, Size, Work, epochs, expected
 from sweep.records import COMPLETED, EpochRecord, TrialRecord
 from sweep.trial.stage import EPOCH, ROUND, Stage
 
-REFRESH_SECONDS = 2.0  # between two estimates: a plan may have a hundred thousand trials
+REFRESH_SECONDS = 2.0  # between two estimates, and more for a plan of many trials: 100,000 take a quarter of a second
+TRIALS_A_SECOND = 10_000  # of those that wait: so many more, and estimates are a second farther apart
 SLOT_SECONDS = 60.0  # after so long with fewer trials at once than before, that is how many run at once
 WRONG = 1.5, 60.0  # an estimate so many times and so many seconds above what is shown: trials are slower than expected
 
@@ -100,7 +101,7 @@ class TimeLeft:
     def seconds(self, now: float) -> float | None:
         """Seconds left, as they are shown: no more than before, unless something went wrong. None: not known yet."""
         at, estimate = self._estimated
-        if now - at >= REFRESH_SECONDS or self._is_wrong:
+        if now - at >= max(REFRESH_SECONDS, len(self._waiting) / TRIALS_A_SECOND) or self._is_wrong:
             at, estimate = self._estimated = now, self._estimate(now)
         if estimate is None:
             return None
