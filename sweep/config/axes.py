@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pruning
@@ -18,6 +18,7 @@ from training.suggest import suggest
 
 Options = dict[str, Any]
 MOST_TRIALS = 100_000  # a plan of as many takes a minute
+_LONGEST_LABEL = 44
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,14 @@ class Choice:
         name: as in the config.
         options: name and value of every option, defaults included.
         label: the name and the options that differ from their defaults: "force rounds=300".
+        display_name: the ``label:`` of the YAML, which tables and figures show instead; empty without one. It is no
+            part of a trial: choices are equal, and trials have equal ids, whatever it is.
     """
 
     name: str
     options: tuple[tuple[str, Any], ...] = ()
     label: str = ""
+    display_name: str = field(default="", compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain form: {"name": …, option: value, …}."""
@@ -47,7 +51,9 @@ class Grid:
 
     Attributes:
         architecture: the networks; ``sweep architectures`` lists them, and ``package.module:factory`` is your own.
-        method: the pruning methods; ``sweep methods`` lists them, and ``package.module:function`` is your own.
+        method: the pruning methods; ``sweep methods`` lists them, and ``package.module:function`` is your own. Tables
+            and figures call ``{name: force, rounds: 60, label: "FORCE-60"}`` by its label, which is no part of a trial's
+            id; an architecture may have one too. The labels of a sweep's last launch count.
         sparsity: fractions of the prunable weights that are removed, in [0, 1).
         seed: whole numbers from 0 to 2147483647.
         ablation: controls made of every method's mask: "none", "shuffle_layerwise", "reinitialize" or "invert".
@@ -94,6 +100,9 @@ def _axis(axis: str, node: Node, read_one: Any) -> tuple[Any, ...]:
         value = read_one(item, f"grid.{axis}")
         if value in values:
             raise item.error(f"grid.{axis}", f"{getattr(value, 'label', value)} stands twice in the grid; remove one")
+        shown = getattr(value, "display_name", "")
+        if shown and any(shown == getattr(other, "display_name", "") for other in values):
+            raise item.error(f"grid.{axis}", f"the label {shown!r} stands twice in the grid; give each its own")
         values[value] = None
     return tuple(values)
 
@@ -128,9 +137,20 @@ def _plain(value: Any) -> bool:
     return value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _choice(node: Node, key: str, name: str, resolve: Callable[[], Options], defaults: Callable[[], Options]) -> Choice:
+def _choice(
+    node: Node,
+    key: str,
+    given: tuple[str, Options],
+    resolve: Callable[[Options], Options],
+    defaults: Callable[[], Options],
+) -> Choice:
+    name, written = given
+    display_name = ""
+    if "label" in written and not _accepts(resolve, written):
+        display_name = _display_name(node.value["label"], f"{key}.label")
+        written = {option: value for option, value in written.items() if option != "label"}
     try:
-        options, usual = resolve(), defaults()
+        options, usual = resolve(written), defaults()
     except ValueError as error:
         option, _, message = str(error).partition(": ")
         child = node.value.get(option) if isinstance(node.value, dict) else None
@@ -140,7 +160,25 @@ def _choice(node: Node, key: str, name: str, resolve: Callable[[], Options], def
             raise node.error(key, f"{name}: the default of its option {option!r} is no plain value, to make an id of")
     frozen = {option: _frozen(value) for option, value in options.items()}
     changed = [f"{k}={_short(v)}" for k, v in frozen.items() if k not in usual or v != usual[k]]
-    return Choice(name, tuple(frozen.items()), " ".join([name, *changed]))
+    return Choice(name, tuple(frozen.items()), " ".join([name, *changed]), display_name)
+
+
+def _accepts(resolve: Callable[[Options], Options], written: Options) -> bool:
+    """Whether code of one's own has an option called ``label``, which is then no display name."""
+    try:
+        return "label" in resolve(written)
+    except ValueError:
+        return False
+
+
+def _display_name(node: Node, key: str) -> str:
+    text = node.value
+    if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST_LABEL or not text.isprintable():
+        wanted = f"text of up to {_LONGEST_LABEL} characters that tables and figures show"
+        raise node.error(key, f"{wanted}, not {reading.scalar(node)}")
+    if "|" in text:
+        raise node.error(key, f"has a '|', which would end a cell of a table: {text!r}")
+    return text.strip()
 
 
 def _frozen(value: Any) -> Any:
@@ -156,9 +194,9 @@ def _short(value: Any) -> str:
 
 def read_architecture(node: Node, key: str) -> Choice:
     """A name or a mapping with options, ``init``, the name of its initialisation, always among them."""
-    name, given = _named(node, key)
+    name, options = _named(node, key)
 
-    def resolve() -> Options:
+    def resolve(given: Options) -> Options:
         init = given.get("init", models.default_init(name))
         if init not in INITIALISERS:
             raise ValueError(f"init: unknown initialisation {init!r}; {suggest(str(init), INITIALISERS)}")
@@ -170,13 +208,20 @@ def read_architecture(node: Node, key: str) -> Choice:
                 )
         return {"init": init, **options}
 
-    return _choice(node, key, name, resolve, lambda: {"init": models.default_init(name), **models.defaults(name)})
+    def defaults() -> Options:
+        return {"init": models.default_init(name), **models.defaults(name)}
+
+    return _choice(node, key, (name, options), resolve, defaults)
 
 
 def read_method(node: Node, key: str) -> Choice:
     """A name or a mapping with options."""
-    name, given = _named(node, key)
-    return _choice(node, key, name, lambda: pruning.find(name).resolve(given), lambda: pruning.find(name).options)
+    name, options = _named(node, key)
+
+    def resolve(given: Options) -> Options:
+        return pruning.find(name).resolve(given)
+
+    return _choice(node, key, (name, options), resolve, lambda: pruning.find(name).options)
 
 
 def read_sparsity(node: Node, key: str) -> float:

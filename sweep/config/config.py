@@ -61,7 +61,9 @@ class SweepConfig:
         """The config without its store, in plain values, secrets as ``***``; :func:`sweep_from` reads it back."""
         config = dataclasses.asdict(self)
         for axis in ("architecture", "method"):
-            config["grid"][axis] = [choice.as_dict() for choice in getattr(self.grid, axis)]
+            choices = getattr(self.grid, axis)
+            labels = [{"label": choice.display_name} if choice.display_name else {} for choice in choices]
+            config["grid"][axis] = [choice.as_dict() | label for choice, label in zip(choices, labels, strict=True)]
         del config["store"]
         config["tracking"]["uri"] = self.tracking.uri and redacted(self.tracking.uri)
         return config

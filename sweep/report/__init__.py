@@ -20,6 +20,7 @@ figures/        one module a figure, listed in its __init__: a new figure goes t
 summary.py      summary.md
 page/           report.html: all of it on one page
 record_page.py  one trial for people
+display_names.py  the label: that a sweep gives architectures and methods
 options.py      which methods and sparsities are drawn, and how: an option of `sweep report` is a field here
 report.py       write_report; folder.py is where it writes
 progress.py     how many trials completed, run, failed or are missing, over all stores

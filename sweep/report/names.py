@@ -5,7 +5,10 @@ import hashlib
 import math
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sweep.text import percent
@@ -39,10 +42,21 @@ CONTROLS = {  # in order, after the method that they are made of
     "reinitialize": "re-initialised",
     "invert": "inverted",
 }
+_GIVEN: ContextVar[Mapping[str, Mapping[str, str]]] = ContextVar("given", default=MappingProxyType({}))
 _OPTIONS = {"scope=uniform_plus": "uniform+"}
 _LONGEST = 120  # characters of a file name
 _IN_FIGURE = 44  # characters of a method's name
 _TITLE = 288  # characters of a figure's title, four lines
+
+
+@contextmanager
+def named(given: Mapping[str, Mapping[str, str]]) -> Iterator[None]:
+    """Inside, architectures and methods have other names: axis -> label -> name (:mod:`sweep.report.display_names`)."""
+    token = _GIVEN.set(given)
+    try:
+        yield
+    finally:
+        _GIVEN.reset(token)
 
 
 def data_name(name: str, encoding: str | None, train: float = 1.0) -> str:
@@ -53,18 +67,22 @@ def data_name(name: str, encoding: str | None, train: float = 1.0) -> str:
 
 
 def architecture_name(label: str) -> str:
-    """``resnet50 width=2`` -> ``ResNet-50, width=2``."""
+    """``resnet50 width=2`` -> ``ResNet-50, width=2``; or what the sweep calls it."""
+    if (given := _GIVEN.get().get("architecture", {}).get(label)) is not None:
+        return given
     name, options = _split(label)
     shown = ARCHITECTURES.get(name) or re.sub(r"^vgg(?=\d+$)", "VGG-", re.sub(r"^resnet(?=\d+$)", "ResNet-", name))
     return ", ".join([shown, *options])
 
 
 def method_name(label: str) -> str:
-    """``force rounds=300`` -> ``FORCE, rounds=300``; ``snip ablation=invert`` -> ``SNIP, inverted``."""
+    """``force rounds=300`` -> ``FORCE, rounds=300``, or what the sweep calls it; of a control with what it is."""
     own, control = split_control(label)
     name, options = _split(own)
     registered = registered_method(name)
     parts = [(registered and registered.display_name) or name, *(_OPTIONS.get(option, option) for option in options)]
+    if (given := _GIVEN.get().get("method", {}).get(own)) is not None:
+        parts = [given]
     return ", ".join([*parts, CONTROLS.get(control, control)] if control else parts)
 
 

@@ -12,9 +12,11 @@ from sweep.records import TrialRecord
 from sweep.report import latex
 from sweep.report.analysis import Analysis, analyse
 from sweep.report.csv_rows import SUMMARY_HEADER, panel_rows, to_csv, write_trials
+from sweep.report.display_names import display_names
 from sweep.report.figures import FIGURES, Stored, WrittenFigure, style
 from sweep.report.figures.stored_masks import StoredMasks
 from sweep.report.folder import remove_outdated
+from sweep.report.names import named
 from sweep.report.options import DEFAULT, ReportOptions
 from sweep.report.statistics_rows import (
     COMPARISONS,
@@ -91,36 +93,38 @@ def write_report(
     """
     tables = [store.trials() for store in stores]
     sources = read(stores, sweep, only, tables, require_completed=not html)
-    all_panels = panels(trial for _, trials in sources for trial in trials)
-    if all_panels:
-        options.check(all_panels)
-    stored = Stored(StoredRows(tables, sources), StoredMasks(sources, all_panels))
-    analysis = analyse(all_panels, options.equivalence)
-    _make_folder(out)
-    stems = _stems(all_panels)
-    draw = partial(_draw, stored=stored, options=options, out=out)
-    drawn = [draw(panel, stem) for panel, stem in zip(all_panels, stems, strict=True)]
-    files = ReportFiles(
-        figures=tuple(path for figures in drawn for figure in figures for path in figure.paths),
-        summary=out / "summary.md",
-        summary_csv=out / "summary.csv",
-        trials_csv=out / "trials.csv",
-        statistics=_write_statistics(analysis, out),
-        latex=_write_latex(analysis, stems, out) if options.latex else (),
-        tables=tuple(terminal_tables(analysis)),
-        page=out / "report.html" if html else None,
-    )
-    files.summary.write_text(summary(analysis, drawn, sweep), encoding="utf-8")
-    rows = [row for one in analysis.panels for row in panel_rows(one.panel, one.comparisons)]
-    files.summary_csv.write_text(to_csv(rows, SUMMARY_HEADER), encoding="utf-8")
-    trials = [trial for panel in all_panels for trial in panel.trials]
-    write_trials(stored.rows.of(trials, _TRIALS_CSV), files.trials_csv)
-    if files.page is not None:
-        from sweep.report.page import PageSource, write_page  # imports jinja2, which other reports do without
+    records = [record for store in stores for record in store.sweeps() if sweep in (None, record.name)]
+    with named(display_names(records, [trial for _, trials in sources for trial in trials])):
+        all_panels = panels(trial for _, trials in sources for trial in trials)
+        if all_panels:
+            options.check(all_panels)
+        stored = Stored(StoredRows(tables, sources), StoredMasks(sources, all_panels))
+        analysis = analyse(all_panels, options.equivalence)
+        _make_folder(out)
+        stems = _stems(all_panels)
+        draw = partial(_draw, stored=stored, options=options, out=out)
+        drawn = [draw(panel, stem) for panel, stem in zip(all_panels, stems, strict=True)]
+        files = ReportFiles(
+            figures=tuple(path for figures in drawn for figure in figures for path in figure.paths),
+            summary=out / "summary.md",
+            summary_csv=out / "summary.csv",
+            trials_csv=out / "trials.csv",
+            statistics=_write_statistics(analysis, out),
+            latex=_write_latex(analysis, stems, out) if options.latex else (),
+            tables=tuple(terminal_tables(analysis)),
+            page=out / "report.html" if html else None,
+        )
+        files.summary.write_text(summary(analysis, drawn, sweep), encoding="utf-8")
+        rows = [row for one in analysis.panels for row in panel_rows(one.panel, one.comparisons)]
+        files.summary_csv.write_text(to_csv(rows, SUMMARY_HEADER), encoding="utf-8")
+        trials = [trial for panel in all_panels for trial in panel.trials]
+        write_trials(stored.rows.of(trials, _TRIALS_CSV), files.trials_csv)
+        if files.page is not None:
+            from sweep.report.page import PageSource, write_page  # imports jinja2, which other reports do without
 
-        write_page(files.page, analysis, drawn, PageSource(stores, tables, sweep, only), reload_seconds)
-    remove_outdated(out, "report", (path for path in files.all if path != files.page))  # a page says of when it is
-    return files
+            write_page(files.page, analysis, drawn, PageSource(stores, tables, sweep, only), reload_seconds)
+        remove_outdated(out, "report", (path for path in files.all if path != files.page))  # a page says of when it is
+        return files
 
 
 def _write_statistics(analysis: Analysis, out: Path) -> tuple[Path, ...]:
