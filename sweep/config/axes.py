@@ -52,7 +52,8 @@ class Grid:
     Attributes:
         architecture: the networks; ``sweep architectures`` lists them, and ``package.module:factory`` is your own.
         method: the pruning methods; ``sweep methods`` lists them, and ``package.module:function`` is your own. Tables
-            and figures call ``{name: force, rounds: 60, label: "FORCE-60"}`` by its label, which is no part of an id; an architecture may have one too. The labels of a sweep's last launch count.
+            and figures call ``{name: force, rounds: 60, label: "FORCE-60"}`` by its label, which is no part of an id;
+            an architecture may have one too. The labels of a sweep's last launch count.
         sparsity: fractions of the prunable weights that are removed, in [0, 1).
         seed: whole numbers from 0 to 2147483647.
         ablation: controls made of every method's mask: "none", "shuffle_layerwise", "reinitialize" or "invert".

@@ -7,14 +7,17 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import pyarrow as pa
+
 from sweep.errors import InputError
 from sweep.records import TrialRecord
 from sweep.report import latex
 from sweep.report.analysis import Analysis, analyse
 from sweep.report.csv_rows import SUMMARY_HEADER, panel_rows, to_csv, write_trials
 from sweep.report.display_names import display_names
-from sweep.report.figures import FIGURES, Stored, WrittenFigure, style
+from sweep.report.figures import FIGURES, Stored, WrittenFigure, curves, overlap, style
 from sweep.report.figures.stored_masks import StoredMasks
+from sweep.report.figures.stored_records import StoredRecords
 from sweep.report.folder import remove_outdated
 from sweep.report.names import named
 from sweep.report.options import DEFAULT, ReportOptions
@@ -98,7 +101,7 @@ def write_report(
         all_panels = panels(trial for _, trials in sources for trial in trials)
         if all_panels:
             options.check(all_panels)
-        stored = Stored(StoredRows(tables, sources), StoredMasks(sources, all_panels))
+        stored = _stored(tables, sources, all_panels)
         analysis = analyse(all_panels, options.equivalence)
         _make_folder(out)
         stems = _stems(all_panels)
@@ -146,6 +149,18 @@ def _write(texts: Mapping[str, str], out: Path) -> tuple[Path, ...]:
     return tuple(out / name for name in texts)
 
 
+def _stored(
+    tables: Sequence[pa.Table], sources: Sequence[tuple[Store, Sequence[TrialRecord]]], all_panels: Sequence[Panel]
+) -> Stored:
+    """What the figures read of the stores besides the trials."""
+    return Stored(
+        StoredRows(tables, sources),
+        StoredMasks(sources, all_panels),
+        StoredRecords(sources, all_panels, overlap.read_bits, overlap.chosen),
+        StoredRecords(sources, all_panels, lambda store, ids: store.epochs(ids), curves.chosen),
+    )
+
+
 def _make_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"report: {out} is a file; name a folder to write to")
@@ -164,12 +179,12 @@ def _stems(all_panels: Sequence[Panel]) -> list[str]:
 
 def _draw(panel: Panel, stem: str, stored: Stored, options: ReportOptions, out: Path) -> list[WrittenFigure]:
     """Write the figures that the panel has numbers for."""
-    panel = options.selected(panel)
-    if not any(cell.completed for cell in panel.cells):
+    selected = options.selected(panel)
+    if not any(cell.completed for cell in selected.cells):
         return []
     written = []
     for kind in FIGURES:
-        for drawing in kind.draw(panel, stored, options):
+        for drawing in kind.draw(panel if kind.every_method else selected, stored, options):
             name = "-".join(filter(None, (kind.name, stem, drawing.suffix)))
             written.append(WrittenFigure(kind, drawing.shows, tuple(style.save(drawing.figure, out / name))))
     return written

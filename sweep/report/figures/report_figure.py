@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sweep.report.figures.stored_masks import StoredMasks
+from sweep.report.figures.stored_records import StoredRecords
 from sweep.report.options import ReportOptions
 from sweep.report.trials import Panel, StoredRows
 from sweep.text import percent
@@ -20,10 +21,14 @@ class Stored(NamedTuple):
     Attributes:
         rows: every column of the trials, the rounds among them.
         masks: kept weights by layer.
+        bits: masks with their bits.
+        epochs: one row an epoch.
     """
 
     rows: StoredRows
     masks: StoredMasks
+    bits: StoredRecords
+    epochs: StoredRecords
 
 
 class Drawing(NamedTuple):
@@ -53,6 +58,7 @@ class ReportFigure:
         draw: the figures of one panel; none where the panel's trials lack what it shows.
         shows: its description in ``summary.md``, after the panel's title.
         section: the heading in ``summary.md`` that it stands under; empty: above the table of accuracies.
+        every_method: whether it is passed the methods that ``--methods`` leaves out too, as references.
         note: a paragraph under it, where the table of that section does not explain it.
     """
 
@@ -61,6 +67,7 @@ class ReportFigure:
     shows: str = ""
     section: str = ""
     note: str = ""
+    every_method: bool = False
 
 
 class WrittenFigure(NamedTuple):
