@@ -92,9 +92,10 @@ def _mean(pairs: "Sequence[tuple[Masks, Masks]]") -> float | None:
 
 def chosen(panel: Panel, sparsity: float) -> list[str]:
     """The ids of the trials whose masks are compared: none of a network so large that it would take long."""
+    cells = drawn_cells(panel, sparsity)
     trials = [
         trial
-        for cell in drawn_cells(panel, sparsity)
+        for cell in (cells if len(cells) > 1 else ())
         for trial in sorted(cell.completed, key=lambda trial: trial.seed)[:_MOST_SEEDS]
     ]
     weights = sum(trial.prunable or 0 for trial in trials)
@@ -124,7 +125,8 @@ def _drawings(panel: Panel, stored: Stored, options: ReportOptions) -> Sequence[
     """At the sparsities that are asked for, by default the highest."""
     drawn = []
     for sparsity in options.sparsities(highest_first(panel)):
-        masks = unpacked(stored.bits.at(panel, sparsity), chosen(panel, sparsity))
+        ids = chosen(panel, sparsity)
+        masks = unpacked(stored.bits.at(panel, sparsity), ids) if ids else {}
         if (figure := overlap_figure(panel, masks, sparsity, options)) is not None:
             drawn.append(Drawing.at(sparsity, figure))
     return drawn

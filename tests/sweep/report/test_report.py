@@ -23,6 +23,9 @@ def test_a_report_is_figures_csv_and_markdown(sweep_store: Store, tmp_path: Path
         "accuracy-cifar10-resnet20.png",
         "accuracy-cifar10-resnet20.svg",
         "comparisons.csv",
+        "differences-cifar10-resnet20-90.pdf",
+        "differences-cifar10-resnet20-90.png",
+        "differences-cifar10-resnet20-90.svg",
         "layers-cifar10-resnet20-99.pdf",
         "layers-cifar10-resnet20-99.png",
         "layers-cifar10-resnet20-99.svg",
@@ -33,7 +36,7 @@ def test_a_report_is_figures_csv_and_markdown(sweep_store: Store, tmp_path: Path
         "trials.csv",
     ]
     assert all(path.stat().st_size > 0 for path in files.all)
-    assert len(files.all) == 12
+    assert len(files.all) == 15
 
 
 def test_the_summary_says_what_was_run_what_it_cost_and_what_was_lost(store: MakeStore, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 import sweep.report
 from sweep.records import RoundRecord, TrialRecord
 from sweep.report import Panel, accuracy_table, panels, write_report
+from sweep.report.analysis import analyse
 from sweep.report.csv_rows import panel_rows
 from sweep.report.figures.accuracy import accuracy_figure
 from sweep.report.figures.cost import cost_figure
@@ -65,13 +66,12 @@ def rounds(number: int) -> tuple[RoundRecord, ...]:
     return tuple(RoundRecord(i, 0.5**i, 10, 0, 5, 1.0) for i in range(1, 1 + number))
 
 
-def test_trials_are_read_once_and_masks_without_their_bits_only_where_layers_are_drawn(
-    sweep_store: Store, tmp_path: Path
-) -> None:
+def test_trials_are_read_once_and_masks_and_epochs_only_of_what_is_drawn(sweep_store: Store, tmp_path: Path) -> None:
     watched = Watched(sweep_store.uri)
     write_report([watched], tmp_path)
     drawn = sorted(row["trial_id"] for row in sweep_store.trials().to_pylist() if row["sparsity"] == 0.99)
-    assert watched.asked == [("trials",), ("masks", drawn, MASK_COLUMNS)]
+    bits = ["trial_id", "tensor", "encoding", "packed", "shape"]
+    assert watched.asked == [("trials",), ("masks", drawn, MASK_COLUMNS), ("masks", drawn, bits), ("epochs",)]
     assert "packed" not in MASK_COLUMNS
 
 
@@ -81,7 +81,7 @@ def test_where_the_highest_sparsity_has_no_masks_the_layers_are_of_the_next(stor
     watched = Watched(made.uri)
     names = [path.name for path in write_report([watched], tmp_path).figures]
     assert "layers-cifar10-resnet20-98.png" in names
-    assert [what for what, *_ in watched.asked] == ["trials", "masks", "masks"]
+    assert [what for what, *_ in watched.asked if what != "epochs"] == ["trials", "masks", "masks"]
 
 
 def test_rounds_are_made_records_only_where_they_are_drawn(
@@ -142,7 +142,7 @@ def grid(methods: int = 4, sparsities: int = 2, seeds: int = 2) -> list[TrialRec
 def tables(found: Panel) -> None:
     accuracy_table(found)
     panel_rows(found)
-    summary([found], [[]])
+    summary(analyse([found]), [[]])
 
 
 def figures(found: Panel) -> None:
