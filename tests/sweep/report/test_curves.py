@@ -23,7 +23,7 @@ def epochs(held_out: bool = True) -> pa.Table:
     return pa.Table.from_pylist([vars(record) for record in records], schema=schema(EpochRecord))
 
 
-def points(figure: Any, gid: str) -> list[list[float]]:
+def points(figure: Any, gid: str) -> list[list[Any]]:
     return [[float(x), pytest.approx(float(y))] for x, y in artist(figure, gid).get_xydata()]
 
 
