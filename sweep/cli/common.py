@@ -103,6 +103,12 @@ def _fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def announce(text: str) -> None:
+    """Say at once, before slow imports, what begins; to a person at a terminal, not into a script's error output."""
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr, flush=True)  # click's echo would write UTF-8 to a terminal that is ASCII
+
+
 def examples(*lines: str) -> str:
     """The examples at the end of a command's help."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -16,6 +16,7 @@ from sweep.cli.common import (
     SETTINGS,
     STORE,
     Jobs,
+    announce,
     examples,
     existing,
     with_store,
@@ -56,7 +57,7 @@ def launch(
         context.invoke(plan, config=config, settings=settings, store=store, quick=quick, as_json=as_json)
         return
     engine = choose_engine(local, jobs, address)
-    click.echo(f"checking {config} …", err=True)  # before the imports: torch alone takes seconds
+    announce(f"checking {config} …")  # before the imports: torch alone takes seconds
     from sweep.cli.print import launches
     from sweep.cli.print.console import make_console
     from sweep.config.config import read_sweep
@@ -204,7 +205,7 @@ def reproduce(
         click.echo(json.dumps(rows, indent=1)) if as_json else catalogue.reproductions(make_console(), rows)
         return
     engine = choose_engine(local, jobs, address)
-    click.echo(f"checking {name} …", err=True)
+    announce(f"checking {name} …")
     from sweep.launch.run import run_sweep
     from sweep.report import report_folder
     from sweep.reproduce import find, judge, read, write

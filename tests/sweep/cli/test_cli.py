@@ -427,7 +427,6 @@ def test_a_signal_stops_the_sweep_with_its_exit_code_and_loses_nothing_finished(
         text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     assert process.stdout is not None
-    assert process.stdout.readline().startswith("checking "), "said at once"
     assert "2 trials, 0 completed, 2 to run" in process.stdout.readline()
     deadline = time.monotonic() + 60
     while not list((tmp_path / "results").glob("checkpoints/*.pt")):
