@@ -132,7 +132,14 @@ def _mlflow() -> Any:
 
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in ("alembic.runtime.migration", "mlflow.store.db.utils"):
+        # a filter stays when alembic sets the levels anew, as older MLflow does in each migration
+        logging.getLogger(name).addFilter(_is_error)
     return mlflow
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def _connect(mlflow: Any, uri: str) -> Any:

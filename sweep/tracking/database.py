@@ -1,6 +1,7 @@
 """MLflow's SQLite database: created at once or not at all, and checked for damage."""
 
 import contextlib
+import logging
 import os
 import shlex
 import sqlite3
@@ -24,10 +25,13 @@ def create_database(mlflow: Any, uri: str) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.absolute().with_name(f".{file.name}.{uuid.uuid4().hex}.tmp")
+    disabled = logging.root.manager.disable
+    logging.disable(logging.INFO)  # each of its migrations of the new database has a logger of its own
     try:
         mlflow.MlflowClient(tracking_uri=sqlite_uri(temporary)).search_experiments(max_results=1)
         _move_into_place(temporary, file)
     finally:
+        logging.disable(disabled)
         temporary.unlink(missing_ok=True)
 
 

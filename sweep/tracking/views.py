@@ -1,8 +1,8 @@
 """The two views of a sweep that links open in MLflow's pages: its trials as a table, and as two charts.
 
 MLflow's pages read such a view from a tag of the experiment, ``mlflow.sharedViewState.KEY``, when the address names the
-key. It is plain JSON: which columns, sorted by what, which runs, which charts. Versions that lack a part of it ignore
-that part.
+key. It is plain JSON: which columns, sorted by what, which runs, which charts. MLflow 3.17 puts its defaults where a
+part is missing; 3.5 needs all parts, so those that stay at the defaults are there too.
 """
 
 import json
@@ -20,6 +20,23 @@ COLUMNS = ("params.`method`", SPARSITY, SEED, "params.`architecture`", ACCURACY,
 WIDTHS = {"params.`method`": 90, SPARSITY: 80, SEED: 60, "params.`architecture`": 110, ACCURACY: 115}  # pixels
 MOST_COLUMNS = 24  # MLflow takes 5,000 characters a tag
 RUNS_SHOWN = 100  # MLflow lists, and draws, so many runs at first
+DEFAULTS: dict[str, Any] = {
+    "startTime": "ALL",
+    "lifecycleFilter": "Active",
+    "datasetsFilter": [],
+    "modelVersionFilter": "All Runs",
+    "runsExpanded": {},
+    "runsPinned": [],
+    "runsHidden": [],
+    "runsVisibilityMap": {},
+    "viewMaximized": False,
+    "runListHidden": False,
+    "useGroupedValuesInCharts": True,
+    "groupBy": None,
+    "groupsExpanded": {},
+    "autoRefreshEnabled": True,
+    "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+}
 _SECTION, _ROUNDS, _METRICS = "sweep", "sweep-rounds", "sweep-metrics"  # ids of the groups of charts
 
 
@@ -75,6 +92,7 @@ def views(configs: Collection[Config], differing: Iterable[str]) -> tuple[View, 
     if any(config.get(ABLATION) for config in configs):
         columns = list(dict.fromkeys([*columns, f"params.`{ABLATION}`"]))
     shown = {
+        **DEFAULTS,
         "searchFilter": f"tags.`{KIND}` = 'trial'",
         "selectedColumns": columns[:MOST_COLUMNS],
         "columnOrder": columns[:MOST_COLUMNS],
