@@ -1,5 +1,7 @@
 """MlflowClient whose calls another thread can watch: how long one has waited; and can stop."""
 
+import contextlib
+import importlib
 import logging
 import os
 import re
@@ -11,7 +13,7 @@ from typing import Any, TypeVar
 from sweep.errors import InputError
 from sweep.text import redacted
 from sweep.tracking.database import create_database, damage
-from sweep.tracking.uri import NO_TELEMETRY, check, refused
+from sweep.tracking.uri import NO_TELEMETRY, check, is_server, refused
 
 ENVIRONMENT = {  # unless the user has set another value: no code may depend on these values
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # by default a call to a dead server takes four minutes
@@ -95,6 +97,8 @@ class Client:
     def _call_method(self, method: str, *arguments: Any, **named: Any) -> Any:
         if self._client is None:
             check(self.uri)
+            if is_server(self.uri):
+                _import_ipython()
             mlflow = _mlflow()  # the import takes long, but does not wait for an answer
             self._client = self._call(partial(_connect, mlflow, self.uri))
         answer = self._call(partial(getattr(self._client, method), *arguments, **named))
@@ -122,6 +126,15 @@ def _reason(error: Exception) -> str:
     if core:
         return f"{core[1]}: " + re.sub(r"[\"']?\)+$", "", core[2].rpartition(": ")[2])
     return f"{type(error).__name__}: {text}"[:300].rstrip(": ")
+
+
+def _import_ipython() -> None:
+    """Import IPython where it is installed, as MLflow does at its first request to a server, but at once.
+
+    Figures, drawn by another thread, look into it, and wait for an import that has begun.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("IPython")
 
 
 def _mlflow() -> Any:

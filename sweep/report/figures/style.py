@@ -1,5 +1,6 @@
 """How figures look: type and line widths at the size that they are printed at, equal bytes for equal figures."""
 
+import importlib
 import os
 import sys
 import textwrap
@@ -197,4 +198,7 @@ def _matplotlib() -> Any:
             matplotlib.rcParams["backend"] = backend
     import matplotlib.style
 
+    if "IPython" in sys.modules:  # possibly half imported by another thread, such as MLflow's: matplotlib looks into it
+        with suppress(ImportError):
+            importlib.import_module("IPython")  # waits until it is whole
     return matplotlib
