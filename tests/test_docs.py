@@ -149,7 +149,7 @@ def run(command: str) -> str:
 def test_the_guides_method_goes_from_its_own_folder_to_the_report(guide):
     plan, launch, report = (run(command) for command in blocks(GUIDE, "console")[0].splitlines())
     labels = ["snip", "my_lab.methods:gradient", "my_lab.methods:gradient power=1"]
-    assert all(f" {label} " in plan for label in labels)
+    assert all(f"\n{label} " in plan for label in labels)
     assert "my_lab.methods:gradient: from my_lab/methods.py\n" in plan
     assert "Now 3 completed" in launch
     assert "my_lab.methods:gradient, power=1" in report
