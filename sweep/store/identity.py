@@ -5,6 +5,7 @@ a file. A store has several ids if two launches created one at the same time, or
 all processes then use the first. A copy of a store has the same ids and counts as the same store.
 """
 
+import os
 import re
 import uuid
 
@@ -18,16 +19,27 @@ _NAME = re.compile(r"([0-9a-f]{32})\.id")
 def identities(files: Files) -> tuple[str, ...]:
     """The ids of a store, sorted; use the first. Creates one if there is none.
 
-    The id of a store that cannot be written to is derived from its address.
+    The id of a store that cannot be written to is derived from its address, and so is that of a store from elsewhere
+    whose folder of ids is a link out of it.
     """
     ids = _listed(files)
     if not ids:
+        if _leads_out(files):
+            return (uuid.uuid5(uuid.NAMESPACE_URL, files.name).hex,)
         try:
             files.put(f"{FOLDER}/{uuid.uuid4().hex}.id", b"The name of this file tells this store from others.\n")
         except StoreError:
             return (uuid.uuid5(uuid.NAMESPACE_URL, files.name).hex,)
         ids = _listed(files)
     return ids
+
+
+def _leads_out(files: Files) -> bool:
+    """Whether the folder of ids is a link out of a local store."""
+    if files.local is None:
+        return False
+    store = os.path.realpath(files.local)
+    return os.path.realpath(os.path.join(store, FOLDER)) != os.path.join(store, FOLDER)
 
 
 def _listed(files: Files) -> tuple[str, ...]:

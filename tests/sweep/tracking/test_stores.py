@@ -233,6 +233,17 @@ def test_a_server_of_a_tampered_database_leads_nowhere(
     assert sorted(os.listdir(tmp_path)) == before
 
 
+def test_a_folder_of_ids_that_is_a_link_out_of_the_store_is_not_written_to(
+    filled: Store, database: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    shutil.rmtree(database.parent / FOLDER, ignore_errors=True)
+    (database.parent / FOLDER).symlink_to(tmp_path / "mine")
+    assert tallies(filled) == [(12, 0, 0)]
+    assert tallies(filled) == [(0, 12, 0)]
+    assert not list((tmp_path / "mine").iterdir())
+
+
 def test_a_database_that_is_a_link_out_of_the_store_is_written_to_only_if_it_is_named(
     filled: Store, database: Path, tmp_path: Path
 ) -> None:
