@@ -39,7 +39,7 @@ from pruning.registry import register
     dash="dashdotdot",
 )
 def random(problem: Problem) -> Scores:
-    """Uniform random scores; ``random_layerwise`` with the same density in every layer."""
+    """Uniform random scores: one threshold for all layers, or in random_layerwise the same density in each."""
     return {
         name: torch.rand(weight.shape, generator=problem.generator, dtype=torch.float64).to(problem.device)
         for name, weight in problem.dense.items()

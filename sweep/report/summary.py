@@ -35,7 +35,7 @@ SECTIONS = (  # figures of other sections follow, under headings of their own
     Section("Comparisons", lambda one: [reference_table(one.comparisons), best_table(one.comparisons)]),
     Section("How far each method can be pruned", lambda one: [thresholds_table(one.panel, one.thresholds)]),
     Section("Sanity checks", lambda one: [sanity_table(one.comparisons)]),
-    Section("Price", lambda one: [cost_table(one.panel)]),
+    Section("Cost", lambda one: [cost_table(one.panel)]),
     Section("Masks", lambda one: [start_table(one.panel)]),
     Section("After training", lambda one: [end_table(one.panel)]),
 )

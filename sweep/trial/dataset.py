@@ -23,7 +23,8 @@ def load_data(config: SweepConfig | TrialConfig) -> AnyDataset:
     asked = settings.batches * settings.batch_size
     if asked > left:
         raise InputError(
-            f"pruning.batch_size: a round draws {asked} images, but there are only {left} to train on; lower it"
+            f"pruning.batch_size: a round draws {asked} images, but there are only {left} to train on; "
+            f"lower it: --set pruning.batch_size={max(1, left // settings.batches)}"
         )
     if settings.sampling == "balanced":
         _check_balanced(config, dataset)

@@ -25,7 +25,7 @@ FILES = {"comparisons.csv": COMPARISONS, "thresholds.csv": THRESHOLDS, "over_cel
 TABLES = {  # heading in summary.md -> columns
     "Masks": START,
     "After training": (*MOVED, *END),
-    "Price": COST,
+    "Cost": COST,
 }
 
 

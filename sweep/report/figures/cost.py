@@ -29,4 +29,4 @@ def _draw(panel: Panel, stored: Stored, options: ReportOptions) -> Sequence[Draw
     return [] if figure is None else [Drawing(figure)]
 
 
-FIGURE = ReportFigure("price", _draw, shows="Accuracy against training FLOPs", section="Price")
+FIGURE = ReportFigure("cost", _draw, shows="Accuracy against training FLOPs", section="Cost")

@@ -52,7 +52,7 @@ def layers_figure(panel: Panel, masks: pa.Table, sparsity: float, options: Repor
         figure = style.new_figure((width, height))
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         plots = list(grid.flat)
-        _scale(plots[0], low)  # they share their axes: scaling each would scale all of them once for every method
+        _scale(plots[0], low, options)  # they share their axes: scaling each would scale all as often
         for axes, (cell, layers) in zip(plots, drawn, strict=False):
             _draw_method(axes, cell, layers, low, width / columns)
         for axes in plots[len(drawn) :]:
@@ -157,14 +157,17 @@ def _moved(layers: Sequence[LayerDensity]) -> bool:
     return any(layer.start and layer.start != layer.kept for layer in layers)
 
 
-def _scale(axes: "Axes", low: float) -> None:
+def _scale(axes: "Axes", low: float, options: ReportOptions) -> None:
     """A log axis of powers of ten in percent (every second one where they are many), and a row for zero."""
     from matplotlib.ticker import NullLocator
 
     axes.set_yscale("log")
     axes.set_ylim(_zero(low, 2), 2)
     decades = [10.0**power for power in range(0, round(math.log10(low)) - 1, -1 if low > 1e-4 else -2)]
-    axes.set_yticks([*decades, _zero(low)], [*map(percent, decades), "0"])
+    names = [*map(percent, decades)]
+    if options.width_inches is not None:
+        names[-1] = ""  # in small plots it would lie on the name of the row for zero
+    axes.set_yticks([*decades, _zero(low)], [*names, "0"])
     axes.yaxis.set_minor_locator(NullLocator())
 
 

@@ -26,8 +26,8 @@ ByRound = list[tuple[int, float]]
 _PLOTS = {  # field of the round's record -> title of its plot
     "density": "Density after the round",
     "force_objective": "FORCE objective at its start",
-    "lost": "Weights lost",
-    "revived": "Weights revived",
+    "lost": "Weights pruned",
+    "revived": "Weights regrown",
 }
 _LOG_FROM = 4  # the axis of rounds is logarithmic where one method has more than this times the rounds of another
 _MARKED = 12  # at most so many rounds of a line have a marker

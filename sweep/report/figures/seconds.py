@@ -36,7 +36,7 @@ FIGURE = ReportFigure(
     "seconds",
     _draw,
     shows="Accuracy against measured seconds",
-    section="Price",
+    section="Cost",
     note=(
         "Seconds of pruning and training as they were measured. Trials that shared a machine slow each other: compare "
         "seconds only where all trials ran under the same load. Panels of several kinds of device have no such figure."

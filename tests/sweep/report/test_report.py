@@ -57,7 +57,7 @@ def test_the_summary_says_what_was_run_what_it_cost_and_what_was_lost(store: Mak
         "![CIFAR-10 (JPEG), ResNet-20](accuracy-cifar10-jpeg-resnet20.png)",
         "| SNIP | 1 failed |",
         "| FORCE | 80.00 ± 0.00 (2) |",
-        "### Price",
+        "### Cost",
         "| method | sparsity | prune s | pruning passes | epochs in all |",
         "| FORCE | 99% | 1.5 | 60 | 5 |",
         "### Masks",
@@ -76,7 +76,7 @@ def test_each_figure_stands_under_the_heading_of_what_it_shows(store: MakeStore,
     made = store("a", [whole, control], [mask(whole.trial_id, 0, 10, 5)])
     files = write_report([made], tmp_path / "out")
     stem = "cifar10-resnet20"
-    names = [f"accuracy-{stem}", f"price-{stem}", f"sanity-{stem}", f"layers-{stem}-99", f"rounds-{stem}-99"]
+    names = [f"accuracy-{stem}", f"cost-{stem}", f"sanity-{stem}", f"layers-{stem}-99", f"rounds-{stem}-99"]
     assert [path.name for path in files.figures] == [
         f"{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")
     ]
@@ -90,8 +90,8 @@ def test_each_figure_stands_under_the_heading_of_what_it_shows(store: MakeStore,
         "### How far each method can be pruned",
         "### Sanity checks",
         f"![CIFAR-10, ResNet-20: Methods and their controls](sanity-{stem}.png)",
-        "### Price",
-        f"![CIFAR-10, ResNet-20: Accuracy against training FLOPs](price-{stem}.png)",
+        "### Cost",
+        f"![CIFAR-10, ResNet-20: Accuracy against training FLOPs](cost-{stem}.png)",
         "### Masks",
         f"![CIFAR-10, ResNet-20: Density by layer at 99%](layers-{stem}-99.png)",
         "### After training",
