@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 import uuid
 from pathlib import Path
@@ -18,7 +19,19 @@ FORMATS = {  # the ending of --out that stands for each
 _STDIN = "-"
 
 
-@main.command(section="Look", short_help="Ask stores in SQL.", epilog=examples(
+class _QueryCommand(click.Command):
+    """Takes an argument that begins with a comment of SQL for SQL, not for an option: no option has a space or line."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Put such an argument behind the mark ``--`` that ends the options."""
+        if "--" in args:
+            return super().parse_args(context, args)
+        sql = [argument for argument in args if re.match(r"--(\s|[^\s=]+\s)", argument)]
+        others = [argument for argument in args if argument not in sql]
+        return super().parse_args(context, [*others, "--", *sql] if sql else args)
+
+
+@main.command(cls=_QueryCommand, section="Look", short_help="Ask stores in SQL.", epilog=examples(
     'sweep query "select method_name, sparsity, avg(test_accuracy) from trials group by all"',
     "sweep query \"from trials where status = 'failed'\" --format json",
     "sweep query --file best.sql --sweep digits --out best.tex",

@@ -39,6 +39,13 @@ def test_the_sql_comes_from_an_argument_a_file_or_standard_input(ask) -> None:
     assert {(answer.code, answer.out, answer.err) for answer in answers} == {(0, "n\n─\n2\n", "")}
 
 
+def test_sql_may_begin_with_a_comment(ask) -> None:
+    for comment in ("-- the best\n", "--best of all\n", "--best\n"):
+        assert json.loads(ask(f"{comment}select 1 as one", "--format", "json").out) == [{"one": 1}]
+        assert json.loads(ask("--format", "json", "--", f"{comment}select 1 as one").out) == [{"one": 1}]
+    assert "No such option '--best'" in ask("--best", "select 1").err
+
+
 def test_a_file_is_written_in_the_format_of_its_ending_and_never_replaced_unasked(ask) -> None:
     assert ask("from trials", "--out", "rows.parquet").code == 0
     assert pq.read_table("rows.parquet").num_rows == 2
