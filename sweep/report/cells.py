@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from sweep.records import COMPLETED, DIVERGED, FAILED, INTERRUPTED, TrialRecord
 from sweep.report.names import method_order, split_control
-from sweep.statistics import Interval, mean, sample_std, t_interval, wilson_interval
+from sweep.statistics import Interval, mean, sample_std, spread, t_interval, wilson_interval
 
 K = TypeVar("K")
 
@@ -105,8 +105,8 @@ class Cell:
 
     @cached_property
     def interval(self) -> Interval | None:
-        """The 95 % t-interval of :attr:`mean`; None of fewer than two runs. It may reach beyond 0 and 1."""
-        return t_interval(accuracies(self.trained)) if self.n > 1 else None
+        """The 95 % t-interval of :attr:`mean`; None of fewer than two runs, and of equal ones. It may exceed 0 or 1."""
+        return t_interval(accuracies(self.trained)) if self.std else None
 
     @cached_property
     def mean_all(self) -> float | None:
@@ -237,7 +237,7 @@ class PairedDifference:
     @property
     def std(self) -> float | None:
         """Sample standard deviation of the differences."""
-        return sample_std(self.differences)
+        return spread(self.differences)
 
 
 def paired(cell: Cell, reference: Cell) -> PairedDifference:

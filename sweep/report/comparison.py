@@ -27,8 +27,8 @@ class Comparison:
         n: seeds where both trained; of these are mean, interval, tests, equivalence and seeds needed.
         mean: of the differences; None of no seeds.
         std: their sample standard deviation; None below two seeds, as the interval and all tests.
-        low, high: the 95 % t-interval of the mean.
-        p_t: of the two-sided paired t-test.
+        low, high: the 95 % t-interval of the mean; None without spread, as equivalence and seeds needed.
+        p_t: of the two-sided paired t-test; without spread ``p_permutation``.
         p_permutation: of the two-sided sign-flip permutation test.
         p_holm: ``p_t`` by Holm's correction over the comparisons of the same table and panel.
         n_all: seeds that both completed, those at chance too; of these are the two fields below.
@@ -67,6 +67,11 @@ class Comparison:
     in_pieces: int = 0
 
     @property
+    def without_spread(self) -> bool:
+        """Whether the differences of two seeds or more are all equal, so that nothing tells how far they would vary."""
+        return self.std == 0
+
+    @property
     def significant(self) -> bool:
         """Whether the corrected test tells the two apart."""
         return self.p_holm is not None and self.p_holm <= LEVEL
@@ -102,7 +107,7 @@ def compare(cell: Cell, reference: Cell, margin: float = EQUIVALENCE) -> Compari
     """
     pair = paired(cell, reference)
     differences, std, all_differences = pair.differences, pair.std, pair.with_chance
-    interval = t_interval(differences) if len(differences) > 1 else None
+    interval = t_interval(differences) if std else None
     p_equivalence = equivalence_p(differences, margin)
     return Comparison(
         method_a=cell.method_label,
@@ -123,8 +128,8 @@ def compare(cell: Cell, reference: Cell, margin: float = EQUIVALENCE) -> Compari
         collapsed_b=sum(second for _, second in pair.at_chance),
         p_equivalence=p_equivalence,
         equivalent=None if p_equivalence is None else p_equivalence < LEVEL,
-        seeds_half_point=None if std is None else pairs_needed(HALF_POINT, std),
-        seeds_one_point=None if std is None else pairs_needed(ONE_POINT, std),
+        seeds_half_point=pairs_needed(HALF_POINT, std) if std else None,
+        seeds_one_point=pairs_needed(ONE_POINT, std) if std else None,
         unlike=pair.unlike,
         in_pieces=pair.in_pieces,
     )

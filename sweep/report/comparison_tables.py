@@ -14,14 +14,16 @@ from sweep.text import number, percent
 DIFFERENCES_CAPTION = (
     "Difference of final-epoch test accuracy in percentage points, seed by seed: mean [95 % t-interval] (n seeds where "
     "both trained). Runs of one seed are a pair only if they started from the same weights. *: a paired t-test, "
-    "corrected by Holm over this table, tells the two apart at the 5 % level."
+    "corrected by Holm over this table, tells the two apart at the 5 % level. No spread: equal in "
+    "all seeds, which gives no interval; the test is then the sign-flip test."
 )
 COMPARISONS_CAPTION = (
     "First minus second method, seed by seed: mean difference in percentage points [95 % t-interval] over n seeds "
     "where both trained; p of the paired t-test, of the sign-flip permutation test (never below 2/2ⁿ), and of the "
     "t-test corrected by Holm over this table. P(higher): share of all seeds, those at chance too, where the first is "
     "higher [Wilson's 95 % interval]. Within ±{margin}: whether two one-sided t-tests show the means to be that close "
-    "(5 % level). Seeds for: how many would tell a true difference of 0.5 or 1 point with 80 % power."
+    "(5 % level). Seeds for: how many would tell a true difference of 0.5 or 1 point with 80 % power. No spread: the "
+    "difference is equal in all seeds; p (t) is then p (flip), and nothing tells how far other seeds would vary."
 )
 SANITY_CAPTION = (
     "Final-epoch test accuracy in % of each method and of the controls made of its masks, each with its paired "
@@ -29,6 +31,7 @@ SANITY_CAPTION = (
     "layer, at random places. Re-initialised: the mask on fresh weights. Inverted: what the method would keep is "
     "removed. What a method knows beyond a density for each layer is lost by shuffling."
 )
+NO_SPREAD = "no spread"
 _SHORT = {(True, False): "at chance", (False, True): "other at chance", (True, True): "both at chance"}
 
 
@@ -108,7 +111,8 @@ def difference_text(one: Comparison) -> str:
         return ", ".join(asides) or UNKNOWN
     interval = f" {points_interval(one.low, one.high, sign=True)}" if one.low is not None else ""
     mark = "*" if one.significant else ""
-    return ", ".join([f"{points(one.mean, sign=True)}{interval} ({one.n}){mark}", *asides])
+    count = f"{one.n}, {NO_SPREAD}" if one.without_spread else f"{one.n}"
+    return ", ".join([f"{points(one.mean, sign=True)}{interval} ({count}){mark}", *asides])
 
 
 def _difference(one: Comparison | None) -> str:
@@ -122,6 +126,7 @@ def _control_order(control: str) -> tuple[int, str]:
 
 def _row(one: Comparison) -> tuple[str, ...]:
     interval = f" {points_interval(one.low, one.high, sign=True)}" if one.low is not None else ""
+    interval = f", {NO_SPREAD}" if one.without_spread else interval
     return (
         method_name(one.method_a),
         method_name(one.method_b),

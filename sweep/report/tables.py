@@ -31,7 +31,8 @@ CAPTION = (
     "collapsed or diverged."
 )
 INTERVALS_CAPTION = (
-    "Final-epoch test accuracy in %. n: runs that trained; mean and 95 % t-interval are of these. At chance: of all "
+    "Final-epoch test accuracy in %. n: runs that trained; mean and 95 % t-interval are of these (equal runs have "
+    "no interval). At chance: of all "
     "completed runs, with Wilson's 95 % interval of the rate. The mean of all includes runs at chance. Missing: seeds "
     "that other cells have. A t-interval is symmetric about the mean: with few seeds it may pass 0 or 100 %."
 )

@@ -23,7 +23,7 @@ from sweep.statistics.holm import holm
 from sweep.statistics.improvement import probabilities_of_improvement
 from sweep.statistics.interquartile_mean import interquartile_mean
 from sweep.statistics.interval import CONFIDENCE, Interval, t_interval, t_quantile, wilson_interval
-from sweep.statistics.mean import mean, sample_std
+from sweep.statistics.mean import mean, sample_std, spread
 from sweep.statistics.paired_test import paired_t_p, sign_flip_p
 from sweep.statistics.power import paired_power, pairs_needed
 from sweep.statistics.ranks import Ranks, average_ranks
@@ -54,6 +54,7 @@ __all__ = [
     "probability_of_superiority",
     "sample_std",
     "sign_flip_p",
+    "spread",
     "t_interval",
     "t_quantile",
     "wilson_interval",

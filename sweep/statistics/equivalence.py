@@ -6,7 +6,7 @@ from statistics import fmean
 
 from scipy import special
 
-from sweep.statistics.mean import sample_std
+from sweep.statistics.mean import spread
 
 
 def equivalence_p(differences: Sequence[float], margin: float) -> float | None:
@@ -15,17 +15,15 @@ def equivalence_p(differences: Sequence[float], margin: float) -> float | None:
     The larger of the p-values of "at most −margin" and "at least +margin". It is below 0.05 exactly where the 90 %
     t-interval of the mean lies within the margin: the two are then called equivalent.
 
-    None of fewer than two differences.
+    None of fewer than two differences, and of equal ones, which have no spread.
 
     Raises:
         ValueError: a margin that is not above 0.
     """
     if margin <= 0:
         raise ValueError(f"a margin is above 0, not {margin}")
-    std = sample_std(differences)
-    if std is None:
+    std = spread(differences)
+    if not std:
         return None
     error, room = std / math.sqrt(len(differences)), margin - abs(fmean(differences))  # to the nearer end
-    if error == 0:
-        return 0.0 if room > 0 else 1.0
     return float(special.stdtr(len(differences) - 1, -room / error))

@@ -8,24 +8,25 @@ from statistics import fmean
 import numpy as np
 from scipy import special
 
-from sweep.statistics.mean import sample_std
+from sweep.statistics.mean import spread
 
 EXACT_UP_TO = 12  # differences: beyond, 2ⁿ sign patterns are sampled
 SAMPLES = 10_000
-_ROUNDING = 1e-9  # differences of accuracies that agree to this share count as equal
+_ROUNDING = 1e-9  # share of the sum within which two patterns count as equally far from 0
 
 
 def paired_t_p(differences: Sequence[float]) -> float | None:
     """Student's paired t-test: t = mean·√n / s with n − 1 degrees of freedom (Student 1908).
 
-    None of fewer than two differences. Equal differences have no spread: p is then 0, or 1 if all are 0.
+    Equal differences have no spread, and t would be infinite: of few test images that is chance, not certainty. p is
+    then :func:`sign_flip_p`, which assumes no spread: 2 / 2ⁿ, or 1 if all are 0.
+
+    None of fewer than two differences.
     """
-    spread = sample_std(differences)
-    if spread is None:
-        return None
-    if spread <= _ROUNDING * max(map(abs, differences)):
-        return 0.0 if any(differences) else 1.0
-    t = abs(fmean(differences)) * math.sqrt(len(differences)) / spread
+    std = spread(differences)
+    if not std:
+        return sign_flip_p(differences)
+    t = abs(fmean(differences)) * math.sqrt(len(differences)) / std
     return float(2 * special.stdtr(len(differences) - 1, -t))
 
 

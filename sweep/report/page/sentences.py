@@ -24,7 +24,8 @@ def difference(comparison: Comparison) -> str:
     decimals = _decimals(comparison)
     interval = "" if low is None or high is None else f" [{points(low, decimals)}, {points(high, decimals)}]"
     holm = "" if comparison.p_holm is None else f", Holm p = {p_value(comparison.p_holm)}".replace("= <", "< ")
-    return f"{points(mean, decimals)} points{interval}, n = {comparison.n}{holm}"
+    equal = " in every seed" if comparison.without_spread else ""
+    return f"{points(mean, decimals)} points{interval}{equal}, n = {comparison.n}{holm}"
 
 
 def verdict(comparison: Comparison, margin: float) -> str:

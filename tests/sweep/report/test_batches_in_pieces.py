@@ -78,6 +78,6 @@ def test_pairs_and_samples_count_them_beside_the_number() -> None:
         panel([trial(name, 0.9, seed, 0.8 + seed / 100, **facts) for seed in (0, 1)]).cells[0]
         for name, facts in (("force", {"accumulate": 2}), ("snip", {}))
     )
-    assert difference_text(compare(force, snip)) == "+0.00 [+0.00, +0.00] (2), 2 in pieces"
-    assert difference_text(compare(force, force)) == "+0.00 [+0.00, +0.00] (2)"  # the same batches
+    assert difference_text(compare(force, snip)) == "+0.00 (2, no spread), 2 in pieces"
+    assert difference_text(compare(force, force)) == "+0.00 (2, no spread)"  # the same batches
     assert sample(force, 3).text() == "80.50 ± 0.71 (2), 2 in pieces, 1 missing"

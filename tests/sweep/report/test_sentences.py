@@ -65,7 +65,7 @@ def test_below_three_seeds_there_is_no_test() -> None:
     [pair] = compared({"snip": [0.60, 0.62], "force": [0.90, 0.92]}).all_pairs
     assert (
         verdict(pair, 0.005)
-        == "FORCE and SNIP: no test, n = 2, below three; FORCE minus SNIP is +30.00 points over 2 seeds."
+        == "FORCE and SNIP: no test, n = 2, below three; FORCE minus SNIP is +30.0 points over 2 seeds."
     )
 
 
@@ -80,7 +80,7 @@ def test_runs_at_chance_are_counted_and_not_compared() -> None:
 def test_the_headline_names_what_the_best_method_beats_and_what_it_cannot_be_told_from() -> None:
     finding = the_finding(
         {
-            "random": [0.40, 0.41, 0.42],
+            "random": [0.41, 0.40, 0.42],
             "snip": [0.60, 0.59, 0.61],
             "synflow": [0.86, 0.94, 0.90],
             "force": [0.90, 0.91, 0.92],

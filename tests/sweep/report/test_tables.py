@@ -2,6 +2,7 @@ from sweep.records import DIVERGED, FAILED, TrialRecord
 from sweep.report import accuracy_table, from_table
 from sweep.report.comparison_tables import best_table, differences_table, reference_table, sanity_table
 from sweep.report.comparisons import Comparisons
+from sweep.report.page.sentences import verdict
 from sweep.report.table import Table
 from sweep.report.tables import accuracy_text, interval_table
 from sweep.store import Store
@@ -56,7 +57,7 @@ def test_a_missing_cell_is_a_dash_and_not_a_row_that_shifts() -> None:
 def test_bold_are_the_best_and_all_not_worse_and_sparsities_without_one_are_named() -> None:
     runs = [trial("snip", 0.9, seed, a) for seed, a in enumerate((0.90, 0.91, 0.92))]
     runs += [trial("force", 0.9, seed, a) for seed, a in enumerate((0.91, 0.90, 0.92))]
-    runs += [trial("random", 0.9, seed, a) for seed, a in enumerate((0.50, 0.51, 0.52))]
+    runs += [trial("random", 0.9, seed, a) for seed, a in enumerate((0.50, 0.52, 0.51))]
     runs += [trial("force", 0.99, seed, 0.8) for seed in range(2)]
     table = accuracy_table(panel(runs))
     assert [[entry.best for entry in row[1:]] for row in table.rows] == [[False, False], [True, False], [True, False]]
@@ -158,6 +159,25 @@ def test_seeds_that_started_from_other_weights_are_counted_beside_the_difference
     two = differences_table(
         Comparisons(panel([*runs("random", 0.8, "a", "b", "c"), *runs("snip", 0.9, "a", "b", "x")]))
     )
-    assert two.rows[0][1].text == "+10.00 [+10.00, +10.00] (2)*, 1 of other initial weights"
+    assert two.rows[0][1].text == "+10.00 (2, no spread), 1 of other initial weights"
     none = differences_table(Comparisons(panel([*runs("random", 0.8, "a"), *runs("snip", 0.9, "x")])))
     assert none.rows[0][1].text == "1 of other initial weights"
+
+
+def test_equal_differences_are_shown_without_an_interval_and_decide_nothing() -> None:
+    runs = [trial("random", 0.9, seed, a) for seed, a in enumerate((0.950, 0.960, 0.955))]
+    runs += [trial("snip", 0.9, seed, a + 1 / 360) for seed, a in enumerate((0.950, 0.960, 0.955))]
+    found = Comparisons(panel(runs))
+    (one,) = found.with_reference
+    assert (one.low, one.high, one.equivalent, one.seeds_one_point) == (None, None, None, None)
+    assert (one.p_t, one.p_holm, one.significant) == (0.25, 0.25, False)  # of the sign-flip test: 2 / 2³
+    assert texts(differences_table(found))[0][1] == "+0.28 (3, no spread)"
+    assert texts(reference_table(found))[0][4] == "+0.28, no spread"
+    assert verdict(one, 0.005) == (
+        "SNIP and Random cannot be told apart: SNIP minus Random is 0.28 points in every seed, n = 3, Holm p = 0.250."
+    )
+
+
+def test_equal_runs_have_a_mean_without_an_interval() -> None:
+    table = interval_table(panel([trial("snip", 0.9, seed, 0.8) for seed in range(3)]))
+    assert texts(table)[0][3:5] == ["80.00", "–"]
