@@ -185,10 +185,10 @@ def test_a_figure_of_an_earlier_verdict_that_is_no_longer_drawn_is_removed(small
     judge(small)
     folder = small.folder / "results/reports/small"
     (folder / "own.png").write_bytes(b"somebody's own")
-    assert len(list(folder.glob("reproduce-*"))) == 2
+    assert len(list(folder.glob("reproduce-*"))) == 3  # PNG, SVG, PDF
     small.run({("snip", 0.9): [81.0]}, data_encoding="exact")
     judge(small)
-    assert len(list(folder.glob("reproduce-*"))) == 4
+    assert len(list(folder.glob("reproduce-*"))) == 6
     for file in (small.folder / "results/trials").glob("*.parquet"):
         file.unlink()
     judge(small)
