@@ -10,7 +10,7 @@ def points(fraction: float | None, sign: bool = False) -> str:
     """``0.9123`` -> ``91.23``: percent, or percentage points with a sign."""
     if fraction is None:
         return UNKNOWN
-    return f"{100 * fraction:+.2f}" if sign else f"{100 * fraction:.2f}"
+    return f"{100 * fraction:+z.2f}" if sign else f"{100 * fraction:z.2f}"
 
 
 def points_interval(low: float | None, high: float | None, sign: bool = False) -> str:

@@ -85,7 +85,7 @@ def _reference(row: JudgedRow) -> str:
 
 
 def _interval(row: JudgedRow) -> str:
-    return f"{row.interval.low:+.2f} to {row.interval.high:+.2f}" if row.interval else "–"
+    return f"{row.interval.low:+z.2f} to {row.interval.high:+z.2f}" if row.interval else "–"
 
 
 def _verdict(row: JudgedRow) -> TableEntry:
@@ -110,7 +110,7 @@ def _title(published: Number | Claim) -> str:
 
 
 def _signed(points: float | None) -> str:
-    return "–" if points is None else f"{points:+.2f}"
+    return "–" if points is None else f"{points:+z.2f}"
 
 
 def _reading(number: Number) -> str:
