@@ -117,9 +117,11 @@ function startTable() {
   });
   form.addEventListener("input", () => { state.first = 0; show(); });
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => {
+  form.addEventListener("reset", (event) => {
+    event.preventDefault();  // the fields would be empty only after this
+    for (const field of [search, ...choices]) field.value = "";
     Object.assign(state, { sort: null, falling: false, first: 0 });
-    setTimeout(show);  // when the fields are empty again
+    show();
   });
   element("trial-earlier").addEventListener("click", () => move(-ROWS));
   element("trial-later").addEventListener("click", () => move(ROWS));
