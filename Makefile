@@ -33,7 +33,7 @@ quickstart: $(RUNNABLE)
 # Seconds: style, format, contracts between packages, types.
 check: lint types
 
-# Under two minutes on two cores: the tests that are not marked slow.
+# Under three minutes on two cores: the tests that are not marked slow.
 fast: setup
 	$(BIN)/pytest -n $(CORES) --dist worksteal -m "not slow"
 

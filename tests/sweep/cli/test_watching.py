@@ -15,6 +15,8 @@ from sweep.store import Store
 from ...conftest import make_outcome
 from ..small import sweep
 
+pytestmark = pytest.mark.slow
+
 IDS = [letter * 16 for letter in "abc"]
 
 

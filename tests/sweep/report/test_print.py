@@ -21,6 +21,8 @@ from sweep.store import Store
 
 from .conftest import artist, panel, trial
 
+pytestmark = pytest.mark.slow
+
 COLUMN = ReportOptions(width_inches=3.3)
 TOGETHER = {"random": 0.91, "snip": 0.92, "grasp": 0.925, "force": 0.93}
 

@@ -21,6 +21,8 @@ from sweep.statistics import Bound
 
 from .conftest import MakeStore, panel, trial
 
+pytestmark = pytest.mark.slow
+
 METHODS, SPARSITIES, SEEDS = ("random", "snip", "force"), (0.9, 0.99, 0.999), range(5)
 Runs = dict[tuple[str, str, float], np.ndarray]  # network, method, sparsity
 

@@ -71,6 +71,7 @@ def test_an_end_of_the_interval_may_be_censored() -> None:
     assert found.low.side == "at"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [10, 30])
 def test_95_percent_of_crossing_intervals_cover_the_true_place(seeds: int) -> None:
     generator, covered = np.random.default_rng(2), []
