@@ -22,7 +22,7 @@ DTYPES = {
 
 def pack_weights(tensor: Tensor, mask: Tensor | None = None) -> tuple[str, bytes]:
     """The name of the tensor's dtype, and the bytes of its values, or of those that the mask keeps."""
-    values = tensor.detach() if mask is None else tensor.detach()[mask]  # row-major, whatever the order in memory
+    values = tensor.detach() if mask is None else tensor.detach()[mask]  # in row-major order
     flat = values.cpu().contiguous().reshape(-1)
     return str(tensor.dtype).removeprefix("torch."), flat.view(torch.uint8).numpy().tobytes()
 

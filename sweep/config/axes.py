@@ -30,7 +30,7 @@ class Choice:
         options: name and value of every option, defaults included.
         label: the name and the options that differ from their defaults: "force rounds=300".
         display_name: the ``label:`` of the YAML, which tables and figures show instead; empty without one. It is no
-            part of a trial: choices are equal, and trials have equal ids, whatever it is.
+            part of a trial: two choices that differ only in it are equal, and so are their trials' ids.
     """
 
     name: str

@@ -15,8 +15,8 @@ class Compute:
         cpus_per_trial: CPU cores of one trial; also its number of torch threads.
         gpus_per_trial: share of a GPU for one trial: 0.25 runs four trials on one card, 0 trains on the CPU. "auto"
             measures each architecture on the card when the sweep is launched, and lets as many trials share it as its
-            memory and its idle time allow (``sweep.engines.sharing``). ``--local`` runs one trial after another, and
-            ``--jobs N`` N at once, whatever it says.
+            memory and its idle time allow (``sweep.engines.sharing``). With ``--local`` and
+            ``--jobs N`` this key is ignored: they run one trial and N trials at once.
         compact: remove the channels that a mask disconnects before training, where that is faster
             (``pruning.compaction``). Results agree up to rounding: sums are taken in another order.
         graphs: "auto" captures training steps, validation and the rounds of pruning as CUDA graphs where that gives the

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -269,8 +269,7 @@ def _masks(row: Mapping[str, Any], found: _Found) -> Iterator[str]:
         if found.hashes:
             yield f"it has no mask_hash, and there are {len(found.hashes)} masks"
         return
-    hashes = "".join(value for _, value in sorted(found.hashes))
-    if hashlib.sha256(hashes.encode()).hexdigest() != row["mask_hash"]:
+    if _joint_hash(found.hashes) != row["mask_hash"]:
         yield f"the {len(found.hashes)} masks that are there are not those that it ended with"
     elif row["status"] == COMPLETED:
         if (found.kept, found.total) != (row["kept"], row["prunable"]):
@@ -284,9 +283,13 @@ def _weights(row: Mapping[str, Any], found: _Found) -> Iterator[str]:
         if found.weight_hashes:
             yield f"it has no kept_weights_hash, and there are weights of {len(found.weight_hashes)} tensors"
         return
-    hashes = "".join(value for _, value in sorted(found.weight_hashes))
-    if hashlib.sha256(hashes.encode()).hexdigest() != row["kept_weights_hash"]:
+    if _joint_hash(found.weight_hashes) != row["kept_weights_hash"]:
         yield f"the weights of {len(found.weight_hashes)} tensors that are there are not those that it ended with"
+
+
+def _joint_hash(hashes: Iterable[tuple[int, str]]) -> str:
+    """The hash of all tensors' hashes, in the order of their positions."""
+    return hashlib.sha256("".join(value for _, value in sorted(hashes)).encode()).hexdigest()
 
 
 def _checkpoint(trial_id: str, data: bytes) -> str:
