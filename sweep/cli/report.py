@@ -121,8 +121,8 @@ def _watched(
 ) -> "ReportFiles":
     """Write the report whenever trials have ended; returns the files of the last one."""
     from sweep.cli.print import watching
+    from sweep.report.new_outcomes import SECONDS, watch
     from sweep.report.page import stop_reloading
-    from sweep.report.watch import SECONDS, watch
 
     seconds = SECONDS if every is None else every
     watching.begins(out, stores, seconds)

@@ -24,7 +24,7 @@ display_names.py  the label: that a sweep gives architectures and methods
 options.py      which methods and sparsities are drawn, and how: an option of `sweep report` is a field here
 report.py       write_report; folder.py is where it writes
 progress.py     how many trials completed, run, failed or are missing, over all stores
-watch.py        waits for trials that run, for reports of them
+new_outcomes.py waits for outcomes of running trials, so that --watch can report them
 
     write_report([Store("results")], Path("report"))        # PNG, SVG, CSV, Markdown
     best_cells(summary_rows(store.trials()))                # the best method at every sparsity

@@ -9,7 +9,7 @@ from sweep.cli.print.console import trial_line
 from sweep.errors import StoreError
 from sweep.records import COMPLETED
 from sweep.report import ReportFiles
-from sweep.report.watch import Change, Row
+from sweep.report.new_outcomes import Change, Row
 from sweep.store import Store
 from sweep.store.status import RUNNING
 

@@ -8,7 +8,7 @@ import pytest
 
 from sweep.errors import InputError, StoreError
 from sweep.records import FAILED, INTERRUPTED, Outcome, SweepRecord, TrialRecord
-from sweep.report.watch import Change, watch
+from sweep.report.new_outcomes import Change, watch
 from sweep.store import Store
 from sweep.store.folding import fold
 from sweep.store.leases import Leases
@@ -133,7 +133,7 @@ def test_a_report_that_takes_long_is_followed_by_a_longer_rest(
     store: MakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, now = launched(store("a", TRIALS[:2]), *TRIALS), [0.0]
-    monkeypatch.setattr("sweep.report.watch.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sweep.report.new_outcomes.time.monotonic", lambda: now[0])
     script = Script(nothing, write(made, TRIALS[2]))
     for change in watch([made], None, 3.0, on_error=print, sleep=script):
         now[0] += 0.0 if change.progress.is_over else 20.0
