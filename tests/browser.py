@@ -49,7 +49,8 @@ def find_chromium() -> str:
 @contextmanager
 def visit(address: str, width: int = 1280, height: int = 900, **options: Any) -> Iterator[Visit]:
     """Open ``address`` in a new headless Chromium of that window size."""
-    sync_api = pytest.importorskip("playwright.sync_api")
+    from playwright import sync_api  # one of the dev dependencies: only a Chromium may be missing
+
     path = find_chromium()
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
