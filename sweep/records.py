@@ -369,6 +369,20 @@ class TrialRecord:
         return trial_title(self.architecture_label, self.method_label, self.sparsity, self.seed)
 
 
+# Fields of a record that say when, where and how a trial was run and stored, and not its result
+CIRCUMSTANCES = frozenset({
+    "sweep", "outcome", "written", "config", "started", "seconds", "prune_seconds", "train_seconds", "epoch_seconds",
+    "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "weights_bytes",
+    "attempts", "host", "device", "gpu_share", "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback",
+    "encoding", "packed", "trained_whole", "step", "data_wait",
+})  # fmt: skip
+# Fields that came later than `written`: null in older records, which may have the same result nevertheless
+ADDED_LATER = frozenset({
+    "data_content", "prunable_share", "tied_candidates", "tied_kept", "trained_whole", "unconserved_layers",
+    "effective_nodes", "log_paths", "final_effective_nodes", "final_log_paths",
+})  # fmt: skip
+
+
 @dataclass(frozen=True)
 class SweepRecord:
     """A sweep as it was last launched: its config and its trials."""

@@ -19,7 +19,7 @@ from sweep.config.trial_config import TrialConfig, trial_from
 from sweep.errors import InputError
 from sweep.launch.plan import plan
 from sweep.launch.preflight import data_errors
-from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, Outcome, TrialRecord
+from sweep.records import ADDED_LATER, CIRCUMSTANCES, COMPLETED, INTERRUPTED, EpochRecord, Outcome, TrialRecord
 from sweep.store import Store
 from sweep.store.claims import Claims
 from sweep.store.leases import Leases
@@ -72,20 +72,6 @@ class Comparison:
         return bool(self.stored == self.again)
 
 
-# Fields of a record that say when, where and how a trial was run and stored, and not its result
-_CIRCUMSTANCES = {
-    "sweep", "outcome", "written", "config", "started", "seconds", "prune_seconds", "train_seconds", "epoch_seconds",
-    "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "weights_bytes",
-    "attempts", "host", "device", "gpu_share", "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback",
-    "encoding", "packed", "trained_whole", "step", "data_wait",
-}  # fmt: skip
-# Fields that came later than `written`: null in older records
-_LATER = {
-    "data_content", "prunable_share", "tied_candidates", "tied_kept", "trained_whole", "unconserved_layers",
-    "effective_nodes", "log_paths", "final_effective_nodes", "final_log_paths",
-}  # fmt: skip
-
-
 def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> list[Comparison]:
     """Run a stored trial again from its stored config, store nothing, and compare all fields, epochs and masks.
 
@@ -112,7 +98,7 @@ def rerun(store: Store, record: TrialRecord, device: str, console: Console) -> l
     ]
     comparisons = [field for prefix, stored, new in pairs for field in _compare(prefix, stored, new)]
     is_older = record.written is None  # such records lack all fields that came later
-    return [field for field in comparisons if field.stored is not None or not (is_older or field.field in _LATER)]
+    return [field for field in comparisons if field.stored is not None or not (is_older or field.field in ADDED_LATER)]
 
 
 def _pairs(prefix: str, stored: dict[Any, Fields], again: dict[Any, Fields]) -> Iterator[tuple[str, Fields, Fields]]:
@@ -122,7 +108,7 @@ def _pairs(prefix: str, stored: dict[Any, Fields], again: dict[Any, Fields]) -> 
 
 def _compare(prefix: str, stored: Fields, again: Fields) -> Iterator[Comparison]:
     for name in {**stored, **again}:
-        if name not in _CIRCUMSTANCES:
+        if name not in CIRCUMSTANCES:
             yield Comparison(prefix + name, stored.get(name), again.get(name))
 
 
