@@ -14,6 +14,7 @@ callbacks.py       what the caller hears of, and how it stops a trial
 record_fields.py   fields of the record, by where they come from
 mask_records.py    records of the masks
 weight_records.py  records of the final weights, where they are kept
+work.py            the passes that a trial is expected to take, by its kind
 cost.py            passes and floating-point operations
 hashes.py          hashes of weights, batches and masks
 gpu_use.py         what a trial takes of a GPU, measured

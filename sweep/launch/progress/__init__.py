@@ -4,8 +4,8 @@ tally.py      what both show: counts, time left, lines
 live.py       on a terminal: a table that is drawn again and again
 lines.py      anywhere else: one line per trial that ended
 time_left.py  the time left, as it is shown
-estimate.py   the estimate of it
-work.py       what a trial is expected to cost, and how much of it is done
+
+``sweep/launch/pace.py`` has the estimate of it.
 """
 
 from collections.abc import Mapping

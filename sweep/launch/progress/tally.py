@@ -11,11 +11,11 @@ from sweep.config.grid import title, trial_id
 from sweep.config.trial_config import TrialConfig
 from sweep.engines import Stop
 from sweep.launch.progress.time_left import TimeLeft, rounded
-from sweep.launch.progress.work import epochs
 from sweep.records import COMPLETED, EpochRecord, TrialRecord
 from sweep.report.record_page import mask_remarks
 from sweep.text import clock, store_option
 from sweep.trial.stage import Stage
+from sweep.trial.work import epochs
 
 SHOWN = 8  # running trials
 

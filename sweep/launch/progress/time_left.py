@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from sweep.config.grid import trial_id
 from sweep.config.trial_config import TrialConfig
-from sweep.launch.progress.estimate import Ended, Pace, Running, seconds_left
-from sweep.launch.progress.work import Kind, Size, Work, epochs, expected
+from sweep.launch.pace import Ended, Pace, Running, seconds_left
 from sweep.records import COMPLETED, EpochRecord, TrialRecord
 from sweep.trial.stage import EPOCH, ROUND, Stage
+from sweep.trial.work import Kind, Size, Work, epochs, expected
 
 REFRESH_SECONDS = 2.0  # between two estimates, and more for a plan of many trials: 100,000 take a quarter of a second
 TRIALS_A_SECOND = 10_000  # of those that wait: so many more, and estimates are a second farther apart

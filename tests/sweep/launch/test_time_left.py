@@ -9,10 +9,10 @@ import pytest
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
 from sweep.config.trial_config import TrialConfig
-from sweep.launch.progress.estimate import Ended, Pace, Running, makespan, seconds_left
+from sweep.launch.pace import Ended, Pace, Running, makespan, seconds_left
 from sweep.launch.progress.time_left import TimeLeft, rounded
-from sweep.launch.progress.work import Kind, Size, Work, expected
 from sweep.trial.stage import EPOCH, ROUND, Stage
+from sweep.trial.work import Kind, Size, Work, expected
 
 from ...conftest import make_outcome
 from ..small import DIGITS

@@ -1,11 +1,11 @@
-"""The estimate of the time left, as pure functions of what has ended, what runs and what waits."""
+"""The pace of trials and the time left, as pure functions of what has ended, what runs and what waits."""
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sweep.launch.progress.work import Kind, Work
+from sweep.trial.work import Kind, Work
 
 _LEAST_SHARE, _LEAST_SECONDS = 0.01, 20.0  # a training that has done more, or run longer, tells how fast others are
 

@@ -1,4 +1,4 @@
-"""Work: what a trial is expected to cost, and how much of it is done."""
+"""Work: the passes that a trial is expected to take."""
 
 from typing import NamedTuple
 
