@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep.report.figures.palette import GRID, INK, MUTED, Look
+from sweep.report.figures.pdf_fonts import FAMILY, quick_family
 from sweep.report.names import figure_title
 from sweep.report.options import DEFAULT, ReportOptions
 
@@ -36,8 +37,7 @@ _TYPE = {  # rc parameter -> size in points: on a page of the web, and at the si
 }
 _SETTINGS = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],  # the first ships with matplotlib; the
-    # others are for viewers of an SVG that lack it
+    "font.sans-serif": [FAMILY, "Verdana", "Arial", "Helvetica"],  # the others are for viewers of an SVG that lack it
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.8,
@@ -179,7 +179,8 @@ def save(figure: "Figure", stem: Path) -> list[Path]:
         FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
         figure.set_layout_engine("none")
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
-        FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        with _matplotlib().rc_context({"font.sans-serif": [quick_family(), FAMILY]}):
+            FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
     figure.set(canvas=canvas, dpi=dpi, layout_engine=layout)
     return [png, svg, pdf]
 

@@ -80,6 +80,7 @@ def test_text_is_text_in_svg_and_pdf_and_the_pdf_is_as_wide_as_asked(tmp_path: P
     written = pdf.read_bytes()
     assert b"/Type3" not in written  # which some publishers refuse
     assert b"/FontFile2" in written  # TrueType
+    assert set(re.findall(rb"\+(DejaVu[\w-]*)", written)) == {b"DejaVuSans", b"DejaVuSans-Bold"}
     (width,) = set(re.findall(rb"/MediaBox \[ 0 0 ([\d.]+)", written))
     assert float(width) == pytest.approx(72 * 3.3, abs=0.01)
 
