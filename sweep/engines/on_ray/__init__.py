@@ -4,6 +4,7 @@ environment.py      environment variables for Ray, set before it is imported
 preconditions.py    what Ray needs of this machine
 starting.py         from nothing to a Ray that runs trials
 cluster.py          start or join Ray, and shut it down
+ray_internals.py    what is used of Ray that is not documented, and why
 raylet.py           notice when Ray's own process dies
 scratch_folders.py  folders for Ray's files during a launch
 driver.py           hands trials to Tune

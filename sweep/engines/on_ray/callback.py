@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune.experiment import Trial
-from ray.tune.progress_reporter import TrialProgressCallback
 
 from sweep.config.grid import title
 from sweep.config.trial_config import TrialConfig
@@ -40,8 +40,8 @@ def name_of(trial: Trial) -> str:
     return str(trial.config["trial"]["id"])
 
 
-class TuneCallback(NotRestored, TrialProgressCallback):
-    """Passes Tune's events to the watcher. Its base class keeps Tune from adding a callback that prints."""
+class TuneCallback(NotRestored, tune.Callback):
+    """Passes Tune's events to the watcher."""
 
     def __init__(self, trials: Mapping[str, TrialConfig], setup: RayWorkerSetup, watcher: Display, stop: Stop):
         self._trials, self._setup, self._watcher, self._stop = trials, setup, watcher, stop

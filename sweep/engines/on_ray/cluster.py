@@ -5,7 +5,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,12 +13,10 @@ from typing import Any
 
 import ray
 import yaml
-from ray.autoscaler.v2.utils import is_autoscaler_v2
-from ray.job_config import JobConfig
 
 from sweep import imports
 from sweep.config.compute import AUTO, Compute
-from sweep.engines.on_ray import scratch_folders
+from sweep.engines.on_ray import ray_internals, scratch_folders
 from sweep.engines.on_ray.environment import FOR_TRIALS
 from sweep.engines.on_ray.preconditions import refusal, temporary_folder
 from sweep.engines.on_ray.raylet import watched
@@ -52,11 +50,13 @@ def connected(address: str | None) -> Iterator[Path]:
 
 def _connect(address: str | None, scratch: Path) -> None:
     quiet: dict[str, Any] = {
-        "log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False, "job_config": _job_config(),
+        "log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False,
+        # workers import our packages first: by default Ray puts the driver's working folder before them
+        "job_config": ray_internals.job_with_path([] if imports.INSTALLED else [imports.ROOT]),
     }  # fmt: skip
     if address is None:
         try:
-            ray.init(address="local", num_cpus=machine.cores(), _temp_dir=str(scratch / "ray"), **quiet)
+            ray.init(address="local", num_cpus=machine.cores(), **ray_internals.start_below(scratch / "ray"), **quiet)
         except Exception as error:  # of any of its processes
             raise refusal(_first_line(error)) from error
         return
@@ -73,20 +73,6 @@ def _connect(address: str | None, scratch: Path) -> None:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0][:500] or type(error).__name__
-
-
-class _Fixed(list[str]):
-    """A list that Ray does not extend."""
-
-    def extend(self, entries: Iterable[str]) -> None:
-        """Leave it as it is."""
-
-
-def _job_config() -> JobConfig:
-    """Make workers import our packages first: by default Ray puts the driver's working folder before them."""
-    config = JobConfig()
-    config._py_driver_sys_path = _Fixed([] if imports.INSTALLED else [imports.ROOT])
-    return config
 
 
 def _knock(address: str) -> None:
@@ -177,12 +163,11 @@ def _launchable() -> list[Mapping[str, float]] | None:
 
     Some platforms tell Ray; `ray up` leaves its config in a file on the head node, where the driver then runs.
     """
-    reported = ray._private.state.state.get_cluster_config()
-    if reported and reported.node_group_configs:
-        return [dict(group.resources) for group in reported.node_group_configs if group.max_count]
+    if groups := ray_internals.node_groups():
+        return [group.resources for group in groups if group.max_count]
     bootstrap = Path("~/ray_bootstrap_config.yaml").expanduser()
     if bootstrap.exists():
         config = yaml.safe_load(bootstrap.read_text())
         kinds = config["available_node_types"].values()
         return [kind.get("resources", {}) for kind in kinds if kind.get("max_workers", config.get("max_workers", 0))]
-    return None if is_autoscaler_v2() else []
+    return None if ray_internals.autoscaler_is_v2() else []

@@ -20,6 +20,7 @@ from sweep.engines.capacity import capacity
 from sweep.engines.on_ray import probing
 from sweep.engines.on_ray.callback import TuneCallback, name_of
 from sweep.engines.on_ray.coordinator import MACHINES, start_coordinator
+from sweep.engines.on_ray.ray_internals import silent_progress
 from sweep.engines.on_ray.scheduler import StoppableScheduler
 from sweep.engines.on_ray.worker import RayWorkerSetup, run_one
 from sweep.engines.sharing.decide import decide
@@ -128,7 +129,7 @@ def _fit(
         run_config=tune.RunConfig(
             name=next(iter(trials)),
             storage_path=str(folder),
-            callbacks=[callback],
+            callbacks=[callback, silent_progress()],
             # the coordinator decides how often a trial starts again; this limit only makes Tune end in any case
             failure_config=tune.FailureConfig(max_failures=max_failures + MACHINES + 1),
             verbose=0,

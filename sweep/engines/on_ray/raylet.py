@@ -2,12 +2,11 @@
 
 import logging
 import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import ray
+from sweep.engines.on_ray.ray_internals import own_raylet
 
 LOOK_SECONDS = 1.0
 logger = logging.getLogger(__name__)
@@ -19,8 +18,8 @@ def watched() -> Iterator[None]:
 
     Finished trials are in the store by then, and the running ones died with the raylet.
     """
-    raylet, ended = _own(), threading.Event()
-    if raylet is None:
+    raylet, ended = own_raylet(), threading.Event()
+    if raylet is None or raylet.poll() is not None:
         yield
         return
 
@@ -40,12 +39,3 @@ def watched() -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-
-
-def _own() -> "subprocess.Popen[bytes] | None":
-    """The raylet, if this process started it."""
-    try:
-        raylet: subprocess.Popen[bytes] = ray._private.worker._global_node.all_processes["raylet"][0].process  # type: ignore[attr-defined]
-        return raylet if raylet.poll() is None else None
-    except (AttributeError, LookupError):  # it did not, or this version of Ray keeps it elsewhere
-        return None

@@ -1,0 +1,128 @@
+"""Every part of Ray that is used here without being part of its documented interface: why, and nowhere else.
+
+Each function names what it uses and why nothing documented does the same. Where a Ray has moved it, the function raises
+an InputError that says so; tests/sweep/engines/test_ray_internals.py calls each on the installed Ray, and fails first.
+"""
+
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+from ray.job_config import JobConfig
+
+from sweep.errors import InputError
+
+
+class NodeGroup(NamedTuple):
+    """A kind of node that an autoscaler can launch: what one has, and at most how many there may be."""
+
+    name: str
+    resources: dict[str, float]
+    max_count: int
+
+
+@contextmanager
+def uses(part: str) -> Iterator[None]:
+    """Name the part of Ray that the block uses.
+
+    Raises:
+        InputError: this Ray does not have it, or has it in another form.
+    """
+    try:
+        yield
+    except (ImportError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"Ray {ray.__version__} has moved {part} ({error}); install the Ray that constraints.txt names, or see"
+            " sweep/engines/on_ray/ray_internals.py"
+        ) from error
+
+
+def start_below(folder: Path) -> dict[str, Any]:
+    """The arguments of ray.init that put the files of a Ray into ``folder``.
+
+    ``_temp_dir`` is private. ``RAY_TMPDIR``, which is documented, would also hold for the workers' own temporary files,
+    and for every Ray that this process starts later.
+    """
+    return {"_temp_dir": str(folder)}
+
+
+class _Fixed(list[str]):
+    """A list that Ray does not extend."""
+
+    def extend(self, entries: Iterable[str]) -> None:
+        """Leave it as it is."""
+
+
+def job_with_path(folders: list[str]) -> JobConfig:
+    """The config of a job whose workers look for modules in ``folders`` first.
+
+    ``JobConfig._py_driver_sys_path`` is private, and ray.init adds the driver's working folder to it: a file
+    ``training.py`` there would be imported instead of our package. A runtime environment's ``PYTHONPATH`` comes later.
+    """
+    with uses("JobConfig._py_driver_sys_path"):
+        config = JobConfig()
+        if not isinstance(config._py_driver_sys_path, list):
+            raise TypeError("it is no list")
+        config._py_driver_sys_path = _Fixed(folders)
+    return config
+
+
+def own_raylet() -> "subprocess.Popen[bytes] | None":
+    """The process of the raylet that this process has started; None if it joined a cluster.
+
+    ``_global_node`` is private. Ray tells nobody that a raylet died, and ends the driver a little later without a
+    message.
+    """
+    with uses("ray._private.worker._global_node.all_processes"):
+        processes: dict[str, list[Any]] = ray._private.worker._global_node.all_processes  # type: ignore[attr-defined]
+        for started in processes.get("raylet", ()):
+            raylet: subprocess.Popen[bytes] = started.process
+            return raylet
+    return None
+
+
+def node_groups() -> list[NodeGroup]:
+    """The kinds of nodes that the cluster's autoscaler can launch, where it has told Ray. Ray must be connected.
+
+    ``ray._private.state`` is private. The documented ``ray.nodes()`` lists the nodes that are there, not those that
+    may come.
+    """
+    with uses("ray._private.state.state.get_cluster_config"):
+        told = ray._private.state.state.get_cluster_config()
+        groups = told.node_group_configs if told else ()
+        return [NodeGroup(group.name, dict(group.resources), group.max_count) for group in groups]
+
+
+def autoscaler_is_v2() -> bool:
+    """Whether the cluster's autoscaler is version 2. False where there is none. Ray must be connected.
+
+    ``ray.autoscaler.v2`` is not documented, and nothing that is tells the version.
+    """
+    with uses("ray.autoscaler.v2.utils.is_autoscaler_v2"):
+        from ray.autoscaler.v2.utils import is_autoscaler_v2
+
+        return bool(is_autoscaler_v2())
+
+
+def silent_progress() -> Any:
+    """A callback that keeps Tune from adding one of its own that prints.
+
+    Tune looks for an instance of ``ray.tune.progress_reporter.TrialProgressCallback``, which is a developers' class.
+    Its own prints a line for each trial at every verbosity.
+    """
+    with uses("ray.tune.progress_reporter.TrialProgressCallback"):
+        from ray.tune.progress_reporter import TrialProgressCallback
+
+        class Silent(TrialProgressCallback):
+            """Prints nothing, and can be pickled, as Tune asks of callbacks."""
+
+            def log_result(self, *arguments: Any, **named: Any) -> None:
+                """Print nothing about a result or an error."""
+
+            def on_trial_complete(self, *arguments: Any, **named: Any) -> None:
+                """Print nothing about an end."""
+
+        return Silent()

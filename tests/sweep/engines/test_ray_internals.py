@@ -1,0 +1,101 @@
+"""Parts of Ray that it may move: each is where ray_internals.py looks for it, and is missed with a clear message."""
+
+import importlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray")
+pytest.importorskip("ray.tune")
+
+import ray
+from ray.experimental.internal_kv import _internal_kv_put
+from ray.job_config import JobConfig
+
+from sweep.engines.on_ray import environment, ray_internals
+from sweep.errors import InputError
+
+pytestmark = pytest.mark.filterwarnings("default")  # Ray and what it imports warn of their own affairs
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a Ray that this process has started and is connected to."""
+    made = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    environment.prepare(None)
+    ray.init(address="local", num_cpus=1, include_dashboard=False, **ray_internals.start_below(made))
+    yield made
+    ray.shutdown()
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def test_ray_does_not_extend_the_path_that_a_job_gives_its_workers() -> None:
+    config = ray_internals.job_with_path(["/ours"])
+    config._py_driver_sys_path.extend(["/the/working/folder"])  # as ray.init does
+    assert config._get_proto_job_config().py_driver_sys_path == ["/ours"]
+
+
+def test_tune_adds_no_callback_that_prints_to_a_silent_one(capsys: pytest.CaptureFixture[str]) -> None:
+    from ray.tune.progress_reporter import TrialProgressCallback
+    from ray.tune.utils.callback import _create_default_callbacks
+
+    silent = ray_internals.silent_progress()
+    callbacks = _create_default_callbacks([silent])
+    assert [callback for callback in callbacks if isinstance(callback, TrialProgressCallback)] == [silent]
+    for event in (silent.on_trial_result, silent.on_trial_error, silent.on_trial_complete):
+        event(1, [], SimpleNamespace(last_result={}), result={})
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_of_a_ray_that_was_started_here_all_parts_are_found(folder: Path) -> None:
+    assert any(folder.glob("session_*"))
+    raylet = ray_internals.own_raylet()
+    assert raylet is not None and raylet.poll() is None
+    assert "raylet" in Path(f"/proc/{raylet.pid}/cmdline").read_text()
+    assert ray_internals.node_groups() == []
+    assert ray_internals.autoscaler_is_v2() is False
+
+
+@pytest.mark.slow
+def test_the_kinds_of_nodes_are_those_that_an_autoscaler_told(folder: Path) -> None:
+    messages: Any = importlib.import_module("ray.core.generated.autoscaler_pb2")
+    keys: Any = ray._raylet
+    cards = messages.NodeGroupConfig(name="cards", resources={"CPU": 8, "GPU": 2}, max_count=4)
+    _internal_kv_put(
+        keys.GCS_AUTOSCALER_CLUSTER_CONFIG_KEY,
+        messages.ClusterConfig(node_group_configs=[cards]).SerializeToString(),
+        overwrite=True,
+        namespace=keys.GCS_AUTOSCALER_STATE_NAMESPACE,
+    )
+    assert ray_internals.node_groups() == [("cards", {"CPU": 8, "GPU": 2}, 4)]
+
+
+def job_with_path() -> Any:
+    return ray_internals.job_with_path([])
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "call"),
+    [
+        ("ray._private.worker", "_global_node", ray_internals.own_raylet),
+        ("ray._private.state", "state", ray_internals.node_groups),
+        ("ray.autoscaler.v2.utils", "is_autoscaler_v2", ray_internals.autoscaler_is_v2),
+        ("ray.tune.progress_reporter", "TrialProgressCallback", ray_internals.silent_progress),
+        ("ray.job_config", "_py_driver_sys_path", job_with_path),
+    ],
+)
+def test_a_ray_that_moved_a_part_is_told_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, module: str, name: str, call: Any
+) -> None:
+    if name == "_py_driver_sys_path":
+        monkeypatch.setattr(JobConfig, "__init__", lambda self: None)
+    else:
+        monkeypatch.delattr(importlib.import_module(module), name)
+    with pytest.raises(InputError, match=rf"Ray {ray.__version__} has moved .*{name}.*; .*ray_internals\.py"):
+        call()
