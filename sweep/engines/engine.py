@@ -24,8 +24,9 @@ class Engine(Protocol):
     * **Watcher.** ``started`` comes before a trial's epochs. It may come again after a lost worker, and for a trial
       that is then skipped, where a worker takes the trial. ``epoch`` may be left out now and then, ``stage`` and
       ``preparing`` always. All calls come from the thread that called the engine.
-    * **Stop.** Once ``stop.requested`` is true no trial starts. Running trials save a checkpoint, end at the next step
-      and are recorded as interrupted. Then the engine returns.
+    * **Stop.** Once ``stop.may_start`` is false no trial starts, and the engine returns when the running ones have
+      ended and are recorded. Once ``stop.requested`` is true, which may come later, running trials save a checkpoint,
+      end at the next step and are recorded as interrupted.
     * **Lost workers.** A trial whose process dies runs again in another, at most ``compute.max_failures`` times, and is
       then recorded as failed with the error type ``WorkerLost``.
     * **Store errors.** A StoreError while trials run is passed to ``stop.fail(error)``, or raised.

@@ -36,7 +36,7 @@ def run(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, watch
     dataset: AnyDataset | None = None
     allocator.keep_freed_memory()
     for trial in trials:
-        if stop.requested:
+        if not stop.may_start:
             return
         if not renew():
             see = f"sweep failures{store_option(claims.store.name)}"

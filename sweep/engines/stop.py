@@ -8,8 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from sweep.errors import GpuError, StoreError
+
+if TYPE_CHECKING:
+    from sweep.store.requests import Request  # which takes pyarrow
 
 
 def in_main_thread() -> bool:
@@ -18,26 +22,37 @@ def in_main_thread() -> bool:
 
 
 class Stop:
-    """A request to stop: a signal, a store or GPU that cannot be used any more, or repeated failures.
+    """A request to stop: a signal, ``sweep stop`` or ``sweep cancel``, a store or GPU that cannot be used any more, or
+    repeated failures.
 
-    The first signal requests it; the second ends the process as it would without us.
+    There are two kinds. After ``sweep stop`` no trial starts and the running ones go on to their end. After all others
+    the running ones are interrupted too. The first signal requests it; the second ends the process as it would without
+    us.
 
     Attributes:
         signal: the signal's number, if one came.
         error: what makes going on impossible.
         reason: why going on makes no sense, in a sentence.
+        asked: the request of ``sweep stop`` or ``sweep cancel``, if one came.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self.error: StoreError | GpuError | None = None
         self.reason: str | None = None
+        self.asked: Request | None = None
         self._terminals: list[int] = []  # file descriptors of output that goes to a terminal
 
     @property
     def requested(self) -> bool:
-        """Whether any of the three was set."""
-        return self.signal is not None or self.error is not None or self.reason is not None
+        """Whether running trials are to be interrupted. Then none may start either."""
+        is_cancelled = self.asked is not None and self.asked.interrupts
+        return is_cancelled or self.signal is not None or self.error is not None or self.reason is not None
+
+    @property
+    def may_start(self) -> bool:
+        """Whether trials may still start."""
+        return self.asked is None and not self.requested
 
     def request(self, number: int, frame: FrameType | None = None) -> None:
         """Signal handler."""
@@ -53,6 +68,10 @@ class Stop:
     def give_up(self, reason: str) -> None:
         """Stop for a reason that is neither signal nor error. The first reason counts."""
         self.reason = self.reason or reason
+
+    def ask(self, request: Request) -> None:
+        """Do what ``sweep stop`` or ``sweep cancel`` asks for."""
+        self.asked = request
 
     def _discard_output(self) -> None:
         """Send output to /dev/null: after a hang-up, printing to the terminal raises."""

@@ -58,17 +58,17 @@ class Dispatcher:
         restarted = self._planned.todo if self._planned.from_scratch else ()
         claims = Claims(self._store, leases, self._planned.outcomes, restarted)
         idle = 0
-        while self.left and not self._stop.requested and idle < 2:
+        while self.left and self._stop.may_start and idle < 2:
             before = len(self.left)
             self._wait(leases)
-            if self.left and not self._stop.requested:
+            if self.left and self._stop.may_start:
                 engine(self._planned.sweep, list(self.left.values()), claims, watcher, self._stop)
                 self.left = {name: trial for name, trial in self.left.items() if name not in self.ran}
             idle = idle + 1 if len(self.left) == before else 0
 
     def _wait(self, leases: Leases) -> None:
         """Wait while other launches run all that is left: an engine would read the data and find nothing to run."""
-        while self.left and not self._stop.requested:
+        while self.left and self._stop.may_start:
             for record in self._ended_elsewhere():
                 self._progress.finished(record)
                 del self.left[record.trial_id]

@@ -8,7 +8,7 @@
     sweeps/<name>.parquet                  one row: the trials that its launches planned
     identity/<32 hex digits>.id            distinguishes the store from others in MLflow
     checkpoints/<trial id>.pt              the state of a trial that has not ended
-    leases/                                which launches run, and which trials they have taken
+    leases/                                which launches run, which trials they have taken, and requests to end
     probes/                                what trials take of a GPU, measured; may be deleted
     damaged/                               files that could not be read, set aside by a launch
 
@@ -42,6 +42,7 @@ status.py     how many of them are completed, running, failed and missing
 lookup.py     a trial by the beginning of its id
 identity.py   the id of a store
 leases.py     which launch runs which trial
+requests.py   what launches are asked to do: stop, cancel
 verify.py     checks every file, and the records against each other
 """
 

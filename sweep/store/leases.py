@@ -2,6 +2,7 @@
 
     leases/<launch>.json               a living launch: who it is, rewritten every few seconds (its heartbeat)
     leases/<trial id>.<launch>.claim   a trial that it has taken
+    leases/<launch>.request            what it was asked to do (:mod:`sweep.store.requests`)
 
 A launch first puts its claim and then lists the claims. It has the trial if it finds no claim of another living launch.
 Two launches cannot both find none: the one that lists later sees the other's claim, because every storage that we
@@ -37,14 +38,20 @@ _AT_ONCE = 2.0  # claims put within so many seconds are simultaneous; an object 
 _HEARTBEAT = re.compile(r"([0-9a-f]{8})\.json")
 _NAMED = ("id", "host", "machine", "began")
 _CLAIM = re.compile(r"([0-9a-z]+)\.([0-9a-f]{8})\.claim")
+_REQUEST = re.compile(r"([0-9a-f]{8})\.request")
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A launch: a process that takes trials."""
+    """A launch: a process that takes trials.
 
+    Attributes:
+        sweep: name of the sweep that it runs; empty where it runs none, and for launches of earlier versions.
+    """
+
+    sweep: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
@@ -69,8 +76,9 @@ class Launch:
         """
         try:
             values = json.loads(text)
-            return cls(**{name: str(values[name]) for name in _NAMED}, pid=int(values["pid"]))
-        except (TypeError, LookupError) as error:
+            named = {name: str(values[name]) for name in _NAMED}
+            return cls(sweep=str(values.get("sweep", "")), **named, pid=int(values["pid"]))
+        except (AttributeError, TypeError, LookupError) as error:
             raise ValueError(f"not a launch: {error}") from None
 
     @property
@@ -204,20 +212,27 @@ class Leases:
         entries = self._entries()
         living = self._living(entries)
         for entry in entries:
-            claim, heartbeat = _CLAIM.fullmatch(entry.name), _HEARTBEAT.fullmatch(entry.name)
-            launch = claim[2] if claim else heartbeat[1] if heartbeat else None
-            if launch and launch not in living:
+            if (launch := _launch_in(entry.name)) and launch not in living:
                 self._files.delete(f"leases/{entry.name}")
         self._files.clear()
 
     def _release_all(self, is_new: bool) -> None:
         try:
-            own = [e.name for e in self._files.entries("leases") if f".{self.launch.id}." in f".{e.name}"]
-            self._files.delete(*(f"leases/{name}" for name in own if name.endswith(".claim")))
-            self._files.delete(f"leases/{self.launch.id}.json")
+            heartbeat = f"{self.launch.id}.json"
+            own = [e.name for e in self._files.entries("leases") if _launch_in(e.name) == self.launch.id]
+            self._files.delete(*(f"leases/{name}" for name in own if name != heartbeat))
+            self._files.delete(f"leases/{heartbeat}")
             self._files.remove_empty("leases", root=is_new)
         except OSError:  # the claims become void when the heartbeat is stale
             pass
+
+
+def _launch_in(name: str) -> str | None:
+    """The id of the launch that a file of ``leases/`` belongs to; None for other files."""
+    if claim := _CLAIM.fullmatch(name):
+        return claim[2]
+    file = _HEARTBEAT.fullmatch(name) or _REQUEST.fullmatch(name)
+    return file[1] if file else None
 
 
 def _machine() -> str:

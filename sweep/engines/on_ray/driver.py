@@ -54,9 +54,9 @@ def drive(
     for start in range(0, len(trials), CHUNK):
         chunk = {trial_id(trial): trial for trial in trials[start : start + CHUNK]}
         callback, scheduler = TuneCallback(chunk, setup, watcher, stop), StoppableScheduler(stop, setup.coordinator)
-        if not stop.requested:
+        if stop.may_start:
             _fit(trainable, chunk, shares, scratch / "tune", callback, scheduler, sweep.compute.max_failures)
-        if not stop.requested:
+        if stop.may_start:
             callback.record_missing()
 
 

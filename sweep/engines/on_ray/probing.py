@@ -23,13 +23,13 @@ def measure(dataset: AnyDataset, setup: RayWorkerSetup, stop: Stop, requests: Se
     images = ray.put(dataset)
     tasks = [_task(kind, setup).remote(setup, images, requests) for kind in kinds_of_gpus()]
     waiting = list(tasks)
-    while waiting and not stop.requested:
+    while waiting and stop.may_start:
         _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
     for task in tasks:
-        if stop.requested:
-            ray.cancel(task, force=True)
-        else:
+        if stop.may_start:
             yield from _answers(task, requests)
+        else:
+            ray.cancel(task, force=True)
 
 
 def kinds_of_gpus() -> list[str | None]:

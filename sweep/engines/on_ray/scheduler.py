@@ -13,7 +13,8 @@ TELL_SECONDS = 1.0  # between two messages to the coordinator that the launch st
 
 
 class StoppableScheduler(NotRestored, FIFOScheduler):
-    """Starts trials in order. Once a stop is requested, waiting trials are withdrawn and running ones told to stop."""
+    """Starts trials in order. Once none may start, waiting trials are withdrawn; once a stop is requested, running ones
+    are told to stop."""
 
     def __init__(self, stop: Stop, coordinator: Any):
         super().__init__()
@@ -21,9 +22,10 @@ class StoppableScheduler(NotRestored, FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Called many times a second."""
-        if not self._stop.requested:
+        if self._stop.may_start:
             return super().choose_trial_to_run(tune_controller)
-        if time.monotonic() >= self._tell:  # repeated, because a restarted coordinator has forgotten it
+        # repeated, because a restarted coordinator has forgotten it
+        if self._stop.requested and time.monotonic() >= self._tell:
             self._tell = time.monotonic() + TELL_SECONDS
             self._coordinator.stop.remote()
         for trial in tune_controller.get_trials():

@@ -85,7 +85,7 @@ def run(
         )
         if jobs == AUTO:
             jobs = _jobs(context, setup, sweep, trials, watcher, stop)
-        if stop.requested:
+        if not stop.may_start:
             return
         setup = replace(setup, settings=replace(setup.settings, gpu_share=_gpu_share(device, jobs)))
         pool = stack.enter_context(closing(Pool(context, setup, trials, watcher, stop)))

@@ -66,7 +66,7 @@ class Pool:
 
     @property
     def _more(self) -> bool:
-        return bool(self._waiting) and not self._stop.requested
+        return bool(self._waiting) and self._stop.may_start
 
     def _start(self, slot: int) -> None:
         self._workers.append(WorkerProcess(self._context, slot, self._setup))
@@ -136,7 +136,7 @@ class Pool:
         self._losses[trial_id(trial)] += 1
         if self._losses[trial_id(trial)] <= self._max_failures:
             self._waiting.appendleft(trial)
-            logger.warning(f"{title(trial)}: {reason}" + ("" if self._stop.requested else "; it starts again"))
+            logger.warning(f"{title(trial)}: {reason}" + ("; it starts again" if self._stop.may_start else ""))
             return
         settings = self._setup.settings
         where = {"sweep": settings.sweep, "cluster": settings.compute.cluster}

@@ -28,7 +28,7 @@ def measure(
     with suppress(*DISCONNECTED):
         pipe.send((setup, requests))
     try:
-        while not stop.requested:
+        while stop.may_start:
             try:
                 if not pipe.poll(POLL_SECONDS):
                     continue
@@ -37,8 +37,8 @@ def measure(
                 break
             unanswered.pop(answer.label, None)
             yield answer
-        process.join(0.0 if stop.requested else CLOSE_SECONDS)
-        if not stop.requested:
+        process.join(CLOSE_SECONDS if stop.may_start else 0.0)
+        if stop.may_start:
             yield from (
                 Answer(label, error=f"its process {how_it_ended(process.exitcode or 0)}") for label in unanswered
             )

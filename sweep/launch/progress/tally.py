@@ -84,7 +84,7 @@ class Tally:
     @property
     def time_left(self) -> str | None:
         """``about 5 min left``. None while nothing tells how fast trials are, after a stop, and at the end."""
-        if self._stop.requested or self.is_over:
+        if self.is_over or not self._stop.may_start:
             return None
         left = self._time_left.seconds(time.monotonic())
         return None if left is None else f"{rounded(left)} left"
@@ -101,6 +101,8 @@ class Tally:
     def _when(self) -> str:
         if self._stop.requested:
             return "stopping" if self._running else "stopped"
+        if not self._stop.may_start:
+            return "no other trial starts" if self._running else "stopped"
         if self._preparing:
             return f"{self._preparing} …"
         return "all have ended" if self.is_over else self.time_left or "time left: not known yet"

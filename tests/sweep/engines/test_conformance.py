@@ -22,6 +22,7 @@ from sweep.records import EpochRecord, TrialRecord
 from sweep.store import Store
 from sweep.store.claims import Claims
 from sweep.store.leases import Leases
+from sweep.store.requests import Request
 from sweep.trial.attempts import run_attempts
 from sweep.trial.run import load_data
 from sweep.trial.stage import Stage
@@ -50,7 +51,7 @@ def printing(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims, 
     """An engine that prints each trial and runs it in this process."""
     settings, dataset = RunSettings.of(sweep, "cpu"), load_data(sweep)
     for trial in trials:
-        if stop.requested or not claims.take(trial_id(trial)):
+        if not stop.may_start or not claims.take(trial_id(trial)):
             continue
         print(title(trial))
         watcher.started(trial)
@@ -175,6 +176,17 @@ class TestEngine:
         assert set(recorder.records) == started
         # one that was stopped before its first step has nothing to go on from
         assert set(recorder.trials("epoch")) <= store.checkpoints() <= started
+
+    def test_after_a_request_to_stop_running_trials_end_and_no_other_starts(self, name: str, folder: Path) -> None:
+        sweep, trials, store = read(folder, "training.epochs=300", "grid.seed=[0, 1, 2, 3, 4, 5]")
+        stop = Stop()
+        recorder = Recorder(lambda record: stop.ask(Request("stop", "a test")))
+        ENGINES[name]()(sweep, trials, Claims.alone(store), recorder, stop)
+        assert not stop.may_start and not stop.requested
+        started = set(recorder.trials("started"))
+        assert 1 <= len(started) < len(trials)
+        assert store.statuses() == dict.fromkeys(recorder.records, "completed")
+        assert set(recorder.trials("epoch")) <= set(recorder.records) <= started
 
     def test_a_store_error_is_told_to_stop_or_raised(self, name: str, folder: Path) -> None:
         sweep, trials, store = read(folder)
