@@ -2,6 +2,7 @@
 
 root.py         the command `sweep` itself
 run.py          launch, plan, retry, reproduce
+stop.py         stop, cancel
 report.py       report
 query.py        query
 view.py         status, failures, methods, architectures, ui, completion
@@ -12,7 +13,7 @@ common.py       what commands share: options, errors, examples
 print/          what commands print
 """
 
-from sweep.cli import export, maintain, query, report, run, trials, view
+from sweep.cli import export, maintain, query, report, run, stop, trials, view
 from sweep.cli.root import main
 
-__all__ = ["export", "main", "maintain", "query", "report", "run", "trials", "view"]
+__all__ = ["export", "main", "maintain", "query", "report", "run", "stop", "trials", "view"]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 ORDER = (
-    "launch", "plan", "status", "failures", "retry", "trial", "masks", "report", "query", "export", "reproduce",
-    "methods", "architectures", "verify", "compact", "sync", "ui", "completion",
+    "launch", "plan", "stop", "cancel", "status", "failures", "retry", "trial", "masks", "report", "query", "export",
+    "reproduce", "methods", "architectures", "verify", "compact", "sync", "ui", "completion",
 )  # fmt: skip
 
 

@@ -51,7 +51,8 @@ def launch(
     """Run every trial of CONFIG, a YAML file or the name of a shipped one, that the store lacks.
 
     Launching again runs what is missing, and nothing if nothing is. Exit code 0: all trials are completed;
-    1: some failed; 2: bad input, nothing was started; 130, 143, 129: stopped by Ctrl-C, SIGTERM, a hang-up.
+    1: some are not; 2: bad input, nothing was started; 3: some are not, after 'sweep stop' or 'sweep cancel';
+    130, 143, 129: stopped by Ctrl-C, SIGTERM, a hang-up.
     """
     if dry_run:
         context.invoke(plan, config=config, settings=settings, store=store, quick=quick, as_json=as_json)
@@ -157,7 +158,7 @@ def retry(
     summaries = []
     for plan_of_sweep in planned:
         summaries.append(run_plan(plan_of_sweep, opened, engine, console))
-        if summaries[-1].signal is not None:
+        if summaries[-1].was_stopped:
             break
     unchanged = as_before(opened, planned[: len(summaries)])
     if as_json:
@@ -215,7 +216,7 @@ def reproduce(
     if not no_run:
         summary = run_sweep(asked.sweep, engine, console)
         launches.summary(console, asked.sweep, summary)
-        if summary.signal is not None:
+        if summary.was_stopped and summary.exit_code:
             sys.exit(summary.exit_code)
     opened = Store(asked.sweep.store)
     verdicts = judge(asked, opened)

@@ -4,6 +4,8 @@ plan.py            the trials that a sweep asks for, and which of them are left 
 preflight.py       what is checked before a trial starts
 run.py             run a plan: the order of everything
 dispatch.py        hand trials to the engine until all have ended, here or in other launches
+requests.py        while it runs: do what sweep stop and sweep cancel ask for
+running.py         launches that run now, asking them to end, waiting for it
 relaunch.py        plans of stored trials that run again
 rerun.py           run one trial, new or stored, in this process
 failure_streak.py  stop when the first trials all fail for the same reason

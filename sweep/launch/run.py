@@ -15,11 +15,15 @@ from sweep.launch.finish import draw_report, fold_if_slow
 from sweep.launch.plan import Plan, plan, record_sweep
 from sweep.launch.preflight import check_grid, check_launch, data_errors, files_read
 from sweep.launch.progress import open_progress
+from sweep.launch.requests import heeded
 from sweep.records import COMPLETED, STATUSES
 from sweep.store import Store
-from sweep.store.leases import Leases
+from sweep.store.leases import Launch, Leases
+from sweep.store.requests import Request, Requests
 from sweep.store.status import MISSING
 from sweep.tracking import open_tracker
+
+ASKED_TO_END = 3  # exit code
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,28 @@ class Summary:
         ran: how many trials ended in it.
         statuses: the sweep's trials counted by status, "missing" included.
         signal: the signal that stopped it, if one did.
+        asked: the request of ``sweep stop`` or ``sweep cancel`` that ended it, if one did.
     """
 
     ran: int
     statuses: dict[str, int]
     signal: int | None
+    asked: Request | None = None
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether a signal or a request ended it."""
+        return self.signal is not None or self.asked is not None
 
     @property
     def exit_code(self) -> int:
-        """0: all completed; 1: some are not; 130, 143, 129: stopped by Ctrl-C, SIGTERM, a hang-up."""
+        """0: all completed; 1: some are not; 3: some are not, after ``sweep stop`` or ``sweep cancel``; 130, 143, 129:
+        stopped by Ctrl-C, SIGTERM, a hang-up."""
         if self.signal is not None:
             return 128 + self.signal
-        return 0 if set(self.statuses) <= {COMPLETED} else 1
+        if set(self.statuses) <= {COMPLETED}:
+            return 0
+        return 1 if self.asked is None else ASKED_TO_END
 
 
 def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
@@ -75,8 +89,9 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
         if planned.todo:
             streak = FailureStreak(stop, sweep.compute.stop_after)
             watcher = Watchers([progress, dispatcher, streak, tracker])
-            leases = stack.enter_context(Leases(store.files).held())
-            with stop.listening(), progress, data_errors():
+            leases = stack.enter_context(Leases(store.files, Launch(sweep.name)).held())
+            requests = heeded(Requests(store.files), leases.launch, stop, progress.say)
+            with stop.listening(), progress, requests, data_errors():
                 dispatcher.run(engine, watcher, leases)
         else:
             _record_again(planned, store, console)
@@ -87,7 +102,7 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
         if not stop.requested:
             fold_if_slow(store, console)  # before the report reads all trials
             tracker.add_artifacts(draw_report(planned, store, console))
-    return Summary(len(dispatcher.ran), _count_by_status(planned, store), stop.signal)
+    return Summary(len(dispatcher.ran), _count_by_status(planned, store), stop.signal, stop.asked)
 
 
 def _announce(planned: Plan, store: Store, console: Console) -> None:

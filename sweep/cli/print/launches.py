@@ -193,15 +193,18 @@ def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
     if found.exit_code == 1:
         why = f"See why: sweep failures --store {store}   Launching again runs what is not completed."
         out.print(why, markup=False, soft_wrap=True)
-    if found.signal is not None:
-        out.print("Stopped. Launching again runs what is missing, and resumes trials that were stopped.")
+    if found.was_stopped:
+        by = f" by sweep {found.asked.action} ({found.asked.by})" if found.asked else ""
+        again = f"Stopped{by}. Launching again runs what is missing, and resumes trials that were stopped."
+        out.print(again, markup=False, soft_wrap=True)
     browse = f"    MLflow: sweep ui --store {store}" if sweep.tracking.enabled and not sweep.tracking.uri else ""
     out.print(f"Report: sweep report {store} --sweep {sweep.name} --html{browse}", markup=False, soft_wrap=True)
 
 
 def summary_json(sweep: SweepConfig, found: Summary) -> Row:
     """How a launch ended, in plain values."""
-    return {"sweep": sweep.name, "store": redacted(sweep.store), "ran": found.ran, **found.statuses}
+    asked = found.asked.action if found.asked else None
+    return {"sweep": sweep.name, "store": redacted(sweep.store), "ran": found.ran, "asked": asked, **found.statuses}
 
 
 def chosen(out: Console, records: Sequence[TrialRecord]) -> None:
