@@ -178,7 +178,7 @@ class TestEngine:
         assert set(recorder.trials("epoch")) <= store.checkpoints() <= started
 
     def test_after_a_request_to_stop_running_trials_end_and_no_other_starts(self, name: str, folder: Path) -> None:
-        sweep, trials, store = read(folder, "training.epochs=300", "grid.seed=[0, 1, 2, 3, 4, 5]")
+        sweep, trials, store = read(folder, "training.epochs=60", "grid.seed=[0, 1, 2, 3, 4, 5]")
         stop = Stop()
         recorder = Recorder(lambda record: stop.ask(Request("stop", "a test")))
         ENGINES[name]()(sweep, trials, Claims.alone(store), recorder, stop)
