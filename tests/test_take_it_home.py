@@ -15,6 +15,7 @@ from sweep.export.stored import masks_of, stored_network
 from sweep.store import Store
 from sweep.store.lookup import stored_trial
 
+from .once import folder_made_once
 from .sweep.export.conftest import outcomes  # noqa: F401  (a fixture)
 from .sweep.small import sweep as run
 
@@ -52,16 +53,20 @@ class Page:
 
 @pytest.fixture(scope="module")
 def page(outcomes, tmp_path_factory):  # noqa: F811
-    folder = tmp_path_factory.mktemp("take home")
-    store = Store(folder / "results")
-    for outcome in outcomes:
-        store.write(outcome)
+
+    def export(folder):
+        for outcome in outcomes:
+            Store(folder / "results").write(outcome)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            for command in COMMANDS:
+                done = run(*(outcomes[0].trial.trial_id[:6] if word == "3f9c" else word for word in command))
+                assert done.code == 0, done.err
+
+    folder = folder_made_once(tmp_path_factory, "take home", export)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for command in COMMANDS:
-            done = run(*(outcomes[0].trial.trial_id[:6] if word == "3f9c" else word for word in command))
-            assert done.code == 0, done.err
-        yield Page(store, outcomes[0].trial.trial_id)
+        yield Page(Store(folder / "results"), outcomes[0].trial.trial_id)
 
 
 def close(actual: torch.Tensor, expected: torch.Tensor) -> bool:

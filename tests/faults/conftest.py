@@ -15,6 +15,7 @@ import pytest
 
 from sweep.store import Store
 
+from ..once import value_made_once
 from .warm import Child, Starter
 
 Process = subprocess.Popen[bytes] | Child
@@ -192,6 +193,10 @@ def lab(tmp_path: Path, starter: Starter) -> Iterator[Lab]:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, starter: Starter) -> dict[str, dict[str, Any]]:
     """The table of the same sweep, left alone."""
-    made = Lab(tmp_path_factory.mktemp("undisturbed") / "lab", starter)
-    made.run("launch", "faults.yaml", "--local")
-    return table(made.store)
+
+    def run() -> dict[str, dict[str, Any]]:
+        made = Lab(tmp_path_factory.mktemp("undisturbed") / "lab", starter)
+        made.run("launch", "faults.yaml", "--local")
+        return table(made.store)
+
+    return value_made_once(tmp_path_factory, "undisturbed", run)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from PIL import Image
 from sweep.cli import main
 from sweep.cli.common import ORDER, CommandGroup
 from sweep.store import Store
+
+from ...once import folder_made_once
 
 ROOT = Path(__file__).parents[3]
 SWEEP = str(Path(sys.executable).with_name("sweep"))
@@ -49,10 +52,14 @@ def sweep(*arguments: str, cwd: Path) -> SimpleNamespace:
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory):
     """A folder in which the quick sweep has run."""
-    folder = tmp_path_factory.mktemp("launched")
-    result = sweep("launch", DIGITS, "--local", *QUICK, cwd=folder)
-    assert result.returncode == 0, result.stderr
-    return folder, result
+
+    def launch(folder):
+        result = sweep("launch", DIGITS, "--local", *QUICK, cwd=folder)
+        assert result.returncode == 0, result.stderr
+        (folder / "result").write_bytes(pickle.dumps(result))
+
+    folder = folder_made_once(tmp_path_factory, "launched", launch)
+    return folder, pickle.loads((folder / "result").read_bytes())
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ from sweep.store import Store
 from sweep.trial.run import run_trial
 from sweep.trial.settings import RunSettings
 
+from ...once import value_made_once
+
 DIGITS = Path(__file__).parents[3] / "configs/digits.yaml"
 QUICK = [
     "training.epochs=1", "training.batch_size=256", "grid.seed=0", "grid.sparsity=0.97", "pruning.batch_size=64",
@@ -20,8 +22,12 @@ QUICK = [
 
 
 @pytest.fixture(scope="session")
-def outcomes() -> list[Outcome]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     """FORCE's trial, with its final weights, and that of a random mask, without."""
+    return value_made_once(tmp_path_factory, "outcomes", _outcomes)
+
+
+def _outcomes() -> list[Outcome]:
     force, random = expand(read_sweep(DIGITS, QUICK))
     kept = RunSettings(compute=Compute(keep_weights="final"))
     found = [run_trial(force, settings=kept), run_trial(random)]

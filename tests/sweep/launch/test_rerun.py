@@ -15,6 +15,7 @@ from sweep.launch.rerun import Comparison
 from sweep.store import Store
 from sweep.trial.run import run_trial
 
+from ...once import folder_made_once
 from ..small import sweep
 
 pytestmark = pytest.mark.slow  # launches, trainings or processes
@@ -50,8 +51,7 @@ def launched(folder: Path, architecture: str, method: str, *settings: str, code:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A store of one compacted trial, to be copied."""
-    folder = tmp_path_factory.mktemp("made")
-    launched(folder, *TRIALS["compacted"])
+    folder = folder_made_once(tmp_path_factory, "rerun", lambda folder: launched(folder, *TRIALS["compacted"]))
     return folder / "results"
 
 

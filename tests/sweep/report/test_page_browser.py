@@ -12,6 +12,7 @@ from sweep.records import TrialRecord
 from sweep.report import report, write_report
 from sweep.store import Store
 from tests.browser import Visit, visit
+from tests.once import folder_made_once
 
 from .many import METHODS, SPARSITIES, many, stored
 
@@ -28,8 +29,11 @@ def records() -> list[TrialRecord]:
 @pytest.fixture(scope="module")
 def page(records: list[TrialRecord], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a thousand trials."""
-    folder = tmp_path_factory.mktemp("page")
-    return write_report([stored(Store(folder / "store"), records)], folder / "out", html=True).page
+
+    def write(folder: Path) -> None:
+        write_report([stored(Store(folder / "store"), records)], folder / "out", html=True)
+
+    return folder_made_once(tmp_path_factory, "page", write) / "out/report.html"
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from sweep.config.trial_config import TrialConfig
 from sweep.store import Store
 from sweep.tracking.client import Client
 
+from ...once import folder_made_once
 from .helpers import CONFIG, LAUNCH, launched, outcome, synced
 from .mlflows import copy, once_each
 
@@ -53,9 +54,11 @@ def filled(store: Store, trials: list[TrialConfig], database: Path) -> Store:
 @pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new database."""
-    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    Client(f"sqlite:///{file}").search_experiments(max_results=1)
-    return file
+
+    def make(folder: Path) -> None:
+        Client(f"sqlite:///{folder / 'mlflow.db'}").search_experiments(max_results=1)
+
+    return folder_made_once(tmp_path_factory, "empty", make) / "mlflow.db"
 
 
 @pytest.fixture

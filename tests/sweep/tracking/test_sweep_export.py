@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import pickle
 import shutil
 import signal
 import socket
@@ -28,6 +29,8 @@ from sweep.tracking import Exporter, default_uri, ui_command
 from sweep.tracking.client import Client, MlflowUnavailable
 from sweep.tracking.mlflow_run import OUTCOME, writing
 from sweep.trial.record_fields import config_fields
+
+from ...once import folder_made_once
 
 CONFIG = """
 name: mirrored
@@ -66,7 +69,13 @@ class First:
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> First:
     """A sweep called "first", exported where there was no database: making one takes seconds."""
-    folder = tmp_path_factory.mktemp("first")
+    folder = folder_made_once(tmp_path_factory, "first", _export_first)
+    return First(folder / "first", pickle.loads((folder / "said").read_bytes()))
+
+
+def _export_first(base: Path) -> None:
+    folder = base / "first"
+    folder.mkdir()
     (folder / "first.yaml").write_text(CONFIG.replace("mirrored", "first"))
     script = """
 from sweep.config.config import read_sweep
@@ -78,7 +87,7 @@ with Exporter(sweep, {trial_id(trial): trial for trial in expand(sweep)}, Store(
     exporter.add_artifacts([])
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=90, cwd=folder)
-    return First(folder, (ran.returncode, ran.stdout, ran.stderr))
+    (base / "said").write_bytes(pickle.dumps((ran.returncode, ran.stdout, ran.stderr)))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from sweep.tracking.trial_run import colour
 from sweep.tracking.views import MOST_COLUMNS, views
 
 from ...browser import Visit, visit
+from ...once import folder_made_once
 from .helpers import CONFIG, launched, outcome, synced, tallies
 from .mlflows import free_port, once_each, shown
 
@@ -62,16 +63,9 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    """`sweep ui` on a store of 500 trials, on a disk in memory where there is one: MLflow syncs every row."""
-    memory = Path("/dev/shm")
-    base = memory if os.access(memory, os.W_OK) else tmp_path_factory.mktemp("wide")
-    folder = Path(tempfile.mkdtemp(dir=base))
-    (folder / "wide.yaml").write_text(WIDE)
-    trials, store = expand(read_sweep(folder / "wide.yaml")), Store(folder / "results")
-    for number, trial in enumerate(trials):
-        store.write(wide_outcome(trial, number))
-    store.write_sweep(launched("wide", trials))
-    assert tallies(store) == [(500, 0, 0)]
+    """`sweep ui` on a store of 500 trials."""
+    filled = folder_made_once(tmp_path_factory, "wide", fill)
+    store = Store(shutil.copytree(filled, tmp_path_factory.mktemp("ui") / "results"))
     command = [sys.executable, "-m", "sweep", "ui", "--store", store.uri, "--port", str(free_port())]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process, ended(process):
@@ -86,7 +80,19 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
         process.terminate()
         assert process.wait(timeout=60) == 128 + signal.SIGTERM
         assert process.stdout.read() == ""
-    shutil.rmtree(folder)
+
+
+def fill(target: Path) -> None:
+    """A store of 500 trials in MLflow, made on a disk in memory where there is one: MLflow syncs every row."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        (Path(folder) / "wide.yaml").write_text(WIDE)
+        trials, store = expand(read_sweep(Path(folder) / "wide.yaml")), Store(Path(folder) / "results")
+        for number, trial in enumerate(trials):
+            store.write(wide_outcome(trial, number))
+        store.write_sweep(launched("wide", trials))
+        assert tallies(store) == [(500, 0, 0)]
+        shutil.copytree(Path(folder) / "results", target, dirs_exist_ok=True)
 
 
 @contextmanager
