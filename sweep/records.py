@@ -233,6 +233,7 @@ class TrialRecord:
         seconds: duration of the whole trial.
         peak_memory_bytes: the most GPU memory in use; on a CPU the process's memory; null if unknown.
         attempts: number of starts: the first, and each after an interruption or an error.
+        preemptions: how often the trial's machine was taken away; null in records of earlier versions.
         accumulate: micro-batches a step, if a whole batch did not fit in memory.
         device_memory_bytes: the device's total memory.
         error_type: class of the error that ended the trial.
@@ -346,6 +347,7 @@ class TrialRecord:
 
     # attempts and the error
     attempts: int | None = None
+    preemptions: int | None = None
     accumulate: int | None = None
     device_memory_bytes: int | None = None
     error_type: str | None = None
@@ -373,7 +375,7 @@ class TrialRecord:
 CIRCUMSTANCES = frozenset({
     "sweep", "outcome", "written", "config", "started", "seconds", "prune_seconds", "train_seconds", "epoch_seconds",
     "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "weights_bytes",
-    "attempts", "host", "device", "gpu_share", "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback",
+    "attempts", "preemptions", "host", "device", "gpu_share", "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback",
     "encoding", "packed", "trained_whole", "step", "data_wait",
 })  # fmt: skip
 # Fields that came later than `written`: null in older records, which may have the same result nevertheless

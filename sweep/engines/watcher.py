@@ -26,13 +26,16 @@ class Watcher(Protocol):
 
 @runtime_checkable
 class Display(Watcher, Protocol):
-    """A watcher that also shows what takes long. Engines may leave out both methods."""
+    """A watcher that also shows what takes long. Engines may leave out these methods."""
 
     def preparing(self, text: str) -> None:
         """The engine does something that takes seconds before trials run: ``starting Ray``."""
 
     def stage(self, stage: Stage) -> None:
         """A running trial is so far: at most once a second. It may come late, after the trial has ended."""
+
+    def preempted(self, trial_id: str, times: int) -> None:
+        """A trial's machine was taken away, for the ``times``-th time in this launch; it will start again."""
 
 
 class Watchers:
@@ -49,6 +52,10 @@ class Watchers:
     def stage(self, stage: Stage) -> None:  # noqa: D102
         for display in self._displays:
             display.stage(stage)
+
+    def preempted(self, trial_id: str, times: int) -> None:  # noqa: D102
+        for display in self._displays:
+            display.preempted(trial_id, times)
 
     def started(self, trial: TrialConfig) -> None:  # noqa: D102
         for watcher in self._watchers:

@@ -17,7 +17,7 @@ SECTIONS = {  # heading -> fields of the record, in order
     ),
     "outcome": (
         *("test_accuracy", "test_loss", "validation_accuracy", "best_validation_accuracy", "best_epoch"),
-        *("train_accuracy", "train_loss", "epochs", "attempts", "accumulate"),
+        *("train_accuracy", "train_loss", "epochs", "attempts", "preemptions", "accumulate"),
         *("error_type", "error_message", "traceback"),
     ),
     "mask": (

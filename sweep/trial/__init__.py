@@ -2,6 +2,7 @@
 
 run.py             run one trial; a failure is a record
 attempts.py        repeat a failed trial where that may help
+preemptions.py     how often a trial's machine was taken away
 settings.py        how a trial is run: device, sweep, compute
 dataset.py         its images, checked against its settings
 experiment.py      what is done: prune, train, test

@@ -14,6 +14,7 @@ from sweep.config.trial_config import TrialConfig
 from sweep.failures import HOST_MEMORY, OUT_OF_MEMORY, kind, may_pass
 from sweep.records import FAILED, EpochRecord, Outcome, TrialRecord
 from sweep.trial.checkpoints import CheckpointStore
+from sweep.trial.preemptions import Preemptions
 from sweep.trial.run import AnyDataset, run_trial
 from sweep.trial.settings import DEFAULTS, RunSettings
 from sweep.trial.stage import Stage
@@ -53,6 +54,7 @@ def run_attempts(
     stopping: Callable[[], bool] = lambda: False,
     checkpoints: CheckpointStore | None = None,
     ready: Callable[[], bool] = renew,
+    preemptions: Preemptions | None = None,
 ) -> Outcome:
     """:func:`sweep.trial.run.run_trial`, repeated after a failure; each attempt starts from the last checkpoint.
 
@@ -61,14 +63,14 @@ def run_attempts(
     images each; that does not count as a failure.
 
     Args:
-        trial, dataset, settings, on_epoch, on_stage, stopping, checkpoints: as ``run_trial`` takes them.
+        trial, dataset, settings, on_epoch, on_stage, stopping, checkpoints, preemptions: as ``run_trial`` takes them.
         ready: prepares this process for the next attempt. False if that is impossible: then the failure is returned.
     """
     before, pieces, attempt, failures = None, None, 1, 0
     while True:
         outcome = run_trial(
             trial, dataset, settings, on_epoch=on_epoch, on_stage=on_stage, stopping=stopping,
-            checkpoints=checkpoints, accumulate=pieces, attempt=attempt,
+            checkpoints=checkpoints, accumulate=pieces, attempt=attempt, preemptions=preemptions,
         )  # fmt: skip
         record = outcome.trial
         if record.status != FAILED:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sweep.records import EpochRecord, MaskRecord, RoundRecord, WeightRecord
 from sweep.trial.cost import Cost
+from sweep.trial.preemptions import Preemptions
 from sweep.trial.record_fields import RecordFields, epoch_fields
 
 
@@ -23,14 +24,21 @@ class Progress:
         accumulate: micro-batches a step; None: as the config says.
         started: when the first attempt started.
         attempts: how many there have been, with this one.
+        preemptions: how often its machine was taken away.
 
     Args:
         trial_id: of the trial.
         attempt: the number of this attempt, from 1; a checkpoint may know of more.
-        accumulate: as above.
+        accumulate, preemptions: as above.
     """
 
-    def __init__(self, trial_id: str, attempt: int = 1, accumulate: int | None = None):
+    def __init__(
+        self,
+        trial_id: str,
+        attempt: int = 1,
+        accumulate: int | None = None,
+        preemptions: Preemptions | None = None,
+    ):
         self.trial_id = trial_id
         self.fields: RecordFields = {}
         self.epochs: list[EpochRecord] = []
@@ -40,6 +48,7 @@ class Progress:
         self.accumulate = accumulate
         self.started = datetime.now(UTC)
         self.attempts = attempt
+        self.preemptions = preemptions or Preemptions()
         self._earlier_seconds = 0.0
         self._begin = time.perf_counter()
 
@@ -49,10 +58,11 @@ class Progress:
         return self._earlier_seconds + time.perf_counter() - self._begin
 
     def count_attempts(self, checkpoint: dict[str, Any]) -> None:
-        """Add this attempt to those that a checkpoint knows of."""
+        """Add this attempt, and its preemptions, to those that a checkpoint knows of."""
         self.started = datetime.fromisoformat(checkpoint["started"])
         self.attempts = max(checkpoint["attempts"] + 1, self.attempts)
         self._earlier_seconds = checkpoint["seconds"]
+        self.preemptions.restore(checkpoint)
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Take fields, epochs, masks and costs from a checkpoint."""
@@ -64,6 +74,7 @@ class Progress:
 
     def to_checkpoint(self) -> dict[str, Any]:
         """The part of a checkpoint that :meth:`count_attempts` and :meth:`restore` read."""
+        preemptions = self.preemptions.by_launch()
         return {
             "facts": plain_fields(self.fields),
             "epochs": [asdict(epoch) for epoch in self.epochs],
@@ -74,6 +85,7 @@ class Progress:
             "started": self.started.isoformat(),
             "seconds": self.seconds,
             "attempts": self.attempts,
+            **({"preemptions": preemptions} if preemptions else {}),
         }
 
     def record_fields(self) -> RecordFields:
@@ -84,6 +96,7 @@ class Progress:
             "started": self.started,
             "seconds": self.seconds,
             "attempts": self.attempts,
+            "preemptions": self.preemptions.total,
             "accumulate": self.accumulate,
         }
 

@@ -11,6 +11,7 @@ from sweep.trial.callbacks import Callbacks, Interrupted
 from sweep.trial.checkpoints import Checkpointer, CheckpointStore, NoCheckpoints
 from sweep.trial.dataset import load_data
 from sweep.trial.experiment import Experiment
+from sweep.trial.preemptions import Preemptions
 from sweep.trial.progress import Progress
 from sweep.trial.record_fields import RecordFields, config_fields, error_fields
 from sweep.trial.settings import DEFAULTS, RunSettings
@@ -32,6 +33,7 @@ def run_trial(
     checkpoints: CheckpointStore | None = None,
     accumulate: int | None = None,
     attempt: int = 1,
+    preemptions: Preemptions | None = None,
 ) -> Outcome:
     """Run one trial to its end. Errors inside do not raise: the outcome records the failure.
 
@@ -46,13 +48,14 @@ def run_trial(
         checkpoints: where to look for a checkpoint to continue from, and where to save new ones.
         accumulate: micro-batches a step, instead of the config's: the same batch in more pieces, for less memory.
         attempt: the number of this attempt, where no checkpoint knows of more.
+        preemptions: counts how often the trial's machine was taken away, where the engine knows.
 
     Raises:
         StoreError: a checkpoint cannot be written.
     """
     device, compute = settings.device, settings.compute
     has_peak = provenance.reset_peak_memory(device)
-    progress = Progress(trial_id(trial), attempt, accumulate)
+    progress = Progress(trial_id(trial), attempt, accumulate, preemptions)
     store = NoCheckpoints() if checkpoints is None else checkpoints  # an empty store may be false
     checkpointer = Checkpointer(store, progress.trial_id, compute.checkpoint_minutes)
     ending: RecordFields = {"status": COMPLETED}

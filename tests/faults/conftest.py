@@ -61,7 +61,7 @@ tracking: {enabled: false}
 # What says when, where and how a trial was run, and not what came out of it
 CIRCUMSTANCES = {
     "sweep", "outcome", "written", "started", "seconds", "prune_seconds", "train_seconds", "images_per_second",
-    "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "attempts", "host", "device", "cluster", "git_commit",
+    "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "attempts", "preemptions", "host", "device", "cluster", "git_commit",
     "git_dirty", "versions",
 }  # fmt: skip
 TIMES = {"images_per_second", "epoch_seconds"}

@@ -16,10 +16,10 @@ from ray.tune.experiment import Trial
 
 from sweep.config.grid import title
 from sweep.config.trial_config import TrialConfig
-from sweep.engines.on_ray.coordinator import LEAVE
+from sweep.engines.on_ray.coordinator import LEAVE, Loss
 from sweep.engines.on_ray.coordinator import NODE_LOST as NODE_GIVEN_UP
 from sweep.engines.on_ray.not_restored import NotRestored
-from sweep.engines.on_ray.worker import RayWorkerSetup
+from sweep.engines.on_ray.worker import MachineTakenAway, RayWorkerSetup
 from sweep.engines.stop import Stop
 from sweep.engines.watcher import Display
 from sweep.errors import StoreError
@@ -94,15 +94,19 @@ class TuneCallback(NotRestored, tune.Callback):
         """A trial was lost and is going to start again."""
         name = name_of(trial)
         self._errors[name] = _error(trial)
-        self._reasons[name] = self._reason(name, self._errors[name])
+        loss = self._loss(name, self._errors[name])
+        self._reasons[name] = _reason(loss, self._errors[name])
         if _import_error(self._errors[name]):
             trial.max_failures = 0  # another worker would fail in the same way
-        logger.warning(f"{title(self._trials[name])}: {self._reasons[name]}; it starts again")
+        if loss.preempted:
+            self._watcher.preempted(name, loss.preemptions)
+        again = "it goes on elsewhere" if loss.preempted else "it starts again"
+        logger.warning(f"{title(self._trials[name])}: {self._reasons[name]}; {again}")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial was lost more often than allowed."""
         error = _error(trial)
-        self._record_lost(name_of(trial), error, self._reason(name_of(trial), error))
+        self._record_lost(name_of(trial), error, _reason(self._loss(name_of(trial), error), error))
 
     def record_missing(self) -> None:
         """After an experiment: record trials as failed that Tune dropped without an event."""
@@ -113,13 +117,13 @@ class TuneCallback(NotRestored, tune.Callback):
         self._ended.add(record.trial_id)
         self._watcher.finished(record)
 
-    def _reason(self, name: str, error: BaseException) -> str:
-        if isinstance(error, RayActorError) and not _import_error(error):
+    def _loss(self, name: str, error: BaseException) -> Loss:
+        """How a trial lost its worker, as far as the coordinator knows and answers."""
+        if isinstance(error, (RayActorError, MachineTakenAway)) and not _import_error(error):
             with suppress(Exception):
-                code = ray.get(self._setup.coordinator.exit_code.remote(name), timeout=ANSWER_SECONDS)
-                if code is not None:
-                    return f"its process exited with code {code}"
-        return _describe(error)
+                loss: Loss = ray.get(self._setup.coordinator.loss.remote(name), timeout=ANSWER_SECONDS)
+                return loss
+        return Loss(exit_code=None, preempted=False, preemptions=0)
 
     def _record_lost(self, name: str, error: BaseException, reason: str, kind: str | None = None) -> None:
         """Store a failed outcome for a trial whose worker is gone."""
@@ -147,6 +151,14 @@ def _error(trial: Trial) -> BaseException:
     with open(trial.pickled_error_file, "rb") as file:
         error: BaseException = pickle.load(file)  # written by this very process
     return getattr(error, "cause", error)  # what was raised in the worker, if anything was
+
+
+def _reason(loss: Loss, error: BaseException) -> str:
+    if loss.exit_code is not None:
+        return f"its process exited with code {loss.exit_code}"
+    if loss.preempted and isinstance(error, RayActorError):
+        return "its machine was taken away"
+    return _describe(error)
 
 
 def _describe(error: BaseException) -> str:

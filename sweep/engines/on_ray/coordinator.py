@@ -2,18 +2,51 @@
 
 import time
 from collections import defaultdict
+from typing import NamedTuple
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from sweep.engines.on_ray.ray_internals import draining_nodes
 from sweep.records import Outcome, TrialRecord
 from sweep.store.claims import Claims
 from sweep.trial.stage import Stage
 
-# What a worker does with a trial: run it, leave it to another launch, ask again, or give it up
-TAKE, LEAVE, WAIT, PROCESS_LOST, NODE_LOST = "take", "leave", "wait", "process lost", "node lost"
+# What a worker does with a trial: run it, leave it to another launch, to another machine, ask again, or give it up
+TAKE, LEAVE, ELSEWHERE, WAIT, PROCESS_LOST, NODE_LOST = (
+    "take", "leave", "elsewhere", "wait", "process lost", "node lost",
+)  # fmt: skip
 MACHINES = 20  # lost machines per trial; after more of them the trial is given up
 NOTICE_SECONDS = 60.0  # for Ray to notice a lost machine; it notices lost processes at once
+LOOK_SECONDS = 1.0  # between two looks at the nodes
+
+
+class Order(NamedTuple):
+    """What a worker does with the trial that it runs, and what it tells of it.
+
+    Attributes:
+        stop: save a checkpoint and end as interrupted: the launch stops.
+        leave: save a checkpoint and give the trial up: its machine is being drained.
+        preemptions: how often the trial's machine was taken away in this launch.
+    """
+
+    stop: bool
+    leave: bool
+    preemptions: int
+
+
+class Loss(NamedTuple):
+    """How a trial lost its worker.
+
+    Attributes:
+        exit_code: that its process announced; None where it was killed.
+        preempted: whether its machine was taken away, as far as Ray has noticed.
+        preemptions: how often that happened to the trial in this launch.
+    """
+
+    exit_code: int | None
+    preempted: bool
+    preemptions: int
 
 
 class Coordinator:
@@ -22,19 +55,25 @@ class Coordinator:
     def __init__(self, claims: Claims, max_failures: int):
         self._claims, self._max_failures, self._stopping = claims, max_failures, False
         self._begun: dict[str, dict[str, str]] = defaultdict(dict)  # by trial: the node of each attempt
+        self._left: set[str] = set()  # attempts that were given up because their machine was drained
+        self._living: set[str] = set()  # nodes, those that are drained included
+        self._draining: set[str] = set()
+        self._look = 0.0  # when to look at the nodes again
         self._stages: dict[str, Stage] = {}  # by trial: the last one since they were fetched
         self._exits: dict[str, int] = {}  # by trial: the exit code that its process announced
         self._doubted: dict[str, float] = {}  # by trial: since when it is unclear how it was lost
 
     def stop(self) -> None:
-        """Make :meth:`stopping` true."""
+        """Make running trials stop."""
         self._stopping = True
 
-    def stopping(self, stage: Stage | None = None) -> bool:
-        """Whether running trials should stop. A worker that asks says how far its trial is."""
+    def order(self, trial_id: str, node: str, stage: Stage | None = None) -> Order:
+        """What a worker on ``node`` does with the trial that it runs. It says how far the trial is."""
         if stage is not None:
             self._stages[stage.trial_id] = stage
-        return self._stopping
+        if time.monotonic() >= self._look:
+            self._look_at_nodes()
+        return Order(self._stopping, node in self._draining, len(self._preempted(trial_id)))
 
     def stages(self) -> list[Stage]:
         """How far trials are, those of which a worker has said so since the last call."""
@@ -44,33 +83,52 @@ class Coordinator:
     def take(self, trial_id: str, node: str, attempt: str) -> str:
         """What a worker on ``node`` does with a trial: one of the constants above.
 
-        An attempt on a node that is gone was lost with the node, which is not the trial's fault. Ray may call twice
+        An attempt on a node that is gone or drained was lost with the node, which is not the trial's fault. Ray may call twice
         where an answer is lost: an ``attempt``, a name that the worker chose, counts once.
         """
-        if attempt in self._begun[trial_id]:
+        begun = self._begun[trial_id]
+        if attempt in begun:
             return TAKE
-        living = {info["NodeID"] for info in ray.nodes() if info["Alive"]}
-        present = [begun_on for begun_on in self._begun[trial_id].values() if begun_on in living]
-        own_losses = len(present)
-        if own_losses > self._max_failures:
+        self._look_at_nodes()
+        if node in self._draining:
+            return ELSEWHERE
+        preempted = self._preempted(trial_id)
+        if len(begun) - len(preempted) > self._max_failures:
             doubted = self._doubted.setdefault(trial_id, time.monotonic())
-            elsewhere = any(begun_on != node for begun_on in present)  # on a machine that may be gone as well
+            # on a machine that may be gone as well
+            elsewhere = any(begun[name] != node for name in begun.keys() - preempted)
             return WAIT if elsewhere and time.monotonic() - doubted < NOTICE_SECONDS else PROCESS_LOST
         self._doubted.pop(trial_id, None)
-        if len(self._begun[trial_id]) - own_losses > MACHINES:
+        if len(preempted) > MACHINES:
             return NODE_LOST
         if not self._claims.take(trial_id):
             return LEAVE
-        self._begun[trial_id][attempt] = node
+        begun[attempt] = node
         return TAKE
+
+    def leave(self, attempt: str) -> None:
+        """Count an attempt that a worker gave up because its machine is drained as a preemption."""
+        self._left.add(attempt)
 
     def note_exit(self, trial_id: str, code: int) -> None:
         """Remember that a trial is about to end its process."""
         self._exits[trial_id] = code
 
-    def exit_code(self, trial_id: str) -> int | None:
-        """The code noted since the last call; None where the process was killed."""
-        return self._exits.pop(trial_id, None)
+    def loss(self, trial_id: str) -> Loss:
+        """How a trial lost its last worker, asked once for each loss."""
+        self._look_at_nodes()
+        last, preempted = next(reversed(self._begun[trial_id]), None), self._preempted(trial_id)
+        return Loss(self._exits.pop(trial_id, None), last in preempted, len(preempted))
+
+    def _preempted(self, trial_id: str) -> set[str]:
+        """The attempts at a trial whose machine was taken away."""
+        begun = self._begun[trial_id].items()
+        return {attempt for attempt, node in begun if attempt in self._left or node not in self._living}
+
+    def _look_at_nodes(self) -> None:
+        self._look = time.monotonic() + LOOK_SECONDS
+        self._living = {info["NodeID"] for info in ray.nodes() if info["Alive"]}
+        self._draining = draining_nodes()
 
     def load(self, trial_id: str) -> bytes | None:
         """A checkpoint, for a worker that cannot reach the store's folder."""

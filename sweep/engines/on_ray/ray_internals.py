@@ -126,3 +126,12 @@ def silent_progress() -> Any:
                 """Print nothing about an end."""
 
         return Silent()
+
+
+def draining_nodes() -> set[str]:
+    """The ids of the nodes that are being drained: they get no new work and end soon. Ray must be connected.
+
+    ``ray._private.state`` is private. The documented ``ray.nodes()`` lists such nodes as alive like any other.
+    """
+    with uses("ray._private.state.state.get_draining_nodes"):
+        return set(ray._private.state.state.get_draining_nodes())

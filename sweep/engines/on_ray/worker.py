@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
 import ray
@@ -15,13 +15,14 @@ from ray import tune
 from ray.exceptions import RayTaskError
 
 from sweep import imports
-from sweep.engines.on_ray.coordinator import TAKE, WAIT
+from sweep.engines.on_ray.coordinator import ELSEWHERE, TAKE, WAIT, Order
 from sweep.errors import StoreError
-from sweep.records import EpochRecord, Outcome, TrialRecord
+from sweep.records import INTERRUPTED, EpochRecord, Outcome, TrialRecord
 from sweep.store.claims import Claims
 from sweep.trial.attempts import renew_or_end, run_attempts
+from sweep.trial.preemptions import Preemptions
 from sweep.trial.settings import RunSettings
-from sweep.trial.stage import Stage
+from sweep.trial.stage import EPOCH, Stage
 from training.data import Dataset, StreamedDataset
 
 TELL_SECONDS = 5.0  # for an exiting process to reach the coordinator
@@ -38,6 +39,7 @@ class RayWorkerSetup:
         folder: the driver's working folder.
         path: the driver's ``sys.path``.
         coordinator: handle of the actor :class:`sweep.engines.on_ray.coordinator.Coordinator`.
+        launch: names this launch, for the count of preemptions.
     """
 
     settings: RunSettings
@@ -46,6 +48,7 @@ class RayWorkerSetup:
     folder: str
     path: tuple[str, ...]
     coordinator: Any
+    launch: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def reachable_claims(self) -> "Claims | _RemoteClaims":
         """The claims; through the coordinator where the store is a folder on another machine."""
@@ -81,11 +84,18 @@ class _RemoteClaims:
             raise
 
 
+class MachineTakenAway(Exception):
+    """Ends a trial whose machine is being drained, with a checkpoint: Tune starts it again elsewhere."""
+
+
 def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | StreamedDataset) -> dict[str, Any]:
     """The trainable: run the trial in ``config`` and store its outcome. ``dataset`` is in read-only shared memory.
 
     Returns:
         "record": the pickled TrialRecord; or "left": why it did not run; or "unstorable": the store's error.
+
+    Raises:
+        MachineTakenAway: the machine is being drained.
     """
     trial_id, attempt = config["trial"]["id"], uuid.uuid4().hex
     settings = replace(setup.settings, gpu_share=config["trial"]["gpu_share"] or None)
@@ -93,10 +103,12 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
     try:
         while (answer := ray.get(setup.coordinator.take.remote(trial_id, _node(), attempt))) == WAIT:
             time.sleep(REPORT_SECONDS)
+        if answer == ELSEWHERE:
+            raise MachineTakenAway("its machine is being taken away")
         if answer != TAKE:
             return {"left": answer}
         claims = setup.reachable_claims()
-        reports = _Reports(setup.coordinator)
+        reports = _Reports(setup.coordinator, trial_id)
         with _exit_code_noted(setup.coordinator, trial_id):
             outcome = run_attempts(
                 pickle.loads(config["trial"]["pickled"]),
@@ -107,7 +119,11 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
                 on_stage=reports.stage,
                 stopping=reports.stopping,
                 checkpoints=claims,
+                preemptions=Preemptions(reports.preemptions, setup.launch),
             )
+        if outcome.trial.status == INTERRUPTED and reports.order.leave and not reports.order.stop:
+            ray.get(setup.coordinator.leave.remote(attempt))
+            raise MachineTakenAway(f"its machine is being taken away{reports.position}")
         return {"record": pickle.dumps(claims.write(outcome))}
     except StoreError as error:
         return {"unstorable": str(error)}
@@ -149,11 +165,16 @@ def _exit_code_noted(coordinator: Any, trial_id: str) -> Iterator[None]:
 
 
 class _Reports:
-    """Reports epochs to the driver and asks whether to stop, each at most once a second."""
+    """Reports the epochs of one trial to the driver and asks for its orders, each at most once a second.
 
-    def __init__(self, coordinator: Any):
-        self._coordinator, self._next, self._ask, self._stopping = coordinator, 0.0, 0.0, False
+    Attributes:
+        order: the last one.
+    """
+
+    def __init__(self, coordinator: Any, trial_id: str):
+        self._coordinator, self._trial_id, self._next, self._ask = coordinator, trial_id, 0.0, 0.0
         self._stage: Stage | None = None
+        self.order = self._next_order()
 
     def epoch(self, record: EpochRecord) -> None:
         """Called after every epoch."""
@@ -166,8 +187,25 @@ class _Reports:
         self._stage = stage
 
     def stopping(self) -> bool:
-        """Called after every step."""
-        if not self._stopping and time.monotonic() >= self._ask:
+        """Called after every step. Once it was true it stays so."""
+        if not self._is_over and time.monotonic() >= self._ask:
             self._ask = time.monotonic() + REPORT_SECONDS
-            self._stopping = ray.get(self._coordinator.stopping.remote(self._stage))
-        return self._stopping
+            self.order = self._next_order()
+        return self._is_over
+
+    def preemptions(self) -> int:
+        """How often the trial's machine was taken away in this launch."""
+        return self.order.preemptions
+
+    def _next_order(self) -> Order:
+        order: Order = ray.get(self._coordinator.order.remote(self._trial_id, _node(), self._stage))
+        return order
+
+    @property
+    def _is_over(self) -> bool:
+        return self.order.stop or self.order.leave
+
+    @property
+    def position(self) -> str:
+        """Where the trial will go on, for the end of a sentence."""
+        return f" in epoch {self._stage.number}" if self._stage and self._stage.name == EPOCH else ""

@@ -34,6 +34,10 @@ class Lines:
         """Count it."""
         self.tally.started(trial)
 
+    def preempted(self, trial_id: str, times: int) -> None:
+        """Count it."""
+        self.tally.preempted(trial_id, times)
+
     def epoch(self, record: EpochRecord) -> None:
         """Print the headline if nothing was printed for :data:`QUIET_SECONDS`."""
         self.tally.epoch(record)

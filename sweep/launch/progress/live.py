@@ -51,6 +51,10 @@ class LiveTable:
         """Show how far a trial is."""
         self.tally.stage(stage)
 
+    def preempted(self, trial_id: str, times: int) -> None:
+        """Count it."""
+        self.tally.preempted(trial_id, times)
+
     def epoch(self, record: EpochRecord) -> None:
         """Show how far it is."""
         self.tally.epoch(record)

@@ -43,6 +43,7 @@ class Tally:
         self._stop, self._store = stop, store
         self._running: dict[str, Running] = {}
         self._ended: Counter[str] = Counter()  # by status
+        self._preemptions: dict[str, int] = {}  # by trial, in this launch
         self._remarked: set[tuple[str, str]] = set()  # architecture and method
         self._time_left = TimeLeft(todo)
         self._preparing = ""
@@ -63,6 +64,11 @@ class Tally:
             self._running[stage.trial_id].position = str(stage)
         self._time_left.stage(stage, time.monotonic())
 
+    def preempted(self, trial_id: str, times: int) -> None:
+        """Count a trial that lost its machine: it waits until it starts again."""
+        self._running.pop(trial_id, None)
+        self._preemptions[trial_id] = times
+
     def epoch(self, record: EpochRecord) -> None:
         """Note that a running trial has finished an epoch."""
         if record.trial_id in self._running:
@@ -75,6 +81,11 @@ class Tally:
         self._running.pop(record.trial_id, None)
         self._ended[record.status] += 1
         self._time_left.finished(record, time.monotonic())
+
+    @property
+    def preemptions(self) -> int:
+        """How often machines were taken away from trials of this launch."""
+        return sum(self._preemptions.values())
 
     @property
     def is_over(self) -> bool:
@@ -95,6 +106,8 @@ class Tally:
         line = Text(f"{done}/{len(self.trials)} done · {len(self._running)} running · ")
         others = {status: number for status, number in self._ended.items() if status != COMPLETED and number}
         line.append("".join(f"{number} {status} · " for status, number in others.items()))
+        if self.preemptions:
+            line.append(f"{self.preemptions} preempted · ")
         line.append(self._when(), style="bold")
         return line
 
