@@ -375,8 +375,8 @@ class TrialRecord:
 CIRCUMSTANCES = frozenset({
     "sweep", "outcome", "written", "config", "started", "seconds", "prune_seconds", "train_seconds", "epoch_seconds",
     "images_per_second", "peak_memory_bytes", "device_memory_bytes", "mask_bytes", "weights_bytes",
-    "attempts", "preemptions", "host", "device", "gpu_share", "threads", "cluster", "git_commit", "git_dirty", "versions", "traceback",
-    "encoding", "packed", "trained_whole", "step", "data_wait",
+    "attempts", "preemptions", "host", "device", "gpu_share", "threads", "cluster", "git_commit", "git_dirty",
+    "versions", "traceback", "encoding", "packed", "trained_whole", "step", "data_wait",
 })  # fmt: skip
 # Fields that came later than `written`: null in older records, which may have the same result nevertheless
 ADDED_LATER = frozenset({

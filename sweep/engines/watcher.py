@@ -35,7 +35,7 @@ class Display(Watcher, Protocol):
         """A running trial is so far: at most once a second. It may come late, after the trial has ended."""
 
     def preempted(self, trial_id: str, times: int) -> None:
-        """A trial's machine was taken away, for the ``times``-th time in this launch; it will start again."""
+        """A trial runs again after its machine was taken away, for the ``times``-th time in this launch."""
 
 
 class Watchers:

@@ -35,12 +35,14 @@ class Summary:
         statuses: the sweep's trials counted by status, "missing" included.
         signal: the signal that stopped it, if one did.
         asked: the request of ``sweep stop`` or ``sweep cancel`` that ended it, if one did.
+        preemptions: how often machines were taken away from its trials, which then went on elsewhere.
     """
 
     ran: int
     statuses: dict[str, int]
     signal: int | None
     asked: Request | None = None
+    preemptions: int = 0
 
     @property
     def was_stopped(self) -> bool:
@@ -102,7 +104,8 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
         if not stop.requested:
             fold_if_slow(store, console)  # before the report reads all trials
             tracker.add_artifacts(draw_report(planned, store, console))
-    return Summary(len(dispatcher.ran), _count_by_status(planned, store), stop.signal, stop.asked)
+    counts = _count_by_status(planned, store)
+    return Summary(len(dispatcher.ran), counts, stop.signal, stop.asked, progress.tally.preemptions)
 
 
 def _announce(planned: Plan, store: Store, console: Console) -> None:

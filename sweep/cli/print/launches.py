@@ -189,7 +189,8 @@ def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
     if not found.ran and found.exit_code == 0:
         out.print(f"{sweep.name}: nothing to run, all {sum(found.statuses.values())} trials are completed.")
     else:
-        out.print(f"{sweep.name}: ran {found.ran} trials. Now {counts}.")
+        preempted = f", {found.preemptions} preempted" if found.preemptions else ""
+        out.print(f"{sweep.name}: ran {found.ran} trials{preempted}. Now {counts}.")
     if found.exit_code == 1:
         why = f"See why: sweep failures --store {store}   Launching again runs what is not completed."
         out.print(why, markup=False, soft_wrap=True)

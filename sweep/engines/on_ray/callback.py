@@ -11,12 +11,12 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 from ray.tune.experiment import Trial
 
 from sweep.config.grid import title
 from sweep.config.trial_config import TrialConfig
-from sweep.engines.on_ray.coordinator import LEAVE, Loss
+from sweep.engines.on_ray.coordinator import LEAVE, Loss, News
 from sweep.engines.on_ray.coordinator import NODE_LOST as NODE_GIVEN_UP
 from sweep.engines.on_ray.not_restored import NotRestored
 from sweep.engines.on_ray.worker import MachineTakenAway, RayWorkerSetup
@@ -32,7 +32,7 @@ logger = logging.getLogger("sweep.engines.on_ray")
 # Ray's words, a traceback, and the line that ends it
 _CANNOT_IMPORT = re.compile(r"failed to import on the worker.*?\n([A-Za-z][\w.]*): ([^\n]*)", re.DOTALL)
 ANSWER_SECONDS = 5.0  # for the coordinator to answer
-STAGE_SECONDS = 1.0  # between two questions to it how far trials are
+NEWS_SECONDS = 1.0  # between two questions to it for news
 
 
 def name_of(trial: Trial) -> str:
@@ -48,21 +48,34 @@ class TuneCallback(NotRestored, tune.Callback):
         self._ended: set[str] = set()
         self._errors: dict[str, BaseException] = {}  # by trial: the error that ended its last worker
         self._reasons: dict[str, str] = {}  # the same as a sentence
-        self._stages: ray.ObjectRef | None = None  # the coordinator's answer, once it is there
+        self._unclear: set[str] = set()  # trials that lost their process, or their machine
+        self._news: ray.ObjectRef | None = None  # the coordinator's answer, once it is there
         self._ask = 0.0
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Tune has handled an event, or waited for one in vain: pass on how far trials are. Waits for nothing."""
-        if self._stages is None:
+        """Tune has handled an event, or waited for one in vain: pass on what workers say. Waits for nothing."""
+        if self._news is None:
             if time.monotonic() >= self._ask:
-                self._ask = time.monotonic() + STAGE_SECONDS
-                self._stages = self._setup.coordinator.stages.remote()
+                self._ask = time.monotonic() + NEWS_SECONDS
+                self._news = self._setup.coordinator.news.remote()
             return
-        if ray.wait([self._stages], timeout=0)[0]:
-            answer, self._stages = self._stages, None
-            with suppress(Exception):  # a coordinator that is being restarted has no answer
-                for stage in ray.get(answer):
-                    self._watcher.stage(stage)
+        if ray.wait([self._news], timeout=0)[0]:
+            answer, self._news = self._news, None
+            with suppress(RayError):  # a coordinator that is being restarted has no answer
+                self._pass_on(ray.get(answer))
+
+    def _pass_on(self, news: News) -> None:
+        for name, times in news.preemptions.items():
+            self._count_preemptions(name, times)
+        for stage in news.stages:
+            self._watcher.stage(stage)
+
+    def _count_preemptions(self, name: str, times: int) -> None:
+        if times:
+            self._watcher.preempted(name, times)
+            if name in self._unclear:
+                self._unclear.discard(name)
+                logger.warning(f"{title(self._trials[name])}: its machine had been taken away; it goes on elsewhere")
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial got a worker, perhaps not its first."""
@@ -79,6 +92,7 @@ class TuneCallback(NotRestored, tune.Callback):
         """A trial ran to its end, was left to another launch, or was withdrawn before it began."""
         name, result = name_of(trial), trial.last_result
         if "record" in result:
+            self._count_preemptions(name, result["preemptions"])
             self._finished(pickle.loads(result["record"]))  # written by our own worker
         elif "unstorable" in result:
             self._ended.add(name)
@@ -98,8 +112,8 @@ class TuneCallback(NotRestored, tune.Callback):
         self._reasons[name] = _reason(loss, self._errors[name])
         if _import_error(self._errors[name]):
             trial.max_failures = 0  # another worker would fail in the same way
-        if loss.preempted:
-            self._watcher.preempted(name, loss.preemptions)
+        if loss == Loss() and isinstance(self._errors[name], RayActorError):
+            self._unclear.add(name)  # Ray may notice later that a machine is gone
         again = "it goes on elsewhere" if loss.preempted else "it starts again"
         logger.warning(f"{title(self._trials[name])}: {self._reasons[name]}; {again}")
 
@@ -123,7 +137,7 @@ class TuneCallback(NotRestored, tune.Callback):
             with suppress(Exception):
                 loss: Loss = ray.get(self._setup.coordinator.loss.remote(name), timeout=ANSWER_SECONDS)
                 return loss
-        return Loss(exit_code=None, preempted=False, preemptions=0)
+        return Loss()
 
     def _record_lost(self, name: str, error: BaseException, reason: str, kind: str | None = None) -> None:
         """Store a failed outcome for a trial whose worker is gone."""

@@ -41,12 +41,22 @@ class Loss(NamedTuple):
     Attributes:
         exit_code: that its process announced; None where it was killed.
         preempted: whether its machine was taken away, as far as Ray has noticed.
-        preemptions: how often that happened to the trial in this launch.
     """
 
-    exit_code: int | None
-    preempted: bool
-    preemptions: int
+    exit_code: int | None = None
+    preempted: bool = False
+
+
+class News(NamedTuple):
+    """What workers have said since the last news.
+
+    Attributes:
+        stages: how far trials are.
+        preemptions: by trial that runs again after its machine was taken away: how often that happened in this launch.
+    """
+
+    stages: list[Stage]
+    preemptions: dict[str, int]
 
 
 class Coordinator:
@@ -60,6 +70,8 @@ class Coordinator:
         self._draining: set[str] = set()
         self._look = 0.0  # when to look at the nodes again
         self._stages: dict[str, Stage] = {}  # by trial: the last one since they were fetched
+        self._preemptions: dict[str, int] = {}  # by trial: their number, where there are any
+        self._new_preemptions: dict[str, int] = {}  # those of them that changed since they were fetched
         self._exits: dict[str, int] = {}  # by trial: the exit code that its process announced
         self._doubted: dict[str, float] = {}  # by trial: since when it is unclear how it was lost
 
@@ -73,18 +85,22 @@ class Coordinator:
             self._stages[stage.trial_id] = stage
         if time.monotonic() >= self._look:
             self._look_at_nodes()
-        return Order(self._stopping, node in self._draining, len(self._preempted(trial_id)))
+        preemptions = len(self._preempted(trial_id))
+        if preemptions > self._preemptions.get(trial_id, 0):
+            self._preemptions[trial_id] = self._new_preemptions[trial_id] = preemptions
+        return Order(self._stopping, node in self._draining, preemptions)
 
-    def stages(self) -> list[Stage]:
-        """How far trials are, those of which a worker has said so since the last call."""
-        stages, self._stages = list(self._stages.values()), {}
-        return stages
+    def news(self) -> News:
+        """What workers have said since the last call."""
+        news = News(list(self._stages.values()), self._new_preemptions)
+        self._stages, self._new_preemptions = {}, {}
+        return news
 
     def take(self, trial_id: str, node: str, attempt: str) -> str:
         """What a worker on ``node`` does with a trial: one of the constants above.
 
-        An attempt on a node that is gone or drained was lost with the node, which is not the trial's fault. Ray may call twice
-        where an answer is lost: an ``attempt``, a name that the worker chose, counts once.
+        An attempt that was lost with its node, or left it while it was drained, is no failure of the trial. Ray may
+        call twice where an answer is lost: an ``attempt``, a name that the worker chose, counts once.
         """
         begun = self._begun[trial_id]
         if attempt in begun:
@@ -117,8 +133,8 @@ class Coordinator:
     def loss(self, trial_id: str) -> Loss:
         """How a trial lost its last worker, asked once for each loss."""
         self._look_at_nodes()
-        last, preempted = next(reversed(self._begun[trial_id]), None), self._preempted(trial_id)
-        return Loss(self._exits.pop(trial_id, None), last in preempted, len(preempted))
+        last = next(reversed(self._begun[trial_id]), None)
+        return Loss(self._exits.pop(trial_id, None), last in self._preempted(trial_id))
 
     def _preempted(self, trial_id: str) -> set[str]:
         """The attempts at a trial whose machine was taken away."""

@@ -92,7 +92,8 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
     """The trainable: run the trial in ``config`` and store its outcome. ``dataset`` is in read-only shared memory.
 
     Returns:
-        "record": the pickled TrialRecord; or "left": why it did not run; or "unstorable": the store's error.
+        "record": the pickled TrialRecord, with "preemptions", how many there were in this launch; or "left": why it did
+        not run; or "unstorable": the store's error.
 
     Raises:
         MachineTakenAway: the machine is being drained.
@@ -124,7 +125,7 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
         if outcome.trial.status == INTERRUPTED and reports.order.leave and not reports.order.stop:
             ray.get(setup.coordinator.leave.remote(attempt))
             raise MachineTakenAway(f"its machine is being taken away{reports.position}")
-        return {"record": pickle.dumps(claims.write(outcome))}
+        return {"record": pickle.dumps(claims.write(outcome)), "preemptions": reports.preemptions()}
     except StoreError as error:
         return {"unstorable": str(error)}
     except RayTaskError as error:

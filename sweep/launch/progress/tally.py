@@ -65,8 +65,7 @@ class Tally:
         self._time_left.stage(stage, time.monotonic())
 
     def preempted(self, trial_id: str, times: int) -> None:
-        """Count a trial that lost its machine: it waits until it starts again."""
-        self._running.pop(trial_id, None)
+        """Count how often a trial has lost its machine."""
         self._preemptions[trial_id] = times
 
     def epoch(self, record: EpochRecord) -> None:

@@ -10,7 +10,18 @@ pytest.importorskip("ray")
 import ray
 
 from sweep.engines.on_ray import coordinator
-from sweep.engines.on_ray.coordinator import LEAVE, MACHINES, NODE_LOST, PROCESS_LOST, TAKE, WAIT, Coordinator
+from sweep.engines.on_ray.coordinator import (
+    ELSEWHERE,
+    LEAVE,
+    MACHINES,
+    NODE_LOST,
+    PROCESS_LOST,
+    TAKE,
+    WAIT,
+    Coordinator,
+    Loss,
+    Order,
+)
 from sweep.store import Store
 from sweep.store.claims import Claims
 from sweep.store.leases import Leases
@@ -24,7 +35,17 @@ def nodes(monkeypatch) -> dict[str, bool]:
     """Which are alive, as Ray has noticed so far."""
     alive = {"one": True, "two": True}
     monkeypatch.setattr(ray, "nodes", lambda: [{"NodeID": node, "Alive": is_alive} for node, is_alive in alive.items()])
+    monkeypatch.setattr(coordinator, "draining_nodes", set)
+    monkeypatch.setattr(coordinator, "LOOK_SECONDS", 0.0)
     return alive
+
+
+@pytest.fixture
+def draining(nodes, monkeypatch) -> set[str]:
+    """The nodes that are being drained."""
+    drained: set[str] = set()
+    monkeypatch.setattr(coordinator, "draining_nodes", lambda: drained)
+    return drained
 
 
 @pytest.fixture
@@ -52,6 +73,47 @@ def test_what_was_lost_with_its_machine_counts_for_nothing_up_to_a_limit(nodes, 
         assert asked.take(TRIAL, f"node {attempt}", str(attempt)) == TAKE
         nodes[f"node {attempt}"] = False
     assert asked.take(TRIAL, "one", "the last") == NODE_LOST
+
+
+def test_a_trial_that_leaves_a_drained_node_is_preempted_and_not_charged_though_the_node_still_lives(draining, claims):
+    asked = Coordinator(claims, max_failures=0)
+    assert asked.take(TRIAL, "one", "first") == TAKE
+    assert asked.order(TRIAL, "one") == Order(stop=False, leave=False, preemptions=0)
+    draining.add("one")
+    assert asked.order(TRIAL, "one") == Order(stop=False, leave=True, preemptions=0)
+    asked.leave("first")
+    assert asked.loss(TRIAL) == Loss(exit_code=None, preempted=True)
+    assert asked.take(TRIAL, "two", "second") == TAKE
+    assert asked.order(TRIAL, "two") == Order(stop=False, leave=False, preemptions=1)
+
+
+def test_a_drained_node_gets_no_trial_and_that_counts_for_nothing(draining, claims):
+    asked = Coordinator(claims, max_failures=0)
+    draining.add("one")
+    assert [asked.take(TRIAL, "one", attempt) for attempt in "abc"] == [ELSEWHERE] * 3
+    assert asked.take(TRIAL, "two", "d") == TAKE
+    assert asked.order(TRIAL, "two").preemptions == 0
+
+
+def test_a_preemption_is_news_once_when_the_trial_runs_again(nodes, claims):
+    asked = Coordinator(claims, max_failures=0)
+    asked.take(TRIAL, "one", "first")
+    asked.order(TRIAL, "one")
+    nodes["one"] = False
+    assert asked.news().preemptions == {}
+    asked.take(TRIAL, "two", "second")
+    asked.order(TRIAL, "two")
+    asked.order(TRIAL, "two")
+    assert [asked.news().preemptions for _ in range(2)] == [{TRIAL: 1}, {}]
+
+
+def test_a_process_that_exits_is_no_preemption(nodes, claims):
+    asked = Coordinator(claims, max_failures=1)
+    asked.take(TRIAL, "one", "first")
+    asked.note_exit(TRIAL, 3)
+    assert asked.loss(TRIAL) == Loss(exit_code=3, preempted=False)
+    asked.take(TRIAL, "one", "second")
+    assert asked.order(TRIAL, "one").preemptions == 0
 
 
 def test_while_another_machine_may_be_gone_unnoticed_a_worker_waits(nodes, claims, monkeypatch):

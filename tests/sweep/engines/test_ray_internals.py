@@ -85,6 +85,7 @@ def job_with_path() -> Any:
     [
         ("ray._private.worker", "_global_node", ray_internals.own_raylet),
         ("ray._private.state", "state", ray_internals.node_groups),
+        ("ray._private.state", "state", ray_internals.draining_nodes),
         ("ray.autoscaler.v2.utils", "is_autoscaler_v2", ray_internals.autoscaler_is_v2),
         ("ray.tune.progress_reporter", "TrialProgressCallback", ray_internals.silent_progress),
         ("ray.job_config", "_py_driver_sys_path", job_with_path),
