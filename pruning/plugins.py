@@ -6,6 +6,7 @@ Nothing here knows the registry: a name leads to what it names, or to an error t
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from pruning import own_code
@@ -28,8 +29,13 @@ def imported(path: str) -> Callable[..., Any]:
 
 
 def origin(path: str) -> str:
-    """The file that such a function was found in."""
+    """The file that such a function was found in, as messages show it."""
     return own_code.imported(path, "method", "function").place
+
+
+def own_file(path: str) -> Path | None:
+    """The same file; None for a module that is in no file."""
+    return own_code.imported(path, "method", "function").file
 
 
 @cache
@@ -60,6 +66,16 @@ def loaded(name: str) -> Any:
         ) from error
 
 
+def is_outside(name: str) -> bool:
+    """Whether a method's name leads out of this project: to a file, a module or an installed package."""
+    return ":" in name or name in offered()
+
+
 def package(point: EntryPoint) -> str:
     """Name of the package that an entry point belongs to."""
     return point.dist.name if point.dist else "(unknown)"
+
+
+def release(point: EntryPoint) -> str:
+    """Release of that package."""
+    return point.dist.version if point.dist else "(unknown)"

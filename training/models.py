@@ -6,6 +6,7 @@ The networks are in resnets.py and vggs.py, their initial weights in initialise.
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -94,8 +95,13 @@ def is_own(name: str) -> bool:
 
 
 def origin(name: str) -> str:
-    """The file that defines a user's architecture."""
+    """The file that defines a user's architecture, as messages show it."""
     return _imported(name).place
+
+
+def own_file(name: str) -> Path | None:
+    """The file that defines a user's architecture; None for a module that is in no file."""
+    return _imported(name).file
 
 
 def data_arguments(name: str, factory: Factory | None = None) -> tuple[str, ...]:

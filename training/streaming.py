@@ -8,8 +8,9 @@ size. Each image's augmentation has its own seed, so results do not depend on th
 import hashlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -59,17 +60,28 @@ def content(config: DataConfig) -> str:
     return _content(*folder.listings(config))
 
 
+def content_of_files(dataset: StreamedDataset) -> str:
+    """The same of the files that a data set names, as they are on this machine.
+
+    Raises:
+        DataError: one of them is missing.
+    """
+    parts = ((dataset.train_files, dataset.train_labels), (dataset.test_files, dataset.test_labels))
+    return combined(_part_content(map(os.fsdecode, files), labels) for files, labels in parts)
+
+
 def _content(train: folder.Listing, test: folder.Listing) -> str:
-    parts = []
-    for listing in (train, test):
-        digest = PartDigest()
-        for file, label in zip(listing.files, listing.labels.tolist(), strict=True):
-            try:
-                digest.add(os.fsencode(f"{'/'.join(file.parts[-2:])} {file.stat().st_size}"), label)
-            except OSError as error:
-                raise DataError(f"path: {file}: {error.strerror}; fetch it again") from error
-        parts.append(digest.value())
-    return combined(parts)
+    return combined(_part_content(map(str, listing.files), listing.labels) for listing in (train, test))
+
+
+def _part_content(files: Iterable[str], labels: npt.NDArray[np.int64]) -> bytes:
+    digest = PartDigest()
+    for file, label in zip(files, labels.tolist(), strict=True):
+        try:
+            digest.add(os.fsencode(f"{'/'.join(Path(file).parts[-2:])} {os.stat(file).st_size}"), label)
+        except OSError as error:
+            raise DataError(f"path: {file}: {error.strerror}; fetch it again") from error
+    return digest.value()
 
 
 def load(config: DataConfig) -> StreamedDataset:

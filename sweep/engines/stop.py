@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from sweep.errors import GpuError, StoreError
+from sweep.errors import GpuError, InputError, StoreError
 
 if TYPE_CHECKING:
     from sweep.store.requests import Request  # which takes pyarrow
@@ -31,14 +31,14 @@ class Stop:
 
     Attributes:
         signal: the signal's number, if one came.
-        error: what makes going on impossible.
+        error: what makes going on impossible: the store, the GPU, or a machine with other code or images.
         reason: why going on makes no sense, in a sentence.
         asked: the request of ``sweep stop`` or ``sweep cancel``, if one came.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self.error: StoreError | GpuError | None = None
+        self.error: InputError | StoreError | GpuError | None = None
         self.reason: str | None = None
         self.asked: Request | None = None
         self._terminals: list[int] = []  # file descriptors of output that goes to a terminal
@@ -61,7 +61,7 @@ class Stop:
             self._discard_output()
         signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
 
-    def fail(self, error: StoreError | GpuError) -> None:
+    def fail(self, error: InputError | StoreError | GpuError) -> None:
         """Stop because nothing can be stored or run any more. The first error counts."""
         self.error = self.error or error
 

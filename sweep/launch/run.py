@@ -76,7 +76,8 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
     Trials that other launches run are waited for, and run here if those launches do not end them.
 
     Raises:
-        InputError: the data is missing, or the machine lacks what a trial needs. Nothing is written.
+        InputError: the data is missing, or the machine lacks what a trial needs. Nothing is written. Or a machine of
+            the cluster has other code or images than this one; finished trials are in the store.
         StoreError: the store is full or unreachable. Finished trials are in it.
         GpuError: the GPU cannot be used any more.
     """

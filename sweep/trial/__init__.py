@@ -21,6 +21,7 @@ hashes.py          hashes of weights, batches and masks
 gpu_use.py         what a trial takes of a GPU, measured
 networks.py        the networks of the grid, built for the images
 provenance.py      the code, machine and versions that it ran with
+code_version.py    what code all machines of a launch must have in common
 machine.py         the cores and the memory that this process may use
 checkout.py        the git commit of the code
 """

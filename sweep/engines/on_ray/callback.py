@@ -22,7 +22,7 @@ from sweep.engines.on_ray.not_restored import NotRestored
 from sweep.engines.on_ray.worker import MachineTakenAway, RayWorkerSetup
 from sweep.engines.stop import Stop
 from sweep.engines.watcher import Display
-from sweep.errors import StoreError
+from sweep.errors import InputError, StoreError
 from sweep.failures import NODE_LOST, WORKER_LOST
 from sweep.records import EpochRecord, TrialRecord
 from sweep.trial.record_fields import failed_outcome
@@ -67,6 +67,8 @@ class TuneCallback(NotRestored, tune.Callback):
     def _pass_on(self, news: News) -> None:
         for name, times in news.preemptions.items():
             self._count_preemptions(name, times)
+        for remark in news.remarks:
+            logger.warning(remark)
         for stage in news.stages:
             self._watcher.stage(stage)
 
@@ -97,6 +99,9 @@ class TuneCallback(NotRestored, tune.Callback):
         elif "unstorable" in result:
             self._ended.add(name)
             self._stop.fail(StoreError(result["unstorable"]))
+        elif "refused" in result:
+            self._ended.add(name)
+            self._stop.fail(InputError(result["refused"]))
         elif result.get("left") == LEAVE:
             self._ended.add(name)
         elif "left" in result:

@@ -53,10 +53,12 @@ class News(NamedTuple):
     Attributes:
         stages: how far trials are.
         preemptions: by trial that runs again after its machine was taken away: how often that happened in this launch.
+        remarks: sentences on machines, each only once.
     """
 
     stages: list[Stage]
     preemptions: dict[str, int]
+    remarks: list[str]
 
 
 class Coordinator:
@@ -72,6 +74,8 @@ class Coordinator:
         self._stages: dict[str, Stage] = {}  # by trial: the last one since they were fetched
         self._preemptions: dict[str, int] = {}  # by trial: their number, where there are any
         self._new_preemptions: dict[str, int] = {}  # those of them that changed since they were fetched
+        self._remarks: dict[str, bool] = {}  # and whether they were fetched
+        self._checked: set[str] = set()  # nodes whose images are those of the launch
         self._exits: dict[str, int] = {}  # by trial: the exit code that its process announced
         self._doubted: dict[str, float] = {}  # by trial: since when it is unclear how it was lost
 
@@ -92,9 +96,23 @@ class Coordinator:
 
     def news(self) -> News:
         """What workers have said since the last call."""
-        news = News(list(self._stages.values()), self._new_preemptions)
+        remarks = [remark for remark, was_fetched in self._remarks.items() if not was_fetched]
+        news = News(list(self._stages.values()), self._new_preemptions, remarks)
         self._stages, self._new_preemptions = {}, {}
+        self._remarks = dict.fromkeys(self._remarks, True)
         return news
+
+    def remark(self, sentence: str) -> None:
+        """Pass on what a worker has to say of its machine, unless it was said before."""
+        self._remarks.setdefault(sentence, False)
+
+    def has_checked_images(self, node: str) -> bool:
+        """Whether a worker on that node has compared its images with those of the launch."""
+        return node in self._checked
+
+    def note_checked_images(self, node: str) -> None:
+        """Remember that they are the same."""
+        self._checked.add(node)
 
     def take(self, trial_id: str, node: str, attempt: str) -> str:
         """What a worker on ``node`` does with a trial: one of the constants above.

@@ -27,6 +27,7 @@ from sweep.engines.sharing.decide import decide
 from sweep.engines.stop import Stop
 from sweep.engines.watcher import Display
 from sweep.store.claims import Claims
+from sweep.trial.code_version import code_version
 from sweep.trial.run import AnyDataset
 from sweep.trial.settings import RunSettings
 
@@ -103,6 +104,7 @@ def _setup(sweep: SweepConfig, claims: Claims) -> RayWorkerSetup:
         folder=os.getcwd(),
         path=imports.path(),
         coordinator=start_coordinator(claims, sweep.compute.max_failures, home),
+        code=code_version(sweep.grid.method, sweep.grid.architecture),
     )
 
 

@@ -15,11 +15,14 @@ from ray import tune
 from ray.exceptions import RayTaskError
 
 from sweep import imports
+from sweep.config.trial_config import TrialConfig
 from sweep.engines.on_ray.coordinator import ELSEWHERE, TAKE, WAIT, Order
+from sweep.engines.on_ray.machine_checks import Refusal, check_code, check_images
 from sweep.errors import StoreError
 from sweep.records import INTERRUPTED, EpochRecord, Outcome, TrialRecord
 from sweep.store.claims import Claims
 from sweep.trial.attempts import renew_or_end, run_attempts
+from sweep.trial.code_version import CodeVersion
 from sweep.trial.preemptions import Preemptions
 from sweep.trial.settings import RunSettings
 from sweep.trial.stage import EPOCH, Stage
@@ -39,6 +42,7 @@ class RayWorkerSetup:
         folder: the driver's working folder.
         path: the driver's ``sys.path``.
         coordinator: handle of the actor :class:`sweep.engines.on_ray.coordinator.Coordinator`.
+        code: the version of the code on the driver's machine.
         launch: names this launch, for the count of preemptions.
     """
 
@@ -48,6 +52,7 @@ class RayWorkerSetup:
     folder: str
     path: tuple[str, ...]
     coordinator: Any
+    code: CodeVersion
     launch: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def reachable_claims(self) -> "Claims | _RemoteClaims":
@@ -93,7 +98,7 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
 
     Returns:
         "record": the pickled TrialRecord, with "preemptions", how many there were in this launch; or "left": why it did
-        not run; or "unstorable": the store's error.
+        not run; or "unstorable": the store's error; or "refused": why this machine may not run it.
 
     Raises:
         MachineTakenAway: the machine is being drained.
@@ -101,7 +106,9 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
     trial_id, attempt = config["trial"]["id"], uuid.uuid4().hex
     settings = replace(setup.settings, gpu_share=config["trial"]["gpu_share"] or None)
     begin(setup)
+    trial = pickle.loads(config["trial"]["pickled"])
     try:
+        _check_machine(setup, trial, dataset)
         while (answer := ray.get(setup.coordinator.take.remote(trial_id, _node(), attempt))) == WAIT:
             time.sleep(REPORT_SECONDS)
         if answer == ELSEWHERE:
@@ -112,7 +119,7 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
         reports = _Reports(setup.coordinator, trial_id)
         with _exit_code_noted(setup.coordinator, trial_id):
             outcome = run_attempts(
-                pickle.loads(config["trial"]["pickled"]),
+                trial,
                 dataset,
                 settings,
                 ready=renew_or_end,
@@ -126,12 +133,29 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
             ray.get(setup.coordinator.leave.remote(attempt))
             raise MachineTakenAway(f"its machine is being taken away{reports.position}")
         return {"record": pickle.dumps(claims.write(outcome)), "preemptions": reports.preemptions()}
+    except Refusal as error:
+        return {"refused": str(error)}
     except StoreError as error:
         return {"unstorable": str(error)}
     except RayTaskError as error:
         if isinstance(error.cause, StoreError):
             return {"unstorable": str(error.cause)}
         raise
+
+
+def _check_machine(setup: RayWorkerSetup, trial: TrialConfig, dataset: Dataset | StreamedDataset) -> None:
+    """Check that code and images are those of the launch: a million files only once on each machine.
+
+    Raises:
+        Refusal: they are not.
+    """
+    if remark := check_code(trial, setup.code):
+        setup.coordinator.remark.remote(remark)
+    if not isinstance(dataset, StreamedDataset) or _node() == setup.home:
+        return
+    if not ray.get(setup.coordinator.has_checked_images.remote(_node())):
+        check_images(dataset)
+        setup.coordinator.note_checked_images.remote(_node())
 
 
 def _node() -> str:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -301,11 +302,24 @@ def cluster(folder: Path) -> Iterator[Any]:
     made.shutdown()
 
 
-def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Path, cluster: Any) -> None:
+def test_on_a_cluster_records_reach_the_drivers_disk_from_nodes_with_the_same_code_only(
+    folder: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from sweep.engines.on_ray import driver
+
     sweep, heard = read(folder), Heard()
-    store = Store(sweep.store)
+    store, here = Store(sweep.store), driver.code_version(sweep.grid.method, sweep.grid.architecture)
+    monkeypatch.setattr(driver, "code_version", lambda *own: replace(here, releases={"torch": "0.1"}))
     launch.run(sweep, expand(sweep), Claims.alone(store), heard, Stop(), address=cluster.address)
     assert [record.status for record in heard.ended] == ["completed"]
+    assert f"torch {here.releases['torch']} (0.1 where the launch runs)" in caplog.text
+
+    others, stop = read(folder, "grid.seed=5,6,7"), Stop()
+    monkeypatch.setattr(driver, "code_version", lambda *own: replace(here, sources="0" * 16))
+    launch.run(others, expand(others), Claims.alone(store), heard, stop, address=cluster.address)
+    assert isinstance(stop.error, InputError)
+    assert all(value in str(stop.error) for value in (socket.gethostname(), here.sources, "0" * 16))
+    assert len(heard.ended) == len(store.trials()) == 1
 
     large = read(folder, "compute.cpus_per_trial=64")
     with pytest.raises(InputError, match=r"64 CPU cores .* at most 2; --set compute\.cpus_per_trial=2"):
@@ -317,6 +331,7 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Pa
     from sweep.engines.on_ray.cluster import connected
     from sweep.engines.on_ray.coordinator import start_coordinator
     from sweep.engines.on_ray.worker import RayWorkerSetup
+    from sweep.trial.code_version import code_version
 
     here, there = Store(folder / "drivers"), Store(folder / "workers")  # one path, two machines' disks
     outcome = Outcome(TrialRecord(**config_fields(expand(sweep)[0]), sweep="", status="completed"))
@@ -325,7 +340,13 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_other_nodes(folder: Pa
         claims_of_both = [Claims.alone(store) for store in (here, there)]
         coordinator = start_coordinator(claims_of_both[0], 0, home)
         setup = RayWorkerSetup(
-            RunSettings(), claims=claims_of_both[1], home=home, folder="", path=(), coordinator=coordinator
+            RunSettings(),
+            claims=claims_of_both[1],
+            home=home,
+            folder="",
+            path=(),
+            coordinator=coordinator,
+            code=code_version((), ()),
         )
         (away,) = {node["NodeID"] for node in ray.nodes()} - {home}
         keep = ray.remote(lambda setup, outcome: setup.reachable_claims().write(outcome))
