@@ -157,7 +157,7 @@ def test_a_desk_that_is_started_again_hears_of_a_stop(monkeypatch):
     told, clock = [], SimpleNamespace(now=0.0)
     monkeypatch.setattr(scheduler, "time", SimpleNamespace(monotonic=lambda: clock.now))
     actor = SimpleNamespace(stop=SimpleNamespace(remote=lambda: told.append(clock.now)))
-    halting = scheduler.StoppableScheduler(SimpleNamespace(requested=True), actor)
+    halting = scheduler.StoppableScheduler(SimpleNamespace(requested=True, may_start=False), actor)
     for clock.now in (0.0, 0.5, 1.0, 1.5, 2.0):
         halting.choose_trial_to_run(SimpleNamespace(get_trials=list))
     assert told == [0.0, 1.0, 2.0]
