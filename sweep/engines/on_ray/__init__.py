@@ -14,6 +14,7 @@ scheduler.py        which trial Tune starts next
 not_restored.py     a mixin of these two
 worker.py           what runs in a worker process
 machine_checks.py   what it checks of its machine first
+aws.py              machines of AWS, for cluster.yaml
 coordinator.py      an actor that hands out trials and reaches the driver's disk
 
 Tune decides where and when a trial runs, and starts it again when its machine is lost. Whether a trial is finished, and

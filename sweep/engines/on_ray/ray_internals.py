@@ -1,4 +1,6 @@
-"""Every part of Ray that is used here without being part of its documented interface: why, and nowhere else.
+"""Every part of Ray that is used here without being part of its documented interface, and why.
+
+Only aws.py uses others: its class extends one of Ray's.
 
 Each function names what it uses and why nothing documented does the same. Where a Ray has moved it, the function raises
 an InputError that says so; tests/sweep/engines/test_ray_internals.py calls each on the installed Ray, and fails first.
