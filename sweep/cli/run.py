@@ -2,7 +2,9 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,6 +27,9 @@ from sweep.cli.root import main
 from sweep.engines import choose as choose_engine
 from sweep.errors import InputError
 
+if TYPE_CHECKING:
+    from sweep.launch.background import Background
+
 
 @main.command(section="Run", short_help="Run what a sweep lacks.", epilog=examples(
     "sweep launch digits",
@@ -32,6 +37,7 @@ from sweep.errors import InputError
     "sweep launch cifar10 --set grid.seed=0 --set compute.mps=on",
     "sweep launch cifar10 --address auto --store s3://bucket/sweeps",
     "sweep launch cifar10 --local --jobs auto   # as many trials at once as fill the GPUs",
+    "sweep launch cifar10 --detach        # goes on when the terminal is closed",
     "sweep launch cifar10 --dry-run",
 ))  # fmt: skip
 @CONFIG
@@ -42,11 +48,16 @@ from sweep.errors import InputError
 @LOCAL
 @JOBS
 @click.option("-n", "--dry-run", is_flag=True, help="Only show what would run: the same as 'sweep plan'.")
+@click.option(
+    "--detach",
+    is_flag=True,
+    help="Go on in the background once all checks have passed; the terminal may be closed. Prints the log's file.",
+)
 @AS_JSON
 @click.pass_context
 def launch(
     context: click.Context, config: str, settings: tuple[str, ...], store: str | None, quick: bool,
-    address: str | None, local: bool, jobs: Jobs, dry_run: bool, as_json: bool,
+    address: str | None, local: bool, jobs: Jobs, dry_run: bool, detach: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run every trial of CONFIG, a YAML file or the name of a shipped one, that the store lacks.
 
@@ -57,22 +68,45 @@ def launch(
     if dry_run:
         context.invoke(plan, config=config, settings=settings, store=store, quick=quick, as_json=as_json)
         return
-    engine = choose_engine(local, jobs, address)
     announce(f"checking {config} …")  # before the imports: torch alone takes seconds
+    background = _detached(config, as_json) if detach else None
+    engine = choose_engine(local, jobs, address)
     from sweep.cli.print import launches
     from sweep.cli.print.console import make_console
     from sweep.config.config import read_sweep
     from sweep.launch.run import run_sweep
+    from sweep.store import Store
 
     sweep = read_sweep(config, with_store(settings, store), is_quick=quick)
     console = make_console(to_stderr=as_json)
     if quick:
         launches.quick_try(console, sweep)
-    summary = run_sweep(sweep, engine, console)
+    tell = partial(background.tell, store=Store(sweep.store).name) if background else (lambda launch: None)
+    summary = run_sweep(sweep, engine, console, tell)
     launches.summary(console, sweep, summary)
     if as_json:
         click.echo(json.dumps(launches.summary_json(sweep, summary)))
     sys.exit(summary.exit_code)
+
+
+def _detached(config: str, as_json: bool) -> "Background":
+    """In a copy of this process: the background. This process exits when the copy's checks have passed or failed."""
+    from sweep.launch.background import Background, Ended
+
+    background = Background(Path(config).stem)
+    if background.is_launch:
+        return background
+    result = background.wait()
+    if isinstance(result, Ended):
+        lines = result.output.splitlines()
+        if as_json and result.exit_code == 0:
+            click.echo(lines.pop())
+        click.echo("\n".join(lines), err=as_json or result.exit_code != 0)
+        sys.exit(result.exit_code)
+    from sweep.cli.print import background as print_background
+
+    click.echo(json.dumps(vars(result)) if as_json else print_background.started(result))
+    sys.exit(0)
 
 
 @main.command(section="Run", short_help="Show what a launch would run.", epilog=examples(

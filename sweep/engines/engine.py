@@ -22,8 +22,8 @@ class Engine(Protocol):
       reported with ``watcher.finished(record)``. A trial that fails is a record like any other; the rest still runs.
       With :func:`sweep.trial.attempts.run_attempts` failures become records, and trials start from their checkpoints.
     * **Watcher.** ``started`` comes before a trial's epochs. It may come again after a lost worker, and for a trial
-      that is then skipped, where a worker takes the trial. ``epoch`` may be left out now and then, ``stage`` and
-      ``preparing`` always. All calls come from the thread that called the engine.
+      that is then skipped, where a worker takes the trial. ``epoch`` may be left out now and then, ``stage``,
+      ``preparing`` and ``prepared`` always. All calls come from the thread that called the engine.
     * **Stop.** Once ``stop.may_start`` is false no trial starts, and the engine returns when the running ones have
       ended and are recorded. Once ``stop.requested`` is true, which may come later, running trials save a checkpoint,
       end at the next step and are recorded as interrupted.

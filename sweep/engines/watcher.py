@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class Display(Watcher, Protocol):
     def preparing(self, text: str) -> None:
         """The engine does something that takes seconds before trials run: ``starting Ray``."""
 
+    def prepared(self) -> None:
+        """The engine has checked and read what it needs: what fails from here on is no bad input."""
+
     def stage(self, stage: Stage) -> None:
         """A running trial is so far: at most once a second. It may come late, after the trial has ended."""
 
@@ -39,15 +42,28 @@ class Display(Watcher, Protocol):
 
 
 class Watchers:
-    """Several watchers as one: each call goes to all that have it, in order."""
+    """Several watchers as one: each call goes to all that have it, in order.
 
-    def __init__(self, watchers: Sequence[Watcher]):
+    Args:
+        watchers: these.
+        on_prepared: is called once, when the engine is prepared or starts its first trial.
+    """
+
+    def __init__(self, watchers: Sequence[Watcher], on_prepared: Callable[[], None] = lambda: None):
         self._watchers = watchers
+        self._on_prepared, self._is_prepared = on_prepared, False
         self._displays = [watcher for watcher in watchers if isinstance(watcher, Display)]
 
     def preparing(self, text: str) -> None:  # noqa: D102
         for display in self._displays:
             display.preparing(text)
+
+    def prepared(self) -> None:  # noqa: D102
+        if not self._is_prepared:
+            self._is_prepared = True
+            self._on_prepared()
+        for display in self._displays:
+            display.prepared()
 
     def stage(self, stage: Stage) -> None:  # noqa: D102
         for display in self._displays:
@@ -58,6 +74,8 @@ class Watchers:
             display.preempted(trial_id, times)
 
     def started(self, trial: TrialConfig) -> None:  # noqa: D102
+        if not self._is_prepared:
+            self.prepared()
         for watcher in self._watchers:
             watcher.started(trial)
 

@@ -4,6 +4,7 @@ plan.py            the trials that a sweep asks for, and which of them are left 
 preflight.py       what is checked before a trial starts
 run.py             run a plan: the order of everything
 dispatch.py        hand trials to the engine until all have ended, here or in other launches
+background.py      a launch that goes on when its terminal is closed
 requests.py        while it runs: do what sweep stop and sweep cancel ask for
 running.py         launches that run now, asking them to end, waiting for it
 relaunch.py        plans of stored trials that run again

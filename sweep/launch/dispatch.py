@@ -60,13 +60,13 @@ class Dispatcher:
         idle = 0
         while self.left and self._stop.may_start and idle < 2:
             before = len(self.left)
-            self._wait(leases)
+            self._wait(leases, watcher)
             if self.left and self._stop.may_start:
                 engine(self._planned.sweep, list(self.left.values()), claims, watcher, self._stop)
                 self.left = {name: trial for name, trial in self.left.items() if name not in self.ran}
             idle = idle + 1 if len(self.left) == before else 0
 
-    def _wait(self, leases: Leases) -> None:
+    def _wait(self, leases: Leases, watcher: Display) -> None:
         """Wait while other launches run all that is left: an engine would read the data and find nothing to run."""
         while self.left and self._stop.may_start:
             for record in self._ended_elsewhere():
@@ -78,6 +78,7 @@ class Dispatcher:
                 return
             if not self._has_told:
                 self._progress.say(_waiting(others))
+                watcher.prepared()  # the engine is not called yet
                 self._has_told = True
             time.sleep(LOOK_SECONDS)
 

@@ -1,6 +1,7 @@
 """Run a sweep: what the store lacks is run, tracked, counted and reported."""
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -60,20 +61,29 @@ class Summary:
         return 1 if self.asked is None else ASKED_TO_END
 
 
-def run_sweep(sweep: SweepConfig, engine: Engine, console: Console) -> Summary:
+def run_sweep(
+    sweep: SweepConfig, engine: Engine, console: Console, on_prepared: Callable[[Launch], None] = lambda launch: None
+) -> Summary:
     """Run the trials of a sweep that its store lacks, after checking its grid. See :func:`run_plan`."""
     store = Store(sweep.store)
     planned = plan(sweep, store)
     if planned.todo:
         for warning in check_grid(sweep).warnings:
             console.print(f"warning: {warning}", markup=False, soft_wrap=True)
-    return run_plan(planned, store, engine, console)
+    return run_plan(planned, store, engine, console, on_prepared)
 
 
-def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> Summary:
+def run_plan(
+    planned: Plan,
+    store: Store,
+    engine: Engine,
+    console: Console,
+    on_prepared: Callable[[Launch], None] = lambda launch: None,
+) -> Summary:
     """Run the trials of a plan that are left, track them, and draw the report.
 
-    Trials that other launches run are waited for, and run here if those launches do not end them.
+    Trials that other launches run are waited for, and run here if those launches do not end them. ``on_prepared`` is
+    called once all checks have passed, unless there is nothing to run.
 
     Raises:
         InputError: the data is missing, or the machine lacks what a trial needs. Nothing is written. Or a machine of
@@ -91,8 +101,8 @@ def run_plan(planned: Plan, store: Store, engine: Engine, console: Console) -> S
         tracker = stack.enter_context(closing(open_tracker(sweep, planned.trials, store, is_whole=planned.is_whole)))
         if planned.todo:
             streak = FailureStreak(stop, sweep.compute.stop_after)
-            watcher = Watchers([progress, dispatcher, streak, tracker])
             leases = stack.enter_context(Leases(store.files, Launch(sweep.name)).held())
+            watcher = Watchers([progress, dispatcher, streak, tracker], lambda: on_prepared(leases.launch))
             requests = heeded(Requests(store.files), leases.launch, stop, progress.say)
             with stop.listening(), progress, requests, data_errors():
                 dispatcher.run(engine, watcher, leases)

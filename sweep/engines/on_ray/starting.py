@@ -27,7 +27,9 @@ def run_on_ray(
         with connected(address) as scratch:
             check_room(sweep.compute, address)
             images = images or aside.submit(load_data, config)
-            driver.result().drive(sweep, trials, images.result(), claims, watcher, stop, scratch)
+            dataset = images.result()
+            watcher.prepared()
+            driver.result().drive(sweep, trials, dataset, claims, watcher, stop, scratch)
 
 
 def _absolute(config: data.DataConfig) -> data.DataConfig:

@@ -83,6 +83,7 @@ def run(
             claims=claims,
             dataset=load_data(sweep),
         )
+        watcher.prepared()
         if jobs == AUTO:
             jobs = _jobs(context, setup, sweep, trials, watcher, stop)
         if not stop.may_start:

@@ -30,6 +30,10 @@ class Lines:
         """Print it."""
         self.say(f"{text} …")
 
+    def prepared(self) -> None:
+        """Say no longer that something is prepared."""
+        self.tally.preparing("")
+
     def started(self, trial: TrialConfig) -> None:
         """Count it."""
         self.tally.started(trial)

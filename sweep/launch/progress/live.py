@@ -43,6 +43,10 @@ class LiveTable:
         """Show it until a trial starts."""
         self.tally.preparing(text)
 
+    def prepared(self) -> None:
+        """Say no longer that something is prepared."""
+        self.tally.preparing("")
+
     def started(self, trial: TrialConfig) -> None:
         """Show it among the running trials."""
         self.tally.started(trial)

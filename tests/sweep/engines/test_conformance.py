@@ -82,11 +82,14 @@ class Recorder:
         self.events: list[tuple[str, str]] = []  # what happened, and the trial's id
         self.records: dict[str, TrialRecord] = {}
         self._on_epoch = on_epoch
-        self.prepared: list[str] = []
+        self.texts: list[str] = []
         self.stages: list[Stage] = []
 
     def preparing(self, text: str) -> None:
-        self.prepared.append(text)
+        self.texts.append(text)
+
+    def prepared(self) -> None:
+        pass
 
     def stage(self, stage: Stage) -> None:
         self.stages.append(stage)
@@ -155,7 +158,7 @@ class TestEngine:
             assert (events[0], events[-1]) == ("started", "finished")
         assert not stop.requested
         if name != "printing":
-            assert any("reading digits" in text for text in recorder.prepared)
+            assert any("reading digits" in text for text in recorder.texts)
         assert {stage.trial_id for stage in recorder.stages} <= mine_alone | {taken}
         assert {stage.images for stage in recorder.stages} <= {1437}
 

@@ -73,6 +73,9 @@ class Heard:
     def preparing(self, text: str) -> None:
         self.prepared = text
 
+    def prepared(self) -> None:
+        pass
+
     def stage(self, stage: Stage) -> None:
         self.stages.append(stage)
 
@@ -295,6 +298,7 @@ from sweep.engines import Stop
 
 class Talker:
     def preparing(self, text): pass
+    def prepared(self): pass
     def stage(self, stage): pass
     def started(self, trial): pass
     def epoch(self, record): print("epoch", record.epoch, flush=True)
