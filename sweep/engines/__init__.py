@@ -33,7 +33,7 @@ def choose(local: bool = False, jobs: int | Literal["auto"] | None = None, addre
     """The engine for the options ``--local``, ``--jobs`` and ``--address``.
 
     Raises:
-        InputError: the options contradict each other.
+        InputError: the options contradict each other, or no Ray cluster that this machine can use is at ``address``.
     """
     if local and address:
         raise InputError("--local runs without Ray and --address joins a cluster: give one of the two")
@@ -45,6 +45,10 @@ def choose(local: bool = False, jobs: int | Literal["auto"] | None = None, addre
     if not local:
         from sweep.engines import on_ray
 
+        if address is not None:
+            from sweep.engines.on_ray.address import check
+
+            check(address)
         return partial(on_ray.run, address=address)
     if jobs is None or jobs == 1:
         from sweep.engines import inline

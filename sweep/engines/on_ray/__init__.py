@@ -2,6 +2,8 @@
 
 environment.py      environment variables for Ray, set before it is imported
 preconditions.py    what Ray needs of this machine
+address.py          checks the address of a cluster, before anything else
+ask_cluster.py      the process in which it does so
 starting.py         from nothing to a Ray that runs trials
 cluster.py          start or join Ray, and shut it down
 ray_internals.py    what is used of Ray that is not documented, and why

@@ -1,9 +1,10 @@
 """Ray: start it on this machine or join a cluster, check that a trial fits, and shut it down."""
 
+import json
 import logging
+import os
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -62,8 +63,7 @@ def _connect(address: str | None, scratch: Path) -> None:
         return
     del quiet["include_dashboard"]
     try:
-        _knock(address)
-        ray.init(address=address, runtime_env={"env_vars": FOR_TRIALS}, **quiet)
+        ray.init(address=address, runtime_env={"env_vars": _variables_for_trials()}, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
             f"--address {address}: no Ray cluster answers there ({_first_line(error)}); start one with"
@@ -75,13 +75,11 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0][:500] or type(error).__name__
 
 
-def _knock(address: str) -> None:
-    """Check that something listens there: Ray itself would try for minutes."""
-    if address.startswith("ray://"):
-        raise ValueError("ray:// is for interactive use; name its HOST:6379, or run on one of its machines with 'auto'")
-    host, _, port = address.rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=10).close()
+def _variables_for_trials() -> dict[str, str]:
+    """The environment variables of workers, but those that ``ray job submit`` set: Ray refuses to set one twice."""
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
+    given = ((job.get("runtime_env") or {}).get("env_vars")) or {}
+    return {name: value for name, value in FOR_TRIALS.items() if name not in given}
 
 
 @contextmanager

@@ -6,7 +6,9 @@ Each function names what it uses and why nothing documented does the same. Where
 an InputError that says so; tests/sweep/engines/test_ray_internals.py calls each on the installed Ray, and fails first.
 """
 
+import json
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,3 +139,61 @@ def draining_nodes() -> set[str]:
     """
     with uses("ray._private.state.state.get_draining_nodes"):
         return set(ray._private.state.state.get_draining_nodes())
+
+
+class Versions(NamedTuple):
+    """The versions of Ray and Python that a process runs."""
+
+    ray: str
+    python: str
+
+
+class Cluster(NamedTuple):
+    """A cluster that answered.
+
+    Attributes:
+        at: HOST:PORT of its head.
+        theirs, ours: the versions there and in this process, as dictionaries.
+        is_node: whether this machine has a living node of it, without which no driver can run here.
+    """
+
+    at: str
+    theirs: dict[str, str]
+    ours: dict[str, str]
+    is_node: bool
+
+
+def host_and_port(address: str) -> str:
+    """``HOST:PORT`` of the cluster at ``address``, where "auto" is one on this machine. Connects to nothing.
+
+    ``ray._private.services`` is private. The documented way, ray.init, connects, and tries for minutes.
+
+    Raises:
+        ConnectionError: "auto", and there is none.
+        ValueError: not an address.
+    """
+    with uses("ray._private.services.canonicalize_bootstrap_address"):
+        from ray._private.services import canonicalize_bootstrap_address
+
+        found = canonicalize_bootstrap_address(address)
+    if found is None:
+        raise ConnectionError(f"{address} names no cluster")
+    return str(found)
+
+
+def cluster_at(at: str) -> Cluster:
+    """Ask the cluster whose head is at HOST:PORT for its versions and nodes. May never return where no Ray listens.
+
+    ``ray._raylet.GcsClient`` is private. ray.init would register a driver first, and wait for a minute on a machine
+    that is no node of the cluster.
+    """
+    with uses("ray._raylet.GcsClient and ray._private.services.find_node_ids"):
+        from ray._private.services import find_node_ids
+        from ray._raylet import GcsClient  # type: ignore[attr-defined]  # its stub lacks it
+
+        client = GcsClient(address=at)
+        metadata = json.loads(client.internal_kv_get(b"CLUSTER_METADATA", b"cluster"))
+        living = {node.hex() for node, info in client.get_all_node_info().items() if info.state == 0}
+        theirs = Versions(metadata["ray_version"], metadata["python_version"])
+        ours = Versions(ray.__version__, ".".join(map(str, sys.version_info[:3])))
+        return Cluster(at, theirs._asdict(), ours._asdict(), bool(living & set(find_node_ids())))

@@ -291,6 +291,10 @@ BAD = {
     "octal": (["plan", DIGITS, "--set", "grid.seed=010"], "a whole number, not '010'"),
     "absent store": (["status", "--store", "nowhere"], "does not exist"),
     "both engines": (["launch", DIGITS, "--local", "--address", "auto"], "give one of the two"),
+    "a cluster that is not there, before any data is looked for": (
+        ["launch", str(ROOT / "configs/cifar10.yaml"), "--set", "data.download=false", "--address", "127.0.0.1:1"],
+        "--address 127.0.0.1:1: no Ray cluster answers there",
+    ),
     "jobs on Ray": (
         ["launch", DIGITS, "--jobs", "2"],
         "Ray decides how many trials run at once, by compute.cpus_per_trial",
