@@ -8,7 +8,7 @@ query.py        query
 view.py         status, failures, methods, architectures, ui, completion
 trials.py       trial show, trial run, trial rerun
 export.py       export, masks
-maintain.py     verify, compact, sync
+maintain.py     verify, compact, merge, sync
 common.py       what commands share: options, errors, examples
 print/          what commands print
 """

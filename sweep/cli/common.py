@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 ORDER = (
     "launch", "plan", "stop", "cancel", "status", "failures", "retry", "trial", "masks", "report", "query", "export",
-    "reproduce", "methods", "architectures", "verify", "compact", "sync", "ui", "completion",
+    "reproduce", "methods", "architectures", "verify", "compact", "merge", "sync", "ui", "completion",
 )  # fmt: skip
 
 

@@ -67,6 +67,42 @@ def compact(stores: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(counts))
 
 
+@main.command(section="Fix", short_help="Merge stores into one.", epilog=examples(
+    "sweep merge results-a results-b results",
+    "sweep merge s3://bucket-a/sweeps gs://bucket-b/sweeps results",
+    "sweep merge results-a results --dry-run",
+))  # fmt: skip
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.argument("destination")
+@click.option("--dry-run", is_flag=True, help="Say what would be merged, and write nothing.")
+@AS_JSON
+def merge(sources: tuple[str, ...], destination: str, dry_run: bool, as_json: bool) -> None:
+    """Merge the records of stores into DESTINATION: of several clusters one table. Merging again changes nothing.
+
+    Each of them is a folder or a URI, and launches may write to them meanwhile. Outcomes of a trial with the same
+    result become one row. Of different results the one written last counts; the others are kept in the folder
+    conflicts/ and are listed with what differs in where and how they came about. The order of merging decides nothing.
+
+    Exit code 0: all is merged; 1: some trials were left out, because a launch runs them or files cannot be read.
+    """
+    from sweep.cli.print import merging as print_merging
+    from sweep.cli.print.console import counting, make_console
+    from sweep.store import Store
+    from sweep.store.merging import merge as merge_stores
+
+    opened, target = [Store(uri) for uri in sources], Store(destination)
+    with counting(make_console(to_stderr=True), f"merging into {target.name}") as tell:
+        result = merge_stores(opened, target, tell, is_dry=dry_run)
+    unreadable = {path: why for store in (*opened, target) for path, why in store.damaged.items()}
+    for path, reason in unreadable.items():
+        click.echo(f"skipped, cannot read {path}: {reason}", err=True)
+    if as_json:
+        click.echo(json.dumps(print_merging.merged_json(result), indent=1))
+    else:
+        print_merging.merged(make_console(), result)
+    sys.exit(1 if result.left_out or unreadable else 0)
+
+
 @main.command(section="Fix", short_help="Bring MLflow up to date with a store.", epilog=examples(
     "sweep sync",
     "sweep sync results s3://bucket/sweeps --uri http://mlflow.lab:5000",

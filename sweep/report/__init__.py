@@ -1,5 +1,6 @@
 """The report: cells, comparisons, tables and figures, all pure functions of the store's tables.
 
+conflict_text.py   what differs between several results of a trial
 trials.py       trials read from stores, each once, in panels of comparable ones
 cells.py        cells (one method at one sparsity), chance, pairs of runs of one seed
 comparison.py   one comparison of two methods: difference, tests, equivalence, seeds needed

@@ -10,6 +10,7 @@
     checkpoints/<trial id>.pt              the state of a trial that has not ended
     leases/                                which launches run, which trials they have taken, and requests to end
     probes/                                what trials take of a GPU, measured; may be deleted
+    conflicts/                             a store of other results of completed trials, which ``sweep merge`` keeps
     damaged/                               files that could not be read, set aside by a launch
 
 under a local folder or any ``pyarrow.fs`` URI (``s3://…``, ``gs://…``). Plain Parquet: pandas, Polars and DuckDB
@@ -22,7 +23,7 @@ read it. What it guarantees, on a local disk and on an object store:
   are stored, also for readers while other processes write, replace and fold. Files whose outcome is in no row do not
   count.
 * **A completed outcome is never lost.** Only a later completed outcome replaces it, and it is deleted after that one
-  is stored. So outcomes may be written in any order, and stores merged by copying their files.
+  is stored. So outcomes may be written in any order. ``sweep merge`` deletes none whose result it does not keep.
 * **No trial runs twice.** A launch takes a trial before it runs it (:mod:`sweep.store.leases`), and skips it if
   another launch has ended it since.
 * **A damaged file never hides the others.** Readers skip it and add it to :attr:`Store.damaged`; a launch moves it to
@@ -30,20 +31,23 @@ read it. What it guarantees, on a local disk and on an object store:
 * **Nothing is created before the first record.** An absent store reads as an empty one.
 * **Every file states its schema version.** Older versions are read, newer ones refused.
 
-files.py      files in a local folder or on an object store: list, read, put, delete
-parquet.py    records to Parquet bytes and back, in the current schema
-layout.py     names of files, and checks of their contents
-reader.py     rows of files, while other processes write, replace and fold them
-store.py      Store: outcomes of trials, sweeps, checkpoints
-folding.py    many small files merged into a few big ones, while others read and write
-claims.py     the trials that a launch takes, and what it stores of them
-sweeps.py     which trials a sweep has
-status.py     how many of them are completed, running, failed and missing
-lookup.py     a trial by the beginning of its id
-identity.py   the id of a store
-leases.py     which launch runs which trial
-requests.py   what launches are asked to do: stop, cancel
-verify.py     checks every file, and the records against each other
+files.py        files in a local folder or on an object store: list, read, put, delete
+parquet.py      records to Parquet bytes and back, in the current schema
+layout.py       names of files, and checks of their contents
+reader.py       rows of files, while other processes write, replace and fold them
+store.py        Store: outcomes of trials, sweeps, checkpoints
+same_result.py  which outcomes of a trial have the same result, and what differs between others
+conflicts.py    trials with several results, in one store or in several
+merging.py      several stores brought into one; merge_result.py, merged_sweeps.py and outcome_files.py are its parts
+folding.py      many small files merged into a few big ones, while others read and write
+claims.py       the trials that a launch takes, and what it stores of them
+sweeps.py       which trials a sweep has
+status.py       how many of them are completed, running, failed and missing
+lookup.py       a trial by the beginning of its id
+identity.py     the id of a store
+leases.py       which launch runs which trial
+requests.py     what launches are asked to do: stop, cancel
+verify.py       checks every file, and the records against each other
 """
 
 from sweep.store.store import OutcomeKey, Store

@@ -77,6 +77,17 @@ class Files:
     def __reduce__(self) -> tuple[type["Files"], tuple[str]]:
         return Files, (self.uri,)
 
+    def below(self, folder: str) -> "Files":
+        """The files of a folder within this one, which may be absent."""
+        address, question, options = self.uri.partition("?") if "://" in self.uri else (self.uri, "", "")
+        return Files(f"{address.rstrip('/')}/{folder}{question}{options}")
+
+    def is_same(self, other: "Files") -> bool:
+        """Whether both are one folder, by whichever address."""
+        if self.local is not None and other.local is not None:
+            return os.path.realpath(self.local) == os.path.realpath(other.local)
+        return self.fs.equals(other.fs) and self.root.rstrip("/") == other.root.rstrip("/")
+
     def path(self, name: str) -> str:
         """The path of a file in ``fs``."""
         return f"{self.root}/{name}"

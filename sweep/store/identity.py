@@ -13,6 +13,7 @@ from sweep.errors import StoreError
 from sweep.store.files import Files
 
 FOLDER = "identity"
+_CONTENT = b"The name of this file tells this store from others.\n"
 _NAME = re.compile(r"([0-9a-f]{32})\.id")
 
 
@@ -27,11 +28,22 @@ def identities(files: Files) -> tuple[str, ...]:
         if _leads_out(files):
             return (uuid.uuid5(uuid.NAMESPACE_URL, files.name).hex,)
         try:
-            files.put(f"{FOLDER}/{uuid.uuid4().hex}.id", b"The name of this file tells this store from others.\n")
+            files.put(f"{FOLDER}/{uuid.uuid4().hex}.id", _CONTENT)
         except StoreError:
             return (uuid.uuid5(uuid.NAMESPACE_URL, files.name).hex,)
         ids = _listed(files)
     return ids
+
+
+def add_identities(source: Files, destination: Files) -> None:
+    """Give a store the ids of one that was merged into it: MLflow's runs of either are its own then.
+
+    Raises:
+        StoreError: a store cannot be reached, or the destination is full.
+    """
+    if not _leads_out(destination):
+        for name in set(_listed(source)) - set(_listed(destination)):
+            destination.put(f"{FOLDER}/{name}.id", _CONTENT)
 
 
 def _leads_out(files: Files) -> bool:

@@ -84,6 +84,31 @@ def decode(folder: str, source: Any, columns: list[str] | None = None, among: se
         raise Damaged(str(error).partition("\n")[0]) from error
 
 
+def renewed(folder: str, data: bytes) -> Any:
+    """The bytes of a file of one trial as this version writes them: the same bytes if it wrote them.
+
+    Raises:
+        Damaged: as :func:`decode`, or the file has columns that this version does not know.
+        InputError: the file was written by a newer version of sweep.
+    """
+    rows = decode(folder, pa.BufferReader(data))
+    if strange := strange_columns(rows):
+        raise Damaged(f"it has columns of another version of sweep: {strange}")
+    if OUTCOME not in schema(FOLDERS[folder]).names:
+        rows = rows.drop_columns([OUTCOME])
+    stored = pq.read_metadata(pa.BufferReader(data))
+    is_current = (stored.created_by, stored.schema.names, stored.metadata) == _written_now(folder)
+    return data if is_current else encode(folder, rows)
+
+
+@functools.cache
+def _written_now(folder: str) -> tuple[str, list[str], dict[bytes, bytes]]:
+    """The writer, the columns and the metadata of a file that this process writes."""
+    empty = encode(folder, schema(FOLDERS[folder]).empty_table())
+    written = pq.read_metadata(pa.BufferReader(empty))
+    return written.created_by, written.schema.names, written.metadata
+
+
 def strange_columns(rows: pa.Table) -> str:
     """The columns of the rows' file that the record class lacks, joined by commas: from damage or another version."""
     return rows.schema.metadata.get(_STRANGE, b"").decode()

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,6 +82,11 @@ class Store:
     def damaged(self) -> dict[str, str]:
         """Files that could not be read so far, with the reason."""
         return self.reader.damaged
+
+    @cached_property
+    def conflicts(self) -> "Store":
+        """The store within this one that keeps other results of its trials: outcomes that do not count."""
+        return Store(self.files.below("conflicts").uri)
 
     def check_writable(self) -> None:
         """Check that records can be written. See :meth:`Files.check_writable`."""
@@ -186,7 +192,7 @@ class Store:
         if outcome.epochs:
             self._put(outcome_file("epochs", (name, tag)), table(EpochRecord, outcome.epochs))
         self._put(outcome_file("trials", (name, tag)), table(TrialRecord, [trial]))
-        self._forget(name, earlier[OUTCOME].to_pylist())
+        self.forget(name, earlier[OUTCOME].to_pylist())
         if trial.status in (COMPLETED, DIVERGED):
             self.drop_checkpoint(name)
         return trial
@@ -246,7 +252,7 @@ class Store:
         self.files.put(name, data)
         return int(data.size)
 
-    def _forget(self, trial_id: str, outcomes: Iterable[str | None]) -> None:
+    def forget(self, trial_id: str, outcomes: Iterable[str | None]) -> None:
         """Delete the files of these outcomes only: another process may be writing other outcomes of the trial."""
         keys = [(trial_id, outcome) for outcome in outcomes]
         for folder in ("trials", *OF_OUTCOMES):

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -17,11 +17,13 @@ from sweep.config.trial_config import canonical, stored_identity
 from sweep.records import COMPLETED, OUTCOME, STATUSES
 from sweep.store.layout import TRIAL_ID, Key, loose_file, outcome_file
 from sweep.store.parquet import FOLDERS, OF_OUTCOMES, columns_of, strange_columns
-from sweep.store.reader import indices_that_count, joined
+from sweep.store.reader import RANK, indices_that_count, joined, keys_of
 from sweep.store.store import Store
 from training import checkpoint
 
 Tell = Callable[[int, int], None]  # files so far, of how many
+Counts = Callable[[pa.Table], pa.Array]  # indices of the rows of trials that are checked
+_MERGE_AGAIN = "delete the files of its outcome, and merge again from the store that it came from"
 _ROW = [
     "trial_id", "status", OUTCOME, "written", "config", "epochs", "prunable", "kept", "sparsity", "mask_hash",
     "kept_weights_hash",
@@ -53,6 +55,11 @@ def verify(store: Store, tell: Tell = lambda done, total: None) -> tuple[list[St
     verification = _Verification(store, tell)
     problems = list(verification.problems())
     checked = {"files": verification.done, "trials": len(verification.rows)}
+    beside = _Verification(store.conflicts, tell, counts=_all)
+    problems += [replace(each, file=f"conflicts/{each.file}", mend=_MERGE_AGAIN) for each in beside.problems()]
+    if beside.rows:
+        checked["other results"] = len(beside.rows)
+        checked["files"] += beside.done
     if weights := sum(bool(found.weight_hashes) for found in verification.found.values()):
         checked["networks' final weights"] = weights
     return problems, checked
@@ -72,8 +79,10 @@ class _Found:
 
 
 class _Verification:
-    def __init__(self, store: Store, tell: Tell):
-        self.store, self.reader, self.tell = store, store.reader, tell
+    """One verification of the outcomes that count."""
+
+    def __init__(self, store: Store, tell: Tell, counts: Counts = indices_that_count):
+        self.store, self.reader, self.tell, self.counts_of = store, store.reader, tell, counts
         self.total = sum(len(store.files.names(folder)) for folder in (*FOLDERS, "checkpoints"))
         self.done = 0
         self.rows: list[dict[str, Any]] = []
@@ -125,7 +134,7 @@ class _Verification:
             for name, rows in self.tables("trials")
         ]
         rows = joined(tables, schema)
-        return rows.take(indices_that_count(rows))
+        return rows.take(self.counts_of(rows))
 
     def records(self, folder: str, name: str, rows: list[dict[str, Any]], counting: set[Key]) -> Iterator[StoreProblem]:
         """Take rows of epochs, masks or weights into what is known of each outcome; check what is packed in them."""
@@ -152,7 +161,8 @@ class _Verification:
         """Check every trial's row against its own config, and against its epochs and masks."""
         problems = [(row, problem) for row in self.rows for problem in self.trial(row)]
         suspects = {row["trial_id"] for row, _ in problems}
-        still = self.store.counting(suspects) if suspects else set()
+        stored = self.reader.all_rows("trials", suspects, RANK)
+        still = keys_of(stored.take(self.counts_of(stored)))
         yield from (problem for row, problem in problems if (row["trial_id"], row[OUTCOME]) in still)
 
     def trial(self, row: Mapping[str, Any]) -> Iterator[StoreProblem]:
@@ -208,6 +218,11 @@ class _Verification:
             if data is not None and (why := _checkpoint(trial_id, data)):  # or it has ended since
                 mend = "only the time since the trial began is lost: the next launch runs it from scratch"
                 yield StoreProblem(f"checkpoints/{name}", why, mend)
+
+
+def _all(rows: pa.Table) -> pa.Array:
+    """The indices of all rows: in ``conflicts/`` every outcome is checked."""
+    return pa.array(range(len(rows)), pa.int64())
 
 
 def _mask(row: Mapping[str, Any]) -> Iterator[str]:

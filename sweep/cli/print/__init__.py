@@ -5,6 +5,7 @@ Each module imports only what it shows: commands that read only a store start wi
 console.py        the console, a progress bar, a trial on one line
 launches.py       a plan, how a launch or a retry ended
 status.py         the status of sweeps, failures, problems of a store
+merging.py        how merging stores ended
 trials.py         one stored trial, and its rerun
 masks.py          the layers of a mask, the overlap of two, files that were exported
 reports.py        a report's files, verdicts
