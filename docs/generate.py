@@ -18,7 +18,8 @@ from pruning.docstrings import attributes
 from sweep.cli import main
 from sweep.cli.print import columns_page, methods_page, tables_page
 from sweep.cli.print.markdown import block, first_line, prose, sentence, table
-from sweep.config.axes import Choice, Grid
+from sweep.config.axes import Choice
+from sweep.config.combinations import Grid
 from sweep.config.compute import Compute
 from sweep.config.config import SweepConfig, Tracking
 from training.config import DataConfig, TrainConfig

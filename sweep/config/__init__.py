@@ -2,7 +2,9 @@
 
 yaml_tree.py      the file, its lines, and --set
 validate.py       a mapping to a dataclass, with errors that name the key
-axes.py           the axes of the grid: architecture, method, sparsity, seed, ablation
+axes.py           the values of the grid's axes: architecture, method, sparsity, seed, ablation
+combinations.py   Grid: axes, paired axes, exclusions and inclusions, and the combinations that they make
+grid_reader.py    the section ``grid`` of a YAML to a Grid
 config.py         SweepConfig: one YAML
 compute.py        Compute: where trials run
 trial_config.py   TrialConfig: one trial, and its identity

@@ -1,4 +1,4 @@
-"""The axes of the grid: architectures, methods, sparsities and seeds, read and checked."""
+"""The values of the grid's axes: architectures, methods, sparsities, seeds and ablations, read and checked."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pruning
-from pruning.ablations import ABLATIONS, NONE
+from pruning.ablations import ABLATIONS
 from pruning.own_code import normal_name
 from sweep.config import validate as reading
 from sweep.config.yaml_tree import Node
@@ -17,7 +17,6 @@ from training.initialise import INITIALISERS
 from training.suggest import suggest
 
 Options = dict[str, Any]
-MOST_TRIALS = 100_000  # a plan of as many takes a minute
 _LONGEST_LABEL = 44
 
 
@@ -42,72 +41,12 @@ class Choice:
         """Plain form: {"name": …, option: value, …}."""
         return {"name": self.name, **dict(self.options)}
 
-
-@dataclass(frozen=True)
-class Grid:
-    """The axes of the sweep; every combination of their values is a trial.
-
-    Each axis is one value or a list. An architecture and a method are a name, or a mapping ``{name: …, option: …}``.
-
-    Attributes:
-        architecture: the networks; ``sweep architectures`` lists them, and ``package.module:factory`` is your own.
-        method: the pruning methods; ``sweep methods`` lists them, and ``package.module:function`` is your own. Tables
-            and figures call ``{name: force, rounds: 60, label: "FORCE-60"}`` by its label, which is no part of an id;
-            an architecture may have one too. The labels of a sweep's last launch count.
-        sparsity: fractions of the prunable weights that are removed, in [0, 1).
-        seed: whole numbers from 0 to 2147483647.
-        ablation: controls made of every method's mask: "none", "shuffle_layerwise", "reinitialize" or "invert".
-    """
-
-    architecture: tuple[Choice, ...]
-    method: tuple[Choice, ...]
-    sparsity: tuple[float, ...]
-    seed: tuple[int, ...]
-    ablation: tuple[str, ...] = (NONE,)
+    def as_written(self) -> dict[str, Any]:
+        """Plain form with the display name, as a YAML may have it."""
+        return self.as_dict() | ({"label": self.display_name} if self.display_name else {})
 
 
-def read_grid(node: Node) -> Grid:
-    """The grid that a mapping of axes describes; a scalar stands for a list of one."""
-    readers = {
-        "architecture": read_architecture,
-        "method": read_method,
-        "sparsity": read_sparsity,
-        "seed": read_seed,
-        "ablation": read_ablation,
-    }
-    axes = list(readers)
-    if not isinstance(node.value, dict):
-        raise node.error("grid", f"must be a mapping with the axes {', '.join(axes)}")
-    for axis, child in node.value.items():
-        if axis not in axes:
-            raise child.error(f"grid.{axis}", f"unknown axis; {suggest(axis, axes)}")
-    for axis in axes:
-        if axis not in node.value and axis != "ablation":
-            raise node.error(f"grid.{axis}", "is missing: the grid is architecture × method × sparsity × seed")
-    grid = Grid(**{axis: _axis(axis, child, readers[axis]) for axis, child in node.value.items()})
-    trials = math.prod(len(getattr(grid, axis)) for axis in axes)
-    if trials > MOST_TRIALS:
-        raise node.error("grid", f"has {trials:,} combinations, and one sweep up to {MOST_TRIALS:,}: split it")
-    return grid
-
-
-def _axis(axis: str, node: Node, read_one: Any) -> tuple[Any, ...]:
-    items = node.value if isinstance(node.value, list) else [node]
-    if not items:
-        raise node.error(f"grid.{axis}", "is empty: name at least one")
-    values: dict[Any, None] = {}  # in their order, and quick to look up in
-    for item in items:
-        value = read_one(item, f"grid.{axis}")
-        if value in values:
-            raise item.error(f"grid.{axis}", f"{getattr(value, 'label', value)} stands twice in the grid; remove one")
-        shown = getattr(value, "display_name", "")
-        if shown and any(shown == getattr(other, "display_name", "") for other in values):
-            raise item.error(f"grid.{axis}", f"the label {shown!r} stands twice in the grid; give each its own")
-        values[value] = None
-    return tuple(values)
-
-
-def _named(node: Node, key: str) -> tuple[str, dict[str, Any]]:
+def read_named(node: Node, key: str) -> tuple[str, dict[str, Any]]:
     """A bare name, or a mapping with ``name`` and options, lists made tuples."""
     if isinstance(node.value, str):
         return normal_name(node.value), {}
@@ -194,7 +133,7 @@ def _short(value: Any) -> str:
 
 def read_architecture(node: Node, key: str) -> Choice:
     """A name or a mapping with options, ``init``, the name of its initialisation, always among them."""
-    name, options = _named(node, key)
+    name, options = read_named(node, key)
 
     def resolve(given: Options) -> Options:
         init = given.get("init", models.default_init(name))
@@ -216,7 +155,7 @@ def read_architecture(node: Node, key: str) -> Choice:
 
 def read_method(node: Node, key: str) -> Choice:
     """A name or a mapping with options."""
-    name, options = _named(node, key)
+    name, options = read_named(node, key)
 
     def resolve(given: Options) -> Options:
         return pruning.find(name).resolve(given)
@@ -254,3 +193,36 @@ def read_seed(node: Node, key: str) -> int:
     if not 0 <= seed < 2**31:
         raise node.error(key, f"a seed lies between 0 and 2147483647, not {seed}")
     return seed
+
+
+READERS: dict[str, Callable[[Node, str], Any]] = {
+    "architecture": read_architecture,
+    "method": read_method,
+    "sparsity": read_sparsity,
+    "seed": read_seed,
+    "ablation": read_ablation,
+}
+AXES = tuple(READERS)
+
+
+def read_axis(axis: str, node: Node, key: str) -> tuple[Any, ...]:
+    """The values of an axis, at least one and each once; a scalar stands for a list of one.
+
+    Args:
+        axis: a name in :data:`AXES`.
+        node: its value.
+        key: its dotted name, for errors.
+    """
+    items = node.value if isinstance(node.value, list) else [node]
+    if not items:
+        raise node.error(key, "is empty: name at least one")
+    values: dict[Any, None] = {}  # in their order, and quick to look up in
+    for item in items:
+        value = READERS[axis](item, key)
+        if value in values:
+            raise item.error(key, f"{getattr(value, 'label', value)} stands twice in the grid; remove one")
+        shown = getattr(value, "display_name", "")
+        if shown and any(shown == getattr(other, "display_name", "") for other in values):
+            raise item.error(key, f"the label {shown!r} stands twice in the grid; give each its own")
+        values[value] = None
+    return tuple(values)

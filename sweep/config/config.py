@@ -10,8 +10,9 @@ from typing import Any
 import pruning
 from pruning.config import PruneConfig
 from sweep.config import fingerprints, quick, shipped, validate
-from sweep.config.axes import Grid, read_grid
+from sweep.config.combinations import Grid
 from sweep.config.compute import Compute
+from sweep.config.grid_reader import read_grid, written_methods
 from sweep.config.yaml_tree import Node, override, read_yaml
 from sweep.text import redacted
 from training import data as datasets
@@ -40,7 +41,7 @@ class SweepConfig:
         name: the sweep's name in the store, in reports and in MLflow: letters, digits, '.', '_' and '-'; by default the
             file's name.
         data: the data set.
-        grid: the axes; every combination of their values is a trial.
+        grid: the axes and their values: which trials there are.
         pruning: settings of scoring, shared by all methods.
         training: how every network is trained.
         compute: where trials run.
@@ -59,11 +60,7 @@ class SweepConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """The config without its store, in plain values, secrets as ``***``; :func:`sweep_from` reads it back."""
-        config = dataclasses.asdict(self)
-        for axis in ("architecture", "method"):
-            choices = getattr(self.grid, axis)
-            labels = [{"label": choice.display_name} if choice.display_name else {} for choice in choices]
-            config["grid"][axis] = [choice.as_dict() | label for choice, label in zip(choices, labels, strict=True)]
+        config = dataclasses.asdict(self) | {"grid": self.grid.as_dict()}
         del config["store"]
         config["tracking"]["uri"] = self.tracking.uri and redacted(self.tracking.uri)
         return config
@@ -107,20 +104,19 @@ def sweep_from(root: Node, default_name: str = "sweep") -> SweepConfig:
         check_path(config.store)
     except ValueError as error:
         raise root.value["store"].error("store", str(error)) from None
-    _check_options(config, root.value["grid"].value["method"])
+    _check_options(config, root.value["grid"])
     return replace(config, data=_fingerprinted(config, root.value["data"]))
 
 
-def _check_options(config: SweepConfig, methods: Node) -> None:
+def _check_options(config: SweepConfig, grid: Node) -> None:
     """Check that the methods' options fit the number of training epochs."""
-    nodes = methods.value if isinstance(methods.value, list) else [methods]
-    for choice, node in zip(config.grid.method, nodes, strict=True):
+    for choice, key, node in written_methods(grid):
         try:
             pruning.find(choice.name).rehearse(dict(choice.options), config.training.epochs)
         except ValueError as error:
             option, _, message = str(error).partition(": ")
             child = node.value.get(option, node) if isinstance(node.value, dict) else node
-            raise child.error(f"grid.method.{option}", message) from None
+            raise child.error(f"{key}.{option}", message) from None
 
 
 def _part(key: str, node: Node) -> Any:

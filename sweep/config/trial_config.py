@@ -1,6 +1,7 @@
 """TrialConfig: everything that decides one trial, typed and frozen, and the identity that its id is a hash of."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,16 +50,16 @@ class TrialConfig:
 
         ``ablation: none`` is left out of the identity, so ids of older trials do not change.
         """
-        ablation = {} if self.ablation == NONE else {"ablation": self.ablation}
-        return ablation | {
-            "data": _identity(self.data),
-            "architecture": self.architecture.as_dict(),
-            "method": self.method.as_dict(),
-            "sparsity": self.sparsity,
-            "seed": self.seed,
-            "pruning": _identity(self.pruning),
-            "training": _identity(self.training),
-        }
+        return {name: _plain(part) for name, part in self._parts().items()}
+
+    def identity_json(self) -> str:
+        """:func:`canonical` of :meth:`identity`, quickly: trials of one sweep share most parts of it."""
+        return "{" + ",".join(f'"{name}":{_text(part)}' for name, part in sorted(self._parts().items())) + "}"
+
+    def _parts(self) -> dict[str, Any]:
+        """The fields of the identity."""
+        names = [f.name for f in dataclasses.fields(self) if f.name != "ablation" or self.ablation != NONE]
+        return {name: getattr(self, name) for name in names}
 
     def as_dict(self) -> dict[str, Any]:
         """The whole config in plain values; :func:`trial_from` reads it back."""
@@ -71,9 +72,40 @@ class TrialConfig:
         return canonical(self.as_dict())
 
 
+_TEXTS: dict[int, tuple[Any, str]] = {}  # by the address of a part: the part, which keeps its address, and its text
+_MOST_TEXTS = 4096
+
+
+def _text(part: Any) -> str:
+    """:func:`canonical` of a part of an identity. Parts of many trials are the same object, which is written once.
+
+    Equal parts that are not the same object are written again: 0 and 0.0 are equal, and their texts differ.
+    """
+    if isinstance(part, (str, int, float)):
+        return canonical(part)
+    known = _TEXTS.get(id(part))
+    if known is None or known[0] is not part:
+        if len(_TEXTS) >= _MOST_TEXTS:
+            _TEXTS.clear()
+        known = _TEXTS[id(part)] = part, canonical(_plain(part))
+    return known[1]
+
+
+def _plain(part: Any) -> Any:
+    """A part of an identity in plain values."""
+    if isinstance(part, Choice):
+        return part.as_dict()
+    return _identity(part) if dataclasses.is_dataclass(part) else part
+
+
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def hashed(identity: str) -> str:
+    """The id of the trial whose identity has this canonical JSON: 16 hex digits of its sha256."""
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def stored_identity(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,11 @@ class Node:
     value: Any
     where: str  # "configs/digits.yaml:12" or "--set grid.seed"
 
+    @property
+    def is_set(self) -> bool:
+        """Whether the value comes from ``--set``."""
+        return self.where.startswith(_where_set(""))
+
     def error(self, key: str, message: str) -> InputError:
         """An error about this value, on one line, to be raised by the caller."""
         said = not key or self.where == _where_set(key)

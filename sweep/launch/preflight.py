@@ -52,7 +52,7 @@ def check_launch(planned: Plan, store: Store) -> None:
 
 
 def check_sparsities(sweep: SweepConfig, weights: Mapping[str, int]) -> None:
-    """Check that no two sparsities of a grid keep the same number of weights in every network.
+    """Check that no two sparsities of a grid keep the same number of weights in every network that has both.
 
     Args:
         sweep: whose grid it is.
@@ -61,18 +61,24 @@ def check_sparsities(sweep: SweepConfig, weights: Mapping[str, int]) -> None:
     Raises:
         InputError: naming the first two that do.
     """
-    if not any(pruning.find(method.name).removes for method in sweep.grid.method):
-        return
-    seen: dict[tuple[int, ...], float] = {}
-    for sparsity in sweep.grid.sparsity:
-        kept = tuple(kept_count(total, sparsity) for total in weights.values())
-        if kept in seen:
-            counts = ", ".join(f"{count:,}" for count in kept)
-            raise InputError(
-                f"grid.sparsity: {number(seen[kept])} and {number(sparsity)} keep the same number of weights of every"
-                f" network ({counts}), and would run the same trials twice; remove one of them"
-            )
-        seen[kept] = sparsity
+    networks: dict[float, set[str]] = {}  # the labels of those that each sparsity is used with
+    for trial in sweep.grid.combinations():
+        if pruning.find(trial.method.name).removes:
+            networks.setdefault(trial.sparsity, set()).add(trial.architecture.label)
+    groups = set(map(frozenset, networks.values()))
+    seen: dict[tuple[frozenset[str], frozenset[str], tuple[int, ...]], float] = {}
+    for sparsity, labels in networks.items():
+        mine = frozenset(labels)
+        shared = [(other, [label for label in weights if label in mine & other]) for other in groups]
+        kept = {other: tuple(kept_count(weights[label], sparsity) for label in common) for other, common in shared}
+        for other, counts in kept.items():
+            if counts and (other, mine, counts) in seen:
+                raise InputError(
+                    f"grid.sparsity: {number(seen[other, mine, counts])} and {number(sparsity)} keep the same number of"
+                    f" weights of every network ({', '.join(f'{count:,}' for count in counts)}), and would run the same"
+                    " trials twice; remove one of them"
+                )
+        seen |= {(mine, other, counts): sparsity for other, counts in kept.items()}
 
 
 def check_same_images(sweep: SweepConfig, trials: Iterable[str], store: Store) -> None:

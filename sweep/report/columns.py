@@ -110,7 +110,11 @@ SUMMARY = (
     _of_cell("failed", "Runs that ended in an error.", lambda cell: cell.failed),
     _of_cell("diverged", "Runs whose loss stopped being finite.", lambda cell: cell.diverged),
     _of_cell("interrupted", "Runs that were stopped and not finished yet.", lambda cell: cell.interrupted),
-    Column("missing", "Seeds that other cells have and this one has not.", lambda panel, c: len(panel.missing(c))),
+    Column(
+        "missing",
+        "Seeds that other cells have and this one has not, without those that its grid leaves out.",
+        lambda panel, c: len(panel.missing(c)),
+    ),
     _of_cell("seeds", "Seeds of the completed runs.", _seeds),
     Column("missing_seeds", "Seeds that are missing.", lambda panel, c: " ".join(map(str, panel.missing(c)))),
     _of_cell("collapsed_mean", "Mean test accuracy of the collapsed runs.", lambda c: mean(accuracies(c.collapsed))),

@@ -37,10 +37,12 @@ def display_names(records: Iterable[SweepRecord], trials: Sequence[TrialRecord])
 
 def _given(config: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     """(axis, choice without its label) -> label, of the choices of a grid that have one."""
+    grid = config.get("grid", {})
     return {
         (axis, _key({key: value for key, value in choice.items() if key != "label"})): choice["label"]
+        for block in (*grid.get("include", ()), *grid.get("paired", ()), grid)
         for axis in _AXES
-        for choice in config.get("grid", {}).get(axis, ())
+        for choice in block.get(axis, ())
         if isinstance(choice, dict) and "label" in choice
     }
 

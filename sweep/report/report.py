@@ -32,7 +32,7 @@ from sweep.report.statistics_rows import (
 from sweep.report.summary import summary
 from sweep.report.table import Table
 from sweep.report.terminal_tables import terminal_tables
-from sweep.report.trials import Panel, StoredRows, panels, read
+from sweep.report.trials import Panel, StoredRows, panels, planned_trials, read
 from sweep.store import Store
 
 _TRIALS_CSV = [  # without a nested column, and without one of many lines
@@ -98,7 +98,7 @@ def write_report(
     sources = read(stores, sweep, only, tables, require_completed=not html)
     records = [record for store in stores for record in store.sweeps() if sweep in (None, record.name)]
     with named(display_names(records, [trial for _, trials in sources for trial in trials])):
-        all_panels = panels(trial for _, trials in sources for trial in trials)
+        all_panels = panels((trial for _, trials in sources for trial in trials), planned_trials(records))
         if all_panels:
             options.check(all_panels)
         stored = _stored(tables, sources, all_panels)

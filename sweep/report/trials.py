@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sweep.config.flatten import flatten
+from sweep.config.trial_config import canonical, hashed, stored_identity
 from sweep.errors import InputError
-from sweep.records import COMPLETED, TrialRecord, trial_record
+from sweep.records import COMPLETED, SweepRecord, TrialRecord, trial_record
 from sweep.report.cells import Cell, in_cells, leaders
 from sweep.report.names import architecture_name, data_name, file_name
 from sweep.store import Store
@@ -38,6 +39,7 @@ class Panel:
         setting: how this panel's recipe differs from that of other panels of the same network and data
             ("training.epochs=2"); empty where there are no others.
         train: the fraction of the training images that these trials see.
+        planned: ids of the trials that the report's sweeps ask for, if the grid of one is no full product; else none.
     """
 
     data: str
@@ -46,6 +48,7 @@ class Panel:
     setting: str
     trials: tuple[TrialRecord, ...]
     train: float = 1.0
+    planned: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
@@ -81,9 +84,14 @@ class Panel:
         return tuple(sorted({trial.seed for trial in self.trials}))
 
     def missing(self, cell: Cell) -> tuple[int, ...]:
-        """Seeds that other cells have a trial of, of any status, and this one has not."""
-        own = {trial.seed for trial in cell.trials}
-        return tuple(seed for seed in self.seeds if seed not in own)
+        """Seeds that other cells have a trial of, of any status, and this one has not, if its grid has them."""
+        own = {trial.seed: trial for trial in cell.trials}
+        seeds = tuple(seed for seed in self.seeds if seed not in own)
+        first = cell.trials[0]
+        if not seeds or first.trial_id not in self.planned:
+            return seeds
+        identity = stored_identity(json.loads(first.config or "{}"))
+        return tuple(seed for seed in seeds if hashed(canonical(identity | {"seed": seed})) in self.planned)
 
     @property
     def masks_moved(self) -> bool:
@@ -189,8 +197,22 @@ def among(rows: pa.Table, trial_ids: Iterable[str]) -> pa.Table:
     return rows.filter(pc.is_in(rows["trial_id"], pa.array(list(trial_ids), pa.string())))
 
 
-def panels(records: Iterable[TrialRecord]) -> list[Panel]:
-    """Split trials into panels, in order of data, encoding, fraction of the data, architecture and setting."""
+def planned_trials(sweeps: Iterable[SweepRecord]) -> frozenset[str]:
+    """Ids of the trials that sweeps ask for, if the grid of one leaves combinations out or adds some; else none."""
+    sweeps = list(sweeps)
+    keys = {"paired", "exclude", "include"}
+    if not any(keys & json.loads(sweep.config).get("grid", {}).keys() for sweep in sweeps):
+        return frozenset()
+    return frozenset(trial for sweep in sweeps for trial in sweep.trials)
+
+
+def panels(records: Iterable[TrialRecord], planned: frozenset[str] = frozenset()) -> list[Panel]:
+    """Split trials into panels, in order of data, encoding, fraction of the data, architecture and setting.
+
+    Args:
+        records: the trials.
+        planned: see :attr:`Panel.planned`.
+    """
     records = list(records)
     encodings = {record.data: record.data_encoding for record in records if record.data_encoding}
     groups: dict[tuple[str, str, float, str], list[TrialRecord]] = {}
@@ -199,7 +221,7 @@ def panels(records: Iterable[TrialRecord]) -> list[Panel]:
         key = record.data, encoding, _train(record), record.architecture_label
         groups.setdefault(key, []).append(record)
     return [
-        Panel(data, encoding or None, architecture, setting, tuple(sorted(members, key=_by_seed)), train)
+        Panel(data, encoding or None, architecture, setting, tuple(sorted(members, key=_by_seed)), train, planned)
         for (data, encoding, train, architecture), group in sorted(groups.items(), key=_whole_first)
         for setting, members in sorted(_by_setting(group).items())
     ]

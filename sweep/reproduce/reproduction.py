@@ -106,7 +106,7 @@ def summarise(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "data": data_name(sweep.data.name, None),
-        "architecture": ", ".join(architecture_name(choice.label) for choice in sweep.grid.architecture),
+        "architecture": ", ".join(architecture_name(choice.label) for choice in sweep.grid.used("architecture")),
         "trials": len(expand(sweep)),
         "epochs": sweep.training.epochs,
         "numbers": len(reproduction.numbers),

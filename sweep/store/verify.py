@@ -13,7 +13,7 @@ import pyarrow as pa
 from pruning.masks import digest, kept_count
 from pruning.packed_weights import check_packed, weights_digest
 from pruning.packing import unpack
-from sweep.config.trial_config import canonical, stored_identity
+from sweep.config.trial_config import canonical, hashed, stored_identity
 from sweep.records import COMPLETED, OUTCOME, STATUSES
 from sweep.store.layout import TRIAL_ID, Key, loose_file, outcome_file
 from sweep.store.parquet import FOLDERS, OF_OUTCOMES, columns_of, strange_columns
@@ -270,7 +270,7 @@ def _identity(row: Mapping[str, Any]) -> Iterator[str]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         yield f"its config cannot be read: {error}"
         return
-    if hashlib.sha256(canonical(identity).encode()).hexdigest()[:16] != row["trial_id"]:
+    if hashed(canonical(identity)) != row["trial_id"]:
         yield "its config is another trial's: it does not give this id"
 
 

@@ -34,8 +34,8 @@ def load_data(config: SweepConfig | TrialConfig) -> AnyDataset:
 def _check_balanced(config: SweepConfig | TrialConfig, dataset: AnyDataset) -> None:
     """Check that each seed's training split has enough images of each class for every method's balanced draws."""
     settings = config.pruning
-    methods = (config.method,) if isinstance(config, TrialConfig) else config.grid.method
-    seeds = (config.seed,) if isinstance(config, TrialConfig) else config.grid.seed
+    methods = (config.method,) if isinstance(config, TrialConfig) else config.grid.used("method")
+    seeds = (config.seed,) if isinstance(config, TrialConfig) else config.grid.used("seed")
     needed = max(pruning.find(m.name).batches(pruning.find(m.name).options | dict(m.options)) for m in methods)
     draws = [settings.batches * settings.batch_size]
     if needed > settings.batches:  # further batches are drawn singly

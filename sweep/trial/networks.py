@@ -77,9 +77,9 @@ def summaries(sweep: SweepConfig) -> dict[str, NetworkSummary]:
         InputError: an architecture that cannot be built for these images, has nothing to prune, or does not answer with
             a logit a class; or a layer to exclude that it does not have.
     """
-    again = REINITIALIZE in sweep.grid.ablation
+    again = REINITIALIZE in sweep.grid.used("ablation")
     exclude = sweep.pruning.exclude
-    return {each.label: _summary(each, sweep.data, again, exclude) for each in sweep.grid.architecture}
+    return {each.label: _summary(each, sweep.data, again, exclude) for each in sweep.grid.used("architecture")}
 
 
 def network_warnings(found: Mapping[str, NetworkSummary]) -> list[str]:

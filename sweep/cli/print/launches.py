@@ -49,12 +49,13 @@ def plan_json(planned: Plan) -> Row:
         "data": {"fingerprint": sweep.data.fingerprint, "files": files_read(sweep, of_streamed=False)},
         "done": planned.done,
         "missing": len(planned.todo),
+        **sweep.grid.changes()._asdict(),
         **_at_once(sweep),
         "trials": trials,
         "architectures": [{"architecture": label, **_of_network(network)} for label, network in networks.items()],
         "methods": [
             {"method": label, "file": origin(name)}
-            for label, name in {method.label: method.name for method in sweep.grid.method}.items()
+            for label, name in {method.label: method.name for method in sweep.grid.used("method")}.items()
             if ":" in name
         ],
         "warnings": warnings,
@@ -121,6 +122,9 @@ def plan(out: Console, planned: Plan, with_ids: bool = False) -> None:
         out.print(row["text"], markup=False, soft_wrap=True)
     if values["at_once"]:
         out.print(f"trials: {values['at_once']['text']}", markup=False, soft_wrap=True)
+    if values["excluded"] or values["included"]:
+        changes = f"grid.exclude leaves out {values['excluded']:,}, grid.include adds {values['included']:,}"
+        out.print(f"trials of the grid: {changes}", markup=False, soft_wrap=True)
     out.print(
         f"\n{values['sweep']}: {len(values['trials'])} trials, {values['done']} completed, {values['missing']} to run"
     )

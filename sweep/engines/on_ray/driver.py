@@ -72,7 +72,7 @@ def _gpu_shares(
     """The share of a GPU of each trial, by label of its architecture."""
     share = sweep.compute.gpus_per_trial
     if share != AUTO:
-        return {architecture.label: share for architecture in sweep.grid.architecture}
+        return {architecture.label: share for architecture in sweep.grid.used("architecture")}
     measure = partial(probing.measure, dataset, setup, stop)
     decided = decide(sweep, trials, setup.claims.store, measure, watcher.preparing)
     shares = {label: sharing.share for label, sharing in decided.items()}

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-import pruning
+from pruning.ablations import NONE
+from sweep.config.axes import Choice
 from sweep.config.compute import Compute
 from sweep.config.config import SweepConfig
+from sweep.config.grid import expand
 from sweep.config.trial_config import TrialConfig, canonical
 
 _VARYING = ("sparsity", "seed", "ablation")  # they hardly change what a trial takes of a GPU
@@ -43,24 +45,11 @@ class Subject:
 
 def subjects(sweep: SweepConfig, labels: Sequence[str] | None = None) -> list[Subject]:
     """The subjects of a sweep, in order of its grid: of all its architectures, or of those with these labels."""
-    grid = sweep.grid
-    return [
-        Subject(
-            architecture.label,
-            tuple(
-                TrialConfig(
-                    data=sweep.data,
-                    architecture=architecture,
-                    method=method,
-                    sparsity=min(grid.sparsity) if pruning.find(method.name).removes else 0.0,
-                    seed=grid.seed[0],
-                    pruning=sweep.pruning,
-                    training=sweep.training,
-                )
-                for method in grid.method
-            ),
-            sweep.compute,
-        )
-        for architecture in grid.architecture
-        if labels is None or architecture.label in labels
-    ]
+    measured: dict[str, dict[Choice, TrialConfig]] = {}  # by architecture and method
+    for trial in expand(sweep):
+        if labels is None or trial.architecture.label in labels:
+            of_network = measured.setdefault(trial.architecture.label, {})
+            first = of_network.setdefault(trial.method, replace(trial, ablation=NONE))
+            if trial.sparsity < first.sparsity:
+                of_network[trial.method] = replace(first, sparsity=trial.sparsity)
+    return [Subject(label, tuple(trials.values()), sweep.compute) for label, trials in measured.items()]

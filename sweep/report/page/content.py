@@ -76,7 +76,7 @@ def _has_result(panel: Panel) -> bool:
 
 
 def _lead(trials: Sequence[TrialRecord], progress: Progress) -> str:
-    """``6 methods at 4 sparsities with 5 seeds: 105 completed.``"""
+    """``6 methods, 4 sparsities, 5 seeds: 105 completed.``"""
     if not trials:
         return f"{progress.text.capitalize()}."
     axes: dict[str, set[Any]] = {
@@ -84,8 +84,8 @@ def _lead(trials: Sequence[TrialRecord], progress: Progress) -> str:
         "sparsity": {trial.sparsity for trial in trials if trial.method != "dense"},
         "seed": {trial.seed for trial in trials},
     }
-    grid = [_counted(len(values), name) for name, values in axes.items() if values]
-    return f"{' × '.join(grid)}: {progress.text}."
+    counts = [_counted(len(values), name) for name, values in axes.items() if values]
+    return f"{', '.join(counts)}: {progress.text}."
 
 
 def _counted(number: int, name: str) -> str:

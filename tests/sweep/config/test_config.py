@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config.axes import read_grid
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand
+from sweep.config.grid_reader import read_grid
 from sweep.config.trial_config import trial_from
 from sweep.config.yaml_tree import plain
 from sweep.errors import InputError

@@ -112,9 +112,17 @@ def test_options_that_differ_in_the_last_digit_have_labels_that_do():
 
 
 def test_sparsities_that_keep_the_same_weights_of_every_network_are_duplicates():
+    labels = {"one": "vgg_digits width=8", "another": "vgg_digits width=4"}
+
     def check(sparsities, weights, methods="snip"):
-        settings = [f"grid.sparsity={sparsities}", f"grid.method={methods}"]
-        check_sparsities(read_sweep(CONFIGS / "digits.yaml", settings), weights)
+        networks = [f"{{name: vgg_digits, width: {labels[name][-1]}}}" for name in weights]
+        settings = [
+            f"grid.sparsity={sparsities}",
+            f"grid.method={methods}",
+            f"grid.architecture=[{', '.join(networks)}]",
+        ]
+        sweep = read_sweep(CONFIGS / "digits.yaml", settings)
+        check_sparsities(sweep, {labels[name]: number for name, number in weights.items()})
 
     with pytest.raises(
         InputError, match=r"^grid.sparsity: 0.3 and 0.30000000000000004 keep the same number.*\(700, 7\)"

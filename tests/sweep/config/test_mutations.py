@@ -53,6 +53,13 @@ grid:
   sparsity: [0.5, 0.9]
   seed: [0, 7]
   ablation: [none, shuffle_layerwise, reinitialize, invert]
+  exclude:
+    - {method: rigl, seed: 7}
+    - {architecture: {name: vgg_digits, width: 8}, method: [{name: force, rounds: 20}, snip], sparsity: 0.5}
+    - {ablation: invert, method: imp}
+  include:
+    - {method: synflow, sparsity: 0.99, seed: [3, 4], ablation: none}
+    - {architecture: {name: vgg_digits, width: 4}, method: snip}
 pruning: {batch_size: 64, batches: 2, sampling: balanced, fresh_batches: false, augment: false, loss: logit, mode: eval, precision: bf16}
 training:
   epochs: 4
@@ -100,6 +107,19 @@ grid:
   sparsity: [0.9, 0.99]
   seed: [1, 2]
 training: {optimizer: adam, learning_rate: 1e-3, schedule: cosine, epochs: 2}
+"""
+PAIRED = """\
+name: paired
+data: digits
+grid:
+  paired:
+    - {architecture: vgg_digits, sparsity: [0.5, 0.9]}
+    - {architecture: {name: vgg_digits, width: 8, label: narrow}, sparsity: 0.8}
+  method: [snip, {name: force, rounds: 20, label: FORCE-20}]
+  seed: [0, 1]
+  exclude: [{method: FORCE-20, seed: 1}, {architecture: narrow, method: snip}]
+  include: {method: FORCE-20, seed: 2}
+tracking: {enabled: false}
 """
 OWN = """\
 import math
@@ -432,7 +452,7 @@ class Case:
 
 SMALL = [path.read_bytes() for path in CONFIGS if path.stem.startswith("digits") or path.stem == "cifar10_small"]
 LARGE = [path.read_bytes() for path in CONFIGS]
-RICH = [text.encode() for text in (EVERY_SECTION, OWN_DATA, OWN_CODE)]
+RICH = [text.encode() for text in (EVERY_SECTION, PAIRED, OWN_DATA, OWN_CODE)]
 TREES = {text: tree(yaml.load(text, Loader=source._Loader)) for text in (*LARGE, *RICH)}
 
 
@@ -559,10 +579,21 @@ def names_it(message, case):
     return any(about(key, text) for key in (one_line(key, 200) for key in case.keys) for text in said)
 
 
+GRID_LISTS = ["grid.exclude", "grid.include", "grid.paired"]  # they name values of the axes
+
+
+def related(key):
+    """Keys that a message may name instead."""
+    of_grid = GRID_LISTS if key.partition(".")[0] == "grid" else []
+    paired = ["grid.architecture", "grid.sparsity"] if key.startswith("grid.paired") else []
+    of_method = GRID_LISTS if "grid.method" in RELATED.get(key, []) else []
+    return [*RELATED.get(key, []), *of_grid, *paired, *of_method]
+
+
 def about(key, said):
     """Whether a message begins with the key, one below it, one that goes with it, or with what it is an option of."""
     parts = key.split(".")
-    beginnings = [f"{name}{end}" for name in (key, *RELATED.get(key, [])) for end in ":.=,"]
+    beginnings = [f"{name}{end}" for name in (key, *related(key)) for end in ":.=,"]
     beginnings += [f"{'.'.join(parts[:depth])}:" for depth in range(2, len(parts))]
     return said.startswith(tuple(beginnings))
 

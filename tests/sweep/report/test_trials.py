@@ -4,12 +4,18 @@ from datetime import UTC, datetime
 
 import pytest
 
+from sweep.config.config import sweep_from
+from sweep.config.grid import expand, trial_id
+from sweep.config.trial_config import canonical
+from sweep.config.yaml_tree import plain
 from sweep.errors import InputError
-from sweep.records import FAILED, INTERRUPTED
+from sweep.records import FAILED, INTERRUPTED, SweepRecord
 from sweep.report.names import file_name, measured_sparsity, method_name, method_order, percent
-from sweep.report.trials import panels, read
+from sweep.report.trials import panels, planned_trials, read
 
 from .conftest import MakeStore, named, panel, trial
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_a_trial_in_two_stores_counts_once_and_is_taken_where_it_completed(store: MakeStore) -> None:
@@ -140,3 +146,22 @@ def test_file_names_are_portable_and_long_ones_stay_distinct() -> None:
     one, two = (file_name("x" * 300, end) for end in ("a", "b"))
     assert len(one) == len(two) == 120
     assert one != two
+
+
+def test_a_seed_that_the_grid_leaves_out_is_not_missing() -> None:
+    grid = {
+        "architecture": "vgg_digits", "method": ["snip", "random"], "sparsity": 0.9, "seed": [0, 1, 2],
+        "exclude": {"method": "snip", "seed": 2},
+    }  # fmt: skip
+    config = sweep_from(plain({"data": "digits", "grid": grid}, "here"), default_name="mine")
+    planned = [(trial_id(one), one) for one in expand(config)]
+    record = SweepRecord("mine", canonical(config.as_dict()), tuple(name for name, _ in planned), NOW, "host", "")
+    rows = [
+        replace(trial(one.method.name, 0.9, one.seed, 0.9), trial_id=name, config=one.to_json())
+        for name, one in planned
+        if (one.method.name, one.seed) != ("snip", 1)
+    ]
+    [found] = panels(rows, planned_trials([record]))
+    assert {cell.method: found.missing(cell) for cell in found.cells} == {"snip": (1,), "random": ()}
+    whole = replace(record, config=canonical({**config.as_dict(), "grid": {}}))
+    assert planned_trials([whole]) == frozenset()
