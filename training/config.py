@@ -11,6 +11,8 @@ from training.datasets import Format
 from training.pieces import most_pieces
 
 _NOT_IDENTITY: dict[str, Any] = {"identity": False}  # where and how images are read does not change results
+# The same, for a field that came later: configs are written without it where it is at its default
+_LATER_AND_NOT_IDENTITY: dict[str, Any] = {"identity": False, "written": "unless default"}
 _LONGEST_NAME, _LONGEST_PATH = 255, 4000  # bytes, of a file's name and of its path, that systems take
 FINGERPRINT = "[0-9a-f]{16}"
 _RANGES = {"classes": (2, 10**6), "image_size": (1, 10**4), "crop_padding": (0, 10**4), "workers": (0, 10**3)}
@@ -29,11 +31,14 @@ class DataConfig:
       of every image, in reading order. Path and columns are therefore no part of the identity. The fingerprint is
       computed where the images are; elsewhere it must be written.
 
-    All other fields except path, download and workers are part of the identity.
+    All other fields except path, cache, download and workers are part of the identity.
 
     Attributes:
         name: the data set: one of `datasets.DATASETS`, among them image_folder and parquet for images of your own.
-        path: the folder with the images; for Parquet files also an s3:// or gs:// address.
+        path: the folder with the images; for Parquet files, and for a streamed data set with a cache, also an s3:// or
+            gs:// address.
+        cache: a folder on each machine's own disk, for a streamed data set. Its images are copied there once a machine,
+            and then read from there. By default they are read at `path` in every epoch.
         download: whether to download a data set that is missing from `path`, where the set offers that.
         format: how the images are stored: "torchvision", "idx", "parquet", "folder", "builtin", or "auto" for the set's
             usual format.
@@ -68,6 +73,7 @@ class DataConfig:
     crop_padding: int | None = None
     flip: bool | None = None
     workers: int = field(default=4, metadata=_NOT_IDENTITY)
+    cache: str | None = field(default=None, metadata=_LATER_AND_NOT_IDENTITY)
 
     def __post_init__(self) -> None:
         for name, (least, most) in _RANGES.items():
@@ -83,10 +89,16 @@ class DataConfig:
             raise ValueError(f"format: must be one of {', '.join(get_args(Format))}, not {self.format!r}")
         if self.fingerprint is not None and not re.fullmatch(FINGERPRINT, self.fingerprint):
             raise ValueError(f"fingerprint: 16 hexadecimal digits, as sweep plan shows them, not {self.fingerprint!r}")
-        try:
-            check_path(self.path)
-        except ValueError as error:
-            raise ValueError(f"path: {error}") from None
+        for name in ("path", "cache"):
+            try:
+                if (path := getattr(self, name)) is not None:
+                    check_path(path)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        if self.cache is not None and not Path(self.cache).expanduser().is_absolute():
+            raise ValueError(
+                f"cache: must be an absolute path of a folder on every machine, such as /tmp/images, not {self.cache!r}"
+            )
 
     @property
     def side(self) -> int:

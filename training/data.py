@@ -23,7 +23,7 @@ from training.fingerprint import FingerprintCache, combined
 from training.sources import builtin, folder, idx, parquet, torchvision_files
 from training.sources.interface import Images, Source
 from training.splits import Dataset, Split, Splits, memory_splits
-from training.streaming import StreamedDataset, streamed_splits
+from training.streaming import StreamedDataset, localised, streamed_splits
 
 __all__ = [
     "DATASETS",
@@ -40,6 +40,7 @@ __all__ = [
     "formats_present",
     "info",
     "load",
+    "localised",
     "names",
     "present",
     "resolve",
@@ -80,6 +81,13 @@ def resolve(config: DataConfig) -> DataConfig:
         )
     if known.streamed and config.crop_padding:
         raise ValueError(f"crop_padding: {config.name} uses random resized crops instead; leave it out")
+    if config.cache and not known.streamed:
+        raise ValueError(f"cache: {config.name} is read into memory once and needs none; leave it out")
+    if known.streamed and folder.is_bucket(config.path) and not config.cache:
+        raise ValueError(
+            f"cache: {config.name} in a bucket is read from copies on the machines' own disks; set data.cache to a"
+            " folder there"
+        )
     if config.fingerprint and not known.is_own:
         raise ValueError(f"fingerprint: {config.name} is known by its name; only your own images have a fingerprint")
     for field in ("classes", "image_size", "crop_padding", "flip"):

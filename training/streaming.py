@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -21,12 +21,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as MapDataset
 
+from training.cache import CachedFiles, Tell
 from training.config import DataConfig
 from training.datasets import DataError, info
 from training.fingerprint import PartDigest, combined
 from training.sources import folder
 from training.sources.colour import to_eight_bits
 from training.sources.decode import DECODING_ERRORS, reason
+from training.sources.listing import Listing
 from training.splits import Batch, Split, Splits, normalise
 from training.vision import torchvision
 
@@ -38,9 +40,11 @@ class StreamedDataset:
     """Like `splits.Dataset`, with file paths instead of images.
 
     Attributes:
-        train_files, test_files: file paths as fixed-width bytes [N], which processes can share.
+        train_files, test_files: file paths as fixed-width bytes [N], which processes can share. With an ``origin`` they
+            are relative to it, and :func:`localised` gives the set to read.
         fingerprint: SHA-256 of file names and labels, in hex.
         content: short fingerprint of file names, sizes and labels, as the files are too many to read them all.
+        origin: where each machine copies the files from, and to; None where they are read in place.
     """
 
     train_files: npt.NDArray[np.bytes_]
@@ -53,6 +57,46 @@ class StreamedDataset:
     encoding: str
     fingerprint: str
     content: str | None = None
+    origin: "Origin | None" = None
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where the files of a set come from.
+
+    Attributes:
+        address: a folder, or the address of a bucket.
+        cache: the folder of copies, on each machine; a folder in it is named by the set's content.
+        train_sizes, test_sizes: of the files in bytes, int64 [N].
+    """
+
+    address: str
+    cache: str
+    train_sizes: npt.NDArray[np.int64]
+    test_sizes: npt.NDArray[np.int64]
+
+
+def localised(dataset: StreamedDataset, tell: Tell = lambda text: None) -> StreamedDataset:
+    """The set with the files of this machine's cache, which is filled where it is not full.
+
+    Args:
+        tell: called about once a second with what is done; whatever it raises ends the copying.
+
+    Raises:
+        DataError: the cache cannot be filled.
+    """
+    origin = dataset.origin
+    if origin is None:
+        return dataset
+    folder = Path(origin.cache).expanduser() / str(dataset.content)
+    names = [os.fsdecode(name) for files in (dataset.train_files, dataset.test_files) for name in files]
+    sizes = np.concatenate([origin.train_sizes, origin.test_sizes]).tolist()
+    CachedFiles(origin.address, folder, names, sizes).fill(tell)
+    train, test = (
+        np.array([os.fsencode(folder) + b"/" + name for name in files])
+        for files in (dataset.train_files, dataset.test_files)
+    )
+    return replace(dataset, train_files=train, test_files=test, origin=None)
 
 
 def content(config: DataConfig) -> str:
@@ -67,21 +111,33 @@ def content_of_files(dataset: StreamedDataset) -> str:
         DataError: one of them is missing.
     """
     parts = ((dataset.train_files, dataset.train_labels), (dataset.test_files, dataset.test_labels))
-    return combined(_part_content(map(os.fsdecode, files), labels) for files, labels in parts)
+    listings = [Listing([Path(os.fsdecode(file)) for file in files], labels) for files, labels in parts]
+    return _content(*listings)
 
 
-def _content(train: folder.Listing, test: folder.Listing) -> str:
-    return combined(_part_content(map(str, listing.files), listing.labels) for listing in (train, test))
+def _content(train: Listing, test: Listing) -> str:
+    return combined(_part_content(part.files, part.labels, _listed_sizes(part)) for part in (train, test))
 
 
-def _part_content(files: Iterable[str], labels: npt.NDArray[np.int64]) -> bytes:
+def _part_content(files: Iterable[Path], labels: npt.NDArray[np.int64], sizes: Iterable[int]) -> bytes:
     digest = PartDigest()
-    for file, label in zip(files, labels.tolist(), strict=True):
+    for file, label, size in zip(files, labels.tolist(), sizes, strict=True):
+        digest.add(os.fsencode(f"{'/'.join(file.parts[-2:])} {size}"), label)
+    return digest.value()
+
+
+def _listed_sizes(listing: Listing) -> npt.NDArray[np.int64]:
+    return _sizes(listing.files) if listing.sizes is None else listing.sizes
+
+
+def _sizes(files: Iterable[Path]) -> npt.NDArray[np.int64]:
+    sizes = []
+    for file in files:
         try:
-            digest.add(os.fsencode(f"{'/'.join(Path(file).parts[-2:])} {os.stat(file).st_size}"), label)
+            sizes.append(os.stat(file).st_size)
         except OSError as error:
             raise DataError(f"path: {file}: {error.strerror}; fetch it again") from error
-    return digest.value()
+    return np.asarray(sizes, np.int64)
 
 
 def load(config: DataConfig) -> StreamedDataset:
@@ -93,10 +149,12 @@ def load(config: DataConfig) -> StreamedDataset:
         for file in listing.files:
             digest.update(os.fsencode("/".join(file.parts[-2:])) + b"\0")
         digest.update(listing.labels.tobytes())
+    origin = _origin(config, train, test)
+    root = Path(config.path).expanduser() if origin and not folder.is_bucket(config.path) else None
     return StreamedDataset(
-        train_files=np.array([os.fsencode(file) for file in train.files]),
+        train_files=_encoded(train.files, root),
         train_labels=train.labels,
-        test_files=np.array([os.fsencode(file) for file in test.files]),
+        test_files=_encoded(test.files, root),
         test_labels=test.labels,
         classes=cast(int, config.classes),
         mean=known.mean,
@@ -104,7 +162,19 @@ def load(config: DataConfig) -> StreamedDataset:
         encoding="exact",
         fingerprint=digest.hexdigest(),
         content=_content(train, test),
+        origin=origin,
     )
+
+
+def _origin(config: DataConfig, train: Listing, test: Listing) -> Origin | None:
+    if config.cache is None:
+        return None
+    return Origin(config.path, config.cache, _listed_sizes(train), _listed_sizes(test))
+
+
+def _encoded(files: Iterable[Path], root: Path | None) -> npt.NDArray[np.bytes_]:
+    """Paths as bytes, relative to ``root`` if there is one."""
+    return np.array([os.fsencode(file if root is None else file.relative_to(root)) for file in files])
 
 
 def streamed_splits(

@@ -133,7 +133,8 @@ def _is_identity(field: dataclasses.Field[Any], value: Any) -> bool:
 
 def _is_omitted(field: dataclasses.Field[Any], value: Any) -> bool:
     """Whether a field was added later and is at its default: configs are written as they were before it."""
-    return field.metadata.get("identity", True) == "unless default" and value == field.default
+    was_added = "unless default" in (field.metadata.get("identity"), field.metadata.get("written"))
+    return was_added and value == field.default
 
 
 def trial_from(values: Mapping[str, Any]) -> TrialConfig:

@@ -1,5 +1,9 @@
 """The images of a trial or sweep, checked against its settings."""
 
+import logging
+import time
+from collections.abc import Callable
+
 import pruning
 from sweep.config.config import SweepConfig
 from sweep.config.trial_config import TrialConfig
@@ -7,9 +11,38 @@ from sweep.errors import InputError
 from sweep.trial.setup import AnyDataset
 from training import data
 
+LOG_SECONDS = 30.0  # between two lines on a cache that is being filled
+logger = logging.getLogger(__name__)
+
 
 def load_data(config: SweepConfig | TrialConfig) -> AnyDataset:
+    """Load the images of a sweep or trial for this machine, as :func:`listed_data`, and fill its cache.
+
+    Raises:
+        DataError, InputError: as there; or the cache cannot be filled.
+    """
+    dataset = listed_data(config)
+    return data.localised(dataset, Seldom(logger.warning)) if isinstance(dataset, data.StreamedDataset) else dataset
+
+
+class Seldom:
+    """Passes on a text after half a minute, and then at most one in each."""
+
+    def __init__(self, log: Callable[[str], object]):
+        self._log, self._next = log, time.monotonic() + LOG_SECONDS
+
+    def __call__(self, text: str) -> None:
+        """Pass it on, or leave it out."""
+        """Pass it on, or leave it out."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + LOG_SECONDS
+            self._log(text)
+
+
+def listed_data(config: SweepConfig | TrialConfig) -> AnyDataset:
     """Load the images of a sweep or trial, and check that there are enough of them for its settings.
+
+    Of a streamed set with a cache only the list is made: any machine can fill its cache with it.
 
     Raises:
         DataError: the data cannot be read.

@@ -41,6 +41,7 @@ def test_resolving_fills_in_what_the_set_is_known_for(tmp_path):
         "crop_padding": 4,
         "flip": True,
         "workers": 4,
+        "cache": None,
     }
 
 
@@ -53,7 +54,7 @@ def test_resolving_again_changes_nothing_and_settings_win_over_the_table():
 
 def test_only_the_location_of_the_data_is_outside_a_trials_identity():
     outside = {field.name for field in dataclasses.fields(DataConfig) if not field.metadata.get("identity", True)}
-    assert outside == {"path", "download", "workers", "image_column", "label_column"}
+    assert outside == {"path", "cache", "download", "workers", "image_column", "label_column"}
 
 
 @pytest.mark.parametrize("name", data.names())

@@ -7,7 +7,6 @@ and those that operating systems add (`__MACOSX`), are ignored.
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,34 +14,29 @@ import numpy as np
 from training.config import DataConfig
 from training.datasets import DataError, info
 from training.fingerprint import PartDigest, Stamp, StampDigest
+from training.sources import bucket_folder
 from training.sources.decode import decode
 from training.sources.interface import Images
+from training.sources.listing import ENDINGS, Listing, is_data, is_image
 
-ENDINGS = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".ppm", ".pgm", ".pbm", ".pnm", ".bmp", ".tif", ".tiff", ".webp",
-    ".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".avif", ".qoi",
-)  # fmt: skip
 _ANNOTATIONS = "val_annotations.txt"
 _INNER = {"tiny_imagenet": "tiny-imagenet-200"}  # the folder that an archive unpacks to
-_NOT_DATA = ("__MACOSX", "Thumbs.db", "desktop.ini")  # added by operating systems
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The image files of one part and their labels; a label is the index of the class in the sorted class names."""
-
-    files: list[Path]
-    labels: np.ndarray  # int64 [N]
-    left_out: list[Path] = field(default_factory=list)  # files with other endings or in no class folder
 
 
 def present(config: DataConfig) -> bool:
     """Whether the training and the test folder exist."""
+    if is_bucket(config.path):
+        try:
+            return {"train", _test_name(config)} <= {*bucket_folder.contents(config.path).classes}
+        except DataError:
+            return False
     return _test_folder(config) is not None and (_root(config) / "train").is_dir()
 
 
 def check(config: DataConfig) -> None:
     """Both folders must exist, the training folder with the config's number of classes."""
+    if is_bucket(config.path):
+        bucket_folder.contents(config.path)  # which says why it cannot be listed
     if not present(config):
         home = info(config.name).home
         raise DataError(
@@ -50,10 +44,13 @@ def check(config: DataConfig) -> None:
             f" {' or '.join(info(config.name).test_names)} with a folder of images for each class;"
             f" point data.path there{f', or fetch it from {home}' if home else ''}"
         )
-    count = len(_classes(_root(config) / "train"))
+    if is_bucket(config.path):
+        folder, count = f"{config.path}/train", len(bucket_folder.contents(config.path).classes["train"])
+    else:
+        folder, count = str(_root(config) / "train"), len(_classes(_root(config) / "train"))
     if count != config.classes:
         raise DataError(
-            f"classes: {_root(config) / 'train'} has {count} class folders, not {config.classes};"
+            f"classes: {folder} has {count} class folders, not {config.classes};"
             f" set data.classes={count} or fix the folder"
         )
 
@@ -95,12 +92,9 @@ def contents(config: DataConfig) -> tuple[bytes, bytes]:
 
 def summary(config: DataConfig) -> str:
     """The number of images read from each folder, and the other files and folders there."""
-    root, test = _root(config), _test_folder(config)
-    assert test is not None
-    parts, names = listings(config), ("train", test.name)
+    parts, names = listings(config), ("train", _test_name(config))
     read = " and ".join(f"{len(part.files):,} images of {name}" for part, name in zip(parts, names, strict=True))
-    others = [path.name for path in _visible(root) if path.is_dir() and path.name not in names]
-    left_out = [f"the folder {name}" for name in sorted(others)]
+    left_out = [f"the folder {name}" for name in _folders(config) if name not in names]
     files = [file for listing in parts for file in listing.left_out]
     counts = Counter(file.suffix.lower() or "without an ending" for file in files)
     left_out += [f"{number} {ending} ({_example(files, ending)})" for ending, number in counts.most_common(5)]
@@ -113,17 +107,30 @@ def listings(config: DataConfig) -> tuple[Listing, Listing]:
     Raises:
         DataError: a class has no images, or the parts have different classes.
     """
+    if is_bucket(config.path):
+        classes_of = bucket_folder.contents(config.path).classes
+        _check_same_classes(f"{config.path}/{_test_name(config)}", classes_of[_test_name(config)], classes_of["train"])
+        return bucket_folder.listing(config.path, "train"), bucket_folder.listing(config.path, _test_name(config))
     train, test = _root(config) / "train", _test_folder(config)
     assert test is not None
     classes = _classes(train)
     annotations = test / _ANNOTATIONS
     if annotations.exists():
         return _listing(train, classes), _annotated(annotations, classes)
-    if odd := sorted(set(_classes(test)) ^ set(classes)):
+    _check_same_classes(str(test), _classes(test), classes)
+    return _listing(train, classes), _listing(test, classes)
+
+
+def is_bucket(path: str) -> bool:
+    """Whether a path is an address of a bucket."""
+    return "://" in path
+
+
+def _check_same_classes(test: str, of_test: list[str], of_training: list[str]) -> None:
+    if odd := sorted(set(of_test) ^ set(of_training)):
         raise DataError(
             f"path: {test} and the training folder differ in the classes {', '.join(odd[:5])}; give both the same"
         )
-    return _listing(train, classes), _listing(test, classes)
 
 
 def _root(config: DataConfig) -> Path:
@@ -137,24 +144,33 @@ def _test_folder(config: DataConfig) -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def _is_data(name: str) -> bool:
-    return not name.startswith(".") and name not in _NOT_DATA
+def _test_name(config: DataConfig) -> str:
+    """Name of the test folder; empty if there is none."""
+    folders = _folders(config)
+    return next((name for name in info(config.name).test_names if name in folders), "")
+
+
+def _folders(config: DataConfig) -> list[str]:
+    """Names of the folders at the path, sorted."""
+    if is_bucket(config.path):
+        return list(bucket_folder.contents(config.path).parts)
+    return [path.name for path in _visible(_root(config)) if path.is_dir()]
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if _is_data(path.name))
+    return sorted(path for path in folder.iterdir() if is_data(path.name))
 
 
 def _classes(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and _is_data(entry.name))
+        return sorted(entry.name for entry in entries if entry.is_dir() and is_data(entry.name))
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Every folder below ``folder`` with the names of its files, in arbitrary order."""
     for inner, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = filter(_is_data, folders)
-        yield inner, sorted(filter(_is_data, files))
+        folders[:] = filter(is_data, folders)
+        yield inner, sorted(filter(is_data, files))
 
 
 def _listing(folder: Path, classes: list[str]) -> Listing:
@@ -165,7 +181,7 @@ def _listing(folder: Path, classes: list[str]) -> Listing:
         before = len(files)
         for inner, file_names in sorted(_walk(folder / name)):
             for file in file_names:
-                (files if file.lower().endswith(ENDINGS) else left_out).append(Path(inner, file))
+                (files if is_image(file) else left_out).append(Path(inner, file))
         labels += [label] * (len(files) - before)
         if len(files) == before:
             other = f" ({len(left_out)} files of other kinds, such as {left_out[-1].name})" if left_out else ""

@@ -1,11 +1,14 @@
-"""What a worker checks of its machine before it runs a trial: that code and images are those of the launch."""
+"""What a worker sees to on its machine before it runs a trial: that code and images are those of the launch."""
 
 import socket
+from collections.abc import Callable
 
 from sweep.config.trial_config import TrialConfig
 from sweep.trial.code_version import CodeVersion, code_version, difference, other_releases
 from training import streaming
 from training.data import DataError, StreamedDataset
+
+_cached: dict[str, StreamedDataset] = {}  # by content and place
 
 
 class Refusal(Exception):
@@ -28,6 +31,24 @@ def check_code(trial: TrialConfig, launch: CodeVersion) -> str | None:
     if different := difference(here, launch):
         raise Refusal(different)
     return other_releases(here, launch)
+
+
+def cached_images(dataset: StreamedDataset, tell: Callable[[str], None]) -> StreamedDataset:
+    """The set with the files of this machine's cache, which is filled where it is not full; once a process.
+
+    Args:
+        tell: as :func:`training.streaming.localised` takes it.
+
+    Raises:
+        Refusal: it cannot be filled.
+    """
+    key = f"{dataset.content} {dataset.origin and dataset.origin.cache}"
+    if key not in _cached:
+        try:
+            _cached[key] = streaming.localised(dataset, tell)
+        except DataError as error:
+            raise Refusal(f"{socket.gethostname()}: data.{error}") from None
+    return _cached[key]
 
 
 def check_images(dataset: StreamedDataset) -> None:

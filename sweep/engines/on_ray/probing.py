@@ -6,7 +6,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from sweep.engines.on_ray.worker import RayWorkerSetup, begin
+from sweep.engines.on_ray.worker import RayWorkerSetup, begin, images_here
 from sweep.engines.sharing.probe import Answer, Request, probe
 from sweep.engines.stop import Stop
 from sweep.trial.run import AnyDataset
@@ -46,7 +46,7 @@ def _task(kind: str | None, setup: RayWorkerSetup) -> Any:
 
 def _measure(setup: RayWorkerSetup, dataset: AnyDataset, requests: Sequence[Request]) -> list[Answer]:
     begin(setup)
-    return list(probe(requests, dataset, setup.settings))
+    return list(probe(requests, images_here(setup, "", dataset), setup.settings))
 
 
 def _answers(task: Any, requests: Sequence[Request]) -> list[Answer]:

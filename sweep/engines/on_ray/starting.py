@@ -12,7 +12,7 @@ from sweep.engines.on_ray.cluster import check_room, connected
 from sweep.engines.stop import Stop
 from sweep.engines.watcher import Display
 from sweep.store.claims import Claims
-from sweep.trial.run import load_data
+from sweep.trial.dataset import listed_data
 from training import data
 
 
@@ -23,10 +23,10 @@ def run_on_ray(
     with ThreadPoolExecutor(2) as aside:
         driver = aside.submit(import_module, "sweep.engines.on_ray.driver")  # which imports Tune
         config = replace(sweep, data=_absolute(sweep.data))
-        images = None if address else aside.submit(load_data, config)  # at a wrong address no image is read
+        images = None if address else aside.submit(listed_data, config)  # at a wrong address no image is read
         with connected(address) as scratch:
             check_room(sweep.compute, address)
-            images = images or aside.submit(load_data, config)
+            images = images or aside.submit(listed_data, config)
             dataset = images.result()
             watcher.prepared()
             driver.result().drive(sweep, trials, dataset, claims, watcher, stop, scratch)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,18 +16,20 @@ from ray import tune
 from ray.exceptions import RayTaskError
 
 from sweep import imports
-from sweep.config.trial_config import TrialConfig
-from sweep.engines.on_ray.coordinator import ELSEWHERE, TAKE, WAIT, Order
-from sweep.engines.on_ray.machine_checks import Refusal, check_code, check_images
+from sweep.engines.on_ray.coordinator import ELSEWHERE, LEAVE, TAKE, WAIT, Order
+from sweep.engines.on_ray.machine_checks import Refusal, cached_images, check_code, check_images
 from sweep.errors import StoreError
 from sweep.records import INTERRUPTED, EpochRecord, Outcome, TrialRecord
 from sweep.store.claims import Claims
 from sweep.trial.attempts import renew_or_end, run_attempts
+from sweep.trial.callbacks import Interrupted
 from sweep.trial.code_version import CodeVersion
+from sweep.trial.dataset import Seldom
 from sweep.trial.preemptions import Preemptions
+from sweep.trial.run import AnyDataset
 from sweep.trial.settings import RunSettings
 from sweep.trial.stage import EPOCH, Stage
-from training.data import Dataset, StreamedDataset
+from training.data import StreamedDataset
 
 TELL_SECONDS = 5.0  # for an exiting process to reach the coordinator
 REPORT_SECONDS = 1.0  # between reports of a trial: each takes the driver some milliseconds
@@ -93,7 +96,7 @@ class MachineTakenAway(Exception):
     """Ends a trial whose machine is being drained, with a checkpoint: Tune starts it again elsewhere."""
 
 
-def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | StreamedDataset) -> dict[str, Any]:
+def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: AnyDataset) -> dict[str, Any]:
     """The trainable: run the trial in ``config`` and store its outcome. ``dataset`` is in read-only shared memory.
 
     Returns:
@@ -108,7 +111,9 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
     begin(setup)
     trial = pickle.loads(config["trial"]["pickled"])
     try:
-        _check_machine(setup, trial, dataset)
+        if remark := check_code(trial, setup.code):
+            setup.coordinator.remark.remote(remark)
+        images = images_here(setup, trial_id, dataset)
         while (answer := ray.get(setup.coordinator.take.remote(trial_id, _node(), attempt))) == WAIT:
             time.sleep(REPORT_SECONDS)
         if answer == ELSEWHERE:
@@ -120,7 +125,7 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
         with _exit_code_noted(setup.coordinator, trial_id):
             outcome = run_attempts(
                 trial,
-                dataset,
+                images,
                 settings,
                 ready=renew_or_end,
                 on_epoch=reports.epoch,
@@ -133,6 +138,8 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
             ray.get(setup.coordinator.leave.remote(attempt))
             raise MachineTakenAway(f"its machine is being taken away{reports.position}")
         return {"record": pickle.dumps(claims.write(outcome)), "preemptions": reports.preemptions()}
+    except Interrupted:  # while images were copied
+        return {"left": LEAVE}
     except Refusal as error:
         return {"refused": str(error)}
     except StoreError as error:
@@ -143,19 +150,39 @@ def run_one(config: dict[str, Any], setup: RayWorkerSetup, dataset: Dataset | St
         raise
 
 
-def _check_machine(setup: RayWorkerSetup, trial: TrialConfig, dataset: Dataset | StreamedDataset) -> None:
-    """Check that code and images are those of the launch: a million files only once on each machine.
+def images_here(setup: RayWorkerSetup, trial_id: str, dataset: AnyDataset) -> AnyDataset:
+    """The images to read on this machine. A streamed set's cache is filled; or its files are compared with the
+    launch's, once on each machine.
 
     Raises:
-        Refusal: they are not.
+        Refusal: the cache cannot be filled, or the files are others.
+        Interrupted: the launch stops.
+        MachineTakenAway: the machine is being drained.
     """
-    if remark := check_code(trial, setup.code):
-        setup.coordinator.remark.remote(remark)
-    if not isinstance(dataset, StreamedDataset) or _node() == setup.home:
-        return
-    if not ray.get(setup.coordinator.has_checked_images.remote(_node())):
+    if not isinstance(dataset, StreamedDataset):
+        return dataset
+    if dataset.origin is not None:
+        return cached_images(dataset, _FillReports(setup.coordinator, trial_id))
+    if _node() != setup.home and not ray.get(setup.coordinator.has_checked_images.remote(_node())):
         check_images(dataset)
         setup.coordinator.note_checked_images.remote(_node())
+    return dataset
+
+
+class _FillReports:
+    """Reports to the driver how far a cache is filled, and ends the filling where the trial would have to end."""
+
+    def __init__(self, coordinator: Any, trial_id: str):
+        self._coordinator, self._trial_id = coordinator, trial_id
+        self._report = Seldom(lambda text: coordinator.remark.remote(f"{socket.gethostname()}: {text}"))
+
+    def __call__(self, text: str) -> None:
+        self._report(text)
+        order: Order = ray.get(self._coordinator.order.remote(self._trial_id, _node()))
+        if order.leave:
+            raise MachineTakenAway("its machine is being taken away")
+        if order.stop:
+            raise Interrupted
 
 
 def _node() -> str:

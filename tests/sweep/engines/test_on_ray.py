@@ -1,5 +1,6 @@
 """The engine on Ray: real clusters, real digits, real kills."""
 
+import itertools
 import json
 import os
 import re
@@ -16,7 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.fs
 import pytest
+from PIL import Image
 
 from sweep import imports
 from sweep.config.config import SweepConfig, read_sweep
@@ -30,6 +33,7 @@ from sweep.store import Store
 from sweep.store.claims import Claims
 from sweep.trial.record_fields import config_fields
 from sweep.trial.stage import Stage
+from training import data
 
 # Ray and what it imports warn of their own affairs
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -62,6 +66,9 @@ def plain(classes):
 
 def network(classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, classes))
+
+def colors(classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 16), nn.ReLU(), nn.Linear(16, classes))
 
 def lost_once(classes):
     first = not HERE.joinpath("killed").exists()
@@ -292,12 +299,14 @@ def test_no_trial_outlives_a_driver_that_dies(folder: Path) -> None:
 
 
 @pytest.fixture
-def cluster(folder: Path) -> Iterator[Any]:
+def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head that runs no trials, as in cluster.yaml, and a worker node: on this machine, but Ray cannot tell."""
     from sweep.engines.on_ray import environment
 
     (Path(os.environ["RAY_TMPDIR"]) / "ray").mkdir()  # which this Cluster takes for granted
     environment.prepare("auto")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")  # for the nodes, which start now
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     from ray.cluster_utils import Cluster
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
@@ -306,13 +315,29 @@ def cluster(folder: Path) -> Iterator[Any]:
     made.shutdown()
 
 
+def streamed(folder: Path, s3: str) -> SweepConfig:
+    """Two trials on images in a bucket: a red and a blue class, eight of each, two of them for the test."""
+    for part, color in itertools.product(("train", "val"), ("blue", "red")):
+        (folder / "photos" / part / color).mkdir(parents=True)
+        for number in range(6 if part == "train" else 2):
+            Image.new("RGB", (10 + number, 10), color).save(folder / "photos" / part / color / f"{number}.png")
+    address = f"s3://photos-of-two-colors/photos?{s3}"
+    bucket, path = pyarrow.fs.FileSystem.from_uri(address)
+    pyarrow.fs.copy_files(str(folder / "photos"), path, destination_filesystem=bucket)
+    shutil.rmtree(folder / "photos")
+    images = {"name": "imagenet", "classes": 2, "image_size": 8, "workers": 0, "path": address}
+    settings = [f"data={json.dumps(images | {'cache': str(folder / 'cache')})}", "grid.seed=0,1"]
+    return read(folder, *settings, "grid.architecture=spies:colors", "training.batch_size=4", "pruning.batch_size=4")
+
+
 def test_on_a_cluster_records_reach_the_drivers_disk_from_nodes_with_the_same_code_only(
-    folder: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    folder: Path, cluster: Any, s3: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from sweep.engines.on_ray import driver
+    from sweep.trial.code_version import code_version
 
     sweep, heard = read(folder), Heard()
-    store, here = Store(sweep.store), driver.code_version(sweep.grid.method, sweep.grid.architecture)
+    store, here = Store(sweep.store), code_version(sweep.grid.method, sweep.grid.architecture)
     monkeypatch.setattr(driver, "code_version", lambda *own: replace(here, releases={"torch": "0.1"}))
     launch.run(sweep, expand(sweep), Claims.alone(store), heard, Stop(), address=cluster.address)
     assert [record.status for record in heard.ended] == ["completed"]
@@ -325,6 +350,14 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_nodes_with_the_same_co
     assert all(value in str(stop.error) for value in (socket.gethostname(), here.sources, "0" * 16))
     assert len(heard.ended) == len(store.trials()) == 1
 
+    monkeypatch.setattr(driver, "code_version", code_version)
+    photos, stop = streamed(folder, s3), Stop()
+    launch.run(photos, expand(photos), Claims.alone(store), heard, stop, address=cluster.address)
+    assert stop.error is None
+    assert [record.status for record in heard.ended[1:]] == ["completed", "completed"]
+    assert {record.data_content for record in heard.ended[1:]} == {data.fingerprint(photos.data)}
+    assert len([*(folder / "cache").rglob("*.png")]) == 2 * (6 + 2)
+
     large = read(folder, "compute.cpus_per_trial=64")
     with pytest.raises(InputError, match=r"64 CPU cores .* at most 2; --set compute\.cpus_per_trial=2"):
         launch.run(large, expand(large), Claims.alone(store), heard, Stop(), address=cluster.address)
@@ -335,7 +368,6 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_nodes_with_the_same_co
     from sweep.engines.on_ray.cluster import connected
     from sweep.engines.on_ray.coordinator import start_coordinator
     from sweep.engines.on_ray.worker import RayWorkerSetup
-    from sweep.trial.code_version import code_version
 
     here, there = Store(folder / "drivers"), Store(folder / "workers")  # one path, two machines' disks
     outcome = Outcome(TrialRecord(**config_fields(expand(sweep)[0]), sweep="", status="completed"))

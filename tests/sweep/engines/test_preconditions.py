@@ -150,7 +150,7 @@ def test_at_a_wrong_address_no_data_is_read(tmp_path: Path, monkeypatch: pytest.
     from sweep.engines.on_ray import starting
 
     read = list[Any]()
-    monkeypatch.setattr(starting, "load_data", read.append)
+    monkeypatch.setattr(starting, "listed_data", read.append)
     with contextlib.chdir(tmp_path):
         result = sweep("launch", str(DIGITS), "--address", "127.0.0.1:1", "--set", "tracking.enabled=false")
     assert result.code == 2 and "--address 127.0.0.1:1: no Ray cluster answers there" in result.err
