@@ -10,7 +10,7 @@ in memory and streaming.py those read from disk.
 """
 
 from dataclasses import replace
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from training.streaming import StreamedDataset, localised, streamed_splits
 
 __all__ = [
     "DATASETS",
+    "Counts",
     "DataConfig",
     "DataError",
     "Dataset",
@@ -36,6 +37,7 @@ __all__ = [
     "StreamedDataset",
     "check",
     "check_fingerprint",
+    "counts",
     "fingerprint",
     "formats_present",
     "info",
@@ -154,6 +156,32 @@ def summary(config: DataConfig) -> str:
     return SOURCES[config.format].summary(config) if present(config) else ""
 
 
+class Counts(NamedTuple):
+    """Images of the splits of a data set: those that training sees, the held-out ones and the test set."""
+
+    training: int
+    validation: int
+    test: int
+
+
+def counts(config: DataConfig) -> Counts | None:
+    """How many images each split of a resolved config has, reading none; None where only reading them would tell.
+
+    Of a fraction of the training images (`config.train`), up to one image a class more or fewer.
+
+    Raises:
+        ValueError: "validation: …", no training image would remain.
+        DataError: the files cannot be listed.
+    """
+    known = info(config.name)
+    found = SOURCES[config.format].counts(config) if present(config) and not known.streamed else None
+    images = found or known.images
+    if images is None:
+        return None
+    held_out = _held_out(config, images[0])
+    return Counts(max(1, round(config.train * (images[0] - held_out))), held_out, images[1])
+
+
 def load(config: DataConfig) -> Dataset | StreamedDataset:
     """Read a resolved config's data, to be shared by all trials that use it.
 
@@ -215,15 +243,21 @@ def training_class_sizes(dataset: Dataset | StreamedDataset, config: DataConfig,
 def _rows(dataset: Dataset | StreamedDataset, config: DataConfig, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows of the training images and of the held-out images, int64 and sorted."""
     count = len(dataset.train_labels)
-    held_out = config.validation if config.validation >= 1 else round(config.validation * count)
-    if held_out >= count:
-        raise ValueError(f"validation: {held_out} of {count} training images leaves none to train on; set it lower")
+    held_out = _held_out(config, count)
     order = torch.randperm(count, generator=seeding.generator(seed, "validation split"))
-    cut = count - int(held_out)
+    cut = count - held_out
     train = order[:cut].sort().values
     if config.train < 1:
         train = _fraction(train, dataset.train_labels, config.train, seed)
     return train, order[cut:].sort().values
+
+
+def _held_out(config: DataConfig, count: int) -> int:
+    """How many of so many training images are held out."""
+    held_out = int(config.validation if config.validation >= 1 else round(config.validation * count))
+    if held_out >= count:
+        raise ValueError(f"validation: {held_out} of {count} training images leaves none to train on; set it lower")
+    return held_out
 
 
 def _fraction(rows: torch.Tensor, labels: npt.NDArray[np.int64], fraction: float, seed: int) -> torch.Tensor:

@@ -33,6 +33,7 @@ class DatasetInfo:
         "validation",
     )  # names of the test set, in order of preference
     published_as_jpeg: bool = False
+    images: tuple[int, int] | None = None  # of the training and the test set; None: only the files tell
     streamed: bool = False  # too large for memory: decoded again in every epoch
     download_size: str = ""  # of the files that `download: true` fetches; empty if it cannot
     home: str = ""  # where to get it
@@ -54,6 +55,7 @@ DATASETS: dict[str, DatasetInfo] = {
     "digits": DatasetInfo(
         "1,797 hand-written digits, 8x8 grey, part of scikit-learn; 36 of each are the test set",
         formats=("builtin",),
+        images=(1437, 360),
         classes=10,
         image_size=8,
         mean=(0.3053,),
@@ -63,6 +65,7 @@ DATASETS: dict[str, DatasetInfo] = {
     "mnist": DatasetInfo(
         "70,000 hand-written digits, 28x28 grey",
         formats=("idx", "parquet"),
+        images=(60_000, 10_000),
         classes=10,
         image_size=28,
         mean=(0.1307,),
@@ -73,6 +76,7 @@ DATASETS: dict[str, DatasetInfo] = {
     "fashion_mnist": DatasetInfo(
         "70,000 pictures of clothes in 10 classes, 28x28 grey",
         formats=("idx", "parquet"),
+        images=(60_000, 10_000),
         classes=10,
         image_size=28,
         mean=(0.2860,),
@@ -83,6 +87,7 @@ DATASETS: dict[str, DatasetInfo] = {
     "cifar10": DatasetInfo(
         "60,000 photos in 10 classes, 32x32",
         formats=("torchvision", "parquet"),
+        images=(50_000, 10_000),
         classes=10,
         image_size=32,
         mean=(0.4914, 0.4822, 0.4465),
@@ -93,6 +98,7 @@ DATASETS: dict[str, DatasetInfo] = {
     "cifar100": DatasetInfo(
         "60,000 photos in 100 classes, 32x32",
         formats=("torchvision", "parquet"),
+        images=(50_000, 10_000),
         classes=100,
         image_size=32,
         mean=(0.5071, 0.4867, 0.4408),
@@ -103,6 +109,7 @@ DATASETS: dict[str, DatasetInfo] = {
     "tiny_imagenet": DatasetInfo(
         "110,000 photos in 200 classes, 64x64, cut from ImageNet; its val folder is the test set",
         formats=("folder", "parquet"),
+        images=(100_000, 10_000),
         classes=200,
         image_size=64,
         mean=(0.4802, 0.4481, 0.3975),
@@ -115,6 +122,7 @@ DATASETS: dict[str, DatasetInfo] = {
     "imagenet": DatasetInfo(
         "1.3 million photos in 1,000 classes; streamed from disk",
         formats=("folder",),
+        images=(1_281_167, 50_000),
         classes=1000,
         image_size=224,
         test_names=("val", "validation"),  # its test folder has no labels

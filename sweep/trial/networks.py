@@ -3,7 +3,7 @@
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from torch import nn
 import pruning
 from pruning.ablations import REINITIALIZE
 from pruning.arguments import check_trainable, check_weights
+from pruning.macs import macs, positions
 from pruning.outputs import is_single, logits_of
 from pruning.share import prunable_share, share_remark
 from pruning.standardising import filled
@@ -21,6 +22,7 @@ from sweep.config.config import SweepConfig
 from sweep.config.trial_config import TrialConfig
 from sweep.errors import InputError
 from sweep.text import one_line
+from sweep.trial.shapes import ShapesAlone
 from training import data, models, seeding
 
 SAME_AGAIN = (
@@ -39,6 +41,7 @@ class NetworkSummary:
         prunable_share: of all its weights, see :mod:`pruning.share`.
         file: that your own factory was found in; empty for a shipped one.
         warnings: what is probably not meant.
+        macs: multiply-accumulates of the dense network for one image.
     """
 
     prunable: int
@@ -46,6 +49,7 @@ class NetworkSummary:
     file: str = ""
     prunable_share: float = 1.0
     warnings: tuple[str, ...] = ()
+    macs: int = 0
 
 
 def build_network(architecture: Choice, config: data.DataConfig) -> nn.Module:
@@ -97,7 +101,7 @@ def _summary(architecture: Choice, config: data.DataConfig, again: bool, exclude
         prunable, init = sum(weight.numel() for weight in weights.values()), dict(architecture.options)["init"]
         share = prunable_share(model, exclude)
         if not own:
-            return NetworkSummary(prunable, init, prunable_share=share)
+            return NetworkSummary(prunable, init, prunable_share=share, macs=_macs(model, config))
         check_weights(weights)
         check_trainable(model)
         told = share_remark(model)
@@ -110,7 +114,14 @@ def _summary(architecture: Choice, config: data.DataConfig, again: bool, exclude
         found += (told,) if told else ()
         if again:
             found += _check_drawn_again(architecture, config)
-    return NetworkSummary(prunable, init, models.origin(architecture.name), share, found)
+        return NetworkSummary(prunable, init, models.origin(architecture.name), share, found, _macs(model, config))
+
+
+def _macs(model: nn.Module, config: data.DataConfig) -> int:
+    """Multiply-accumulates for one image."""
+    with _quiet(), ShapesAlone() if next(model.parameters()).is_meta else nullcontext():
+        uses = positions(model, (data.info(config.name).channels, config.side, config.side))
+    return macs(pruning.prunable(model), uses, torch.numel)
 
 
 def _quietly_built(architecture: Choice, config: data.DataConfig) -> nn.Module:

@@ -9,6 +9,7 @@ from training.config import DataConfig
 from training.sources.decode import resize
 from training.sources.interface import Images
 from training.sources.known_content import contents as contents
+from training.sources.known_content import counts as counts
 from training.sources.known_content import stamp as stamp
 from training.sources.known_content import summary as summary
 

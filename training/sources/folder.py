@@ -61,6 +61,12 @@ def load(config: DataConfig) -> tuple[Images, Images]:
     return _load_part(config, train), _load_part(config, test)
 
 
+def counts(config: DataConfig) -> tuple[int, int] | None:
+    """The number of image files of both parts."""
+    train, test = listings(config)
+    return len(train.files), len(test.files)
+
+
 def stamp(config: DataConfig) -> Stamp | None:
     """Covers the path, label, size and times of every image file."""
     state = StampDigest()

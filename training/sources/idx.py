@@ -44,6 +44,11 @@ def load(config: DataConfig) -> tuple[Images, Images]:
     return train, test
 
 
+def counts(config: DataConfig) -> tuple[int, int] | None:
+    """None, as `training.datasets` has them."""
+    return None
+
+
 def stamp(config: DataConfig) -> Stamp | None:
     """Covers the four files, which are unpacked first if necessary."""
     _unpack(config)

@@ -44,6 +44,9 @@ class Source(Protocol):
     def load(self, config: DataConfig) -> tuple[Images, Images]:
         """Read and decode the training and the test images."""
 
+    def counts(self, config: DataConfig) -> tuple[int, int] | None:
+        """How many training and test images there are, reading none of them; None where that takes reading them."""
+
     def stamp(self, config: DataConfig) -> Stamp | None:
         """Names, sizes and times of the files that `load` reads; None if the name determines their content."""
 

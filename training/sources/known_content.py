@@ -9,6 +9,11 @@ def stamp(config: DataConfig) -> Stamp | None:
     return None
 
 
+def counts(config: DataConfig) -> tuple[int, int] | None:
+    """None, as `training.datasets` has them."""
+    return None
+
+
 def contents(config: DataConfig) -> tuple[bytes, bytes]:
     """Not called, as :func:`stamp` is None."""
     raise NotImplementedError

@@ -76,6 +76,12 @@ def load(config: DataConfig) -> tuple[Images, Images]:
     return _load_part(config, train), _load_part(config, test)
 
 
+def counts(config: DataConfig) -> tuple[int, int] | None:
+    """Rows of both parts, by the metadata of every file; None where a part is missing."""
+    train, test = (sum(_metadata(config, file).num_rows for file in part) for part in _parts(config))
+    return (train, test) if train and test else None
+
+
 def stamp(config: DataConfig) -> Stamp | None:
     """Covers the path, size and modification time of every file."""
     filesystem, _ = _filesystem(config)

@@ -11,6 +11,7 @@ from training.datasets import DataError, info
 from training.sources.decode import resize
 from training.sources.interface import Images
 from training.sources.known_content import contents as contents
+from training.sources.known_content import counts as counts
 from training.sources.known_content import stamp as stamp
 from training.sources.known_content import summary as summary
 from training.vision import torchvision
