@@ -20,6 +20,8 @@ cost.py            passes and floating-point operations
 hashes.py          hashes of weights, batches and masks
 gpu_use.py         what a trial takes of a GPU, measured
 networks.py        the networks of the grid, built for the images
+shapes.py          a shipped network's multiply-accumulates, counted without a pass
+timing.py          what pieces of a trial take, measured
 provenance.py      the code, machine and versions that it ran with
 code_version.py    what code all machines of a launch must have in common
 machine.py         the cores and the memory that this process may use

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pruning
+from pruning.config import PruneConfig
 from sweep.config.config import SweepConfig
 from sweep.config.trial_config import TrialConfig
 from sweep.errors import InputError
@@ -53,15 +54,24 @@ def listed_data(config: SweepConfig | TrialConfig) -> AnyDataset:
         left = len(data.split(dataset, config.data, 0, "cpu").train)
     except ValueError as error:
         raise InputError(f"data.{error}") from None
+    check_enough(settings, left)
+    if settings.sampling == "balanced":
+        _check_balanced(config, dataset)
+    return dataset
+
+
+def check_enough(settings: PruneConfig, left: int) -> None:
+    """Check that so many training images are enough for a round of pruning.
+
+    Raises:
+        InputError: they are not.
+    """
     asked = settings.batches * settings.batch_size
     if asked > left:
         raise InputError(
             f"pruning.batch_size: a round draws {asked} images, but there are only {left} to train on; "
             f"lower it: --set pruning.batch_size={max(1, left // settings.batches)}"
         )
-    if settings.sampling == "balanced":
-        _check_balanced(config, dataset)
-    return dataset
 
 
 def _check_balanced(config: SweepConfig | TrialConfig, dataset: AnyDataset) -> None:

@@ -22,6 +22,7 @@ from sweep.trial.experiment import Experiment
 from sweep.trial.progress import Progress
 from sweep.trial.settings import RunSettings
 from sweep.trial.setup import AnyDataset
+from sweep.trial.work import rounds, with_rounds
 from training.loop import Diverged
 
 ROUNDS = 3  # of pruning: by then its passes are captured, and later rounds take no more memory
@@ -91,26 +92,16 @@ def _measured(trial: TrialConfig, dataset: AnyDataset, settings: RunSettings, de
     device = torch.device(settings.device)
     renew()
     provenance.reset_peak_memory(settings.device)
-    if rounds := _rounds(trial):
-        _run(trial, dataset, settings, deadline, _StopAfter(ROUNDS) if rounds > ROUNDS else None, lambda: True)
+    has_rounds = pruning.find(trial.method.name).rounds is not None
+    if has_rounds:
+        _run(trial, dataset, settings, deadline, _StopAfter(ROUNDS) if rounds(trial) > ROUNDS else None, lambda: True)
     clock = _StepClock(device)
-    _run(_with_one_round(trial) if rounds else trial, dataset, settings, deadline, None, clock)
+    _run(with_rounds(trial, 1) if has_rounds else trial, dataset, settings, deadline, None, clock)
     if clock.step_seconds is None or clock.gpu_seconds is None:
         raise NotMeasured(f"its training ends after {clock.steps} steps, too few to time")
     memory = _peak_memory(device)
     card, card_bytes = provenance.device_name(settings.device), provenance.device_memory(settings.device)
     return GpuUse(card, card_bytes, memory, clock.step_seconds, clock.gpu_seconds)
-
-
-def _rounds(trial: TrialConfig) -> int:
-    """Rounds of scoring before training; 0 where there is no such option."""
-    method = pruning.find(trial.method.name)
-    return int(dict(trial.method.options)["rounds"]) if method.rounds and method.masking is None else 0
-
-
-def _with_one_round(trial: TrialConfig) -> TrialConfig:
-    options = dict(trial.method.options) | {"rounds": 1}
-    return replace(trial, method=replace(trial.method, options=tuple(options.items())))
 
 
 def _run(

@@ -4,6 +4,8 @@ does not fill, where Ray is not installed, and for one trial per core.
 worker.py    what runs in a worker process
 process.py   a worker process as the parent sees it
 pool.py      all workers of a sweep, and the trials that are left
+starting.py  how workers are forked, and how many run at once
+calibrating.py  workers that time pieces of trials, for a plan
 probing.py   a process that measures what a trial takes of a GPU, before the workers start
 
 Workers live for the whole sweep: one import, one CUDA context and one copy of the images for all their trials. The
@@ -16,38 +18,26 @@ pipe and shares nothing with the others, so killing one cannot block another. Me
 Workers save checkpoints themselves: they reach the store as the parent does.
 """
 
-import logging
-import math
-import multiprocessing
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import partial
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Literal
-
-import torch
 
 from sweep import imports
 from sweep.config.compute import AUTO
 from sweep.config.config import SweepConfig
 from sweep.config.trial_config import TrialConfig
 from sweep.engines import mps
-from sweep.engines.capacity import capacity
 from sweep.engines.inline import check_device
 from sweep.engines.preparing import reading
-from sweep.engines.processes import probing, worker
 from sweep.engines.processes.pool import Pool
-from sweep.engines.sharing.decide import decide
+from sweep.engines.processes.starting import gpu_share, process_context, trials_at_once
+from sweep.engines.processes.worker import WorkerSetup
 from sweep.engines.stop import Stop
 from sweep.engines.watcher import Display
 from sweep.store.claims import Claims
-from sweep.trial import machine
 from sweep.trial.run import load_data
 from sweep.trial.settings import RunSettings
-
-logger = logging.getLogger(__name__)
 
 
 def run(
@@ -73,62 +63,21 @@ def run(
     if not trials:
         return
     device = check_device(sweep, 1 if jobs == AUTO else jobs)
-    context = _context()
+    context = process_context()
     watcher.preparing(f"starting processes, {reading(sweep.data)}")
     with ExitStack() as stack:
         for_mps = stack.enter_context(mps.service()) if sweep.compute.mps and device == "cuda" else {}
-        setup = worker.WorkerSetup(
+        setup = WorkerSetup(
             environment={**imports.variables(), **for_mps},
             settings=RunSettings.of(sweep, device),
-            claims=claims,
             dataset=load_data(sweep),
+            claims=claims,
         )
         watcher.prepared()
         if jobs == AUTO:
-            jobs = _jobs(context, setup, sweep, trials, watcher, stop)
+            jobs = trials_at_once(context, setup, sweep, trials, claims.store, watcher.preparing, stop)
         if not stop.may_start:
             return
-        setup = replace(setup, settings=replace(setup.settings, gpu_share=_gpu_share(device, jobs)))
+        setup = replace(setup, settings=replace(setup.settings, gpu_share=gpu_share(device, jobs)))
         pool = stack.enter_context(closing(Pool(context, setup, trials, watcher, stop)))
         pool.run(jobs)
-
-
-def _jobs(
-    context: ForkServerContext | SpawnContext,
-    setup: worker.WorkerSetup,
-    sweep: SweepConfig,
-    trials: Sequence[TrialConfig],
-    watcher: Display,
-    stop: Stop,
-) -> int:
-    """How many trials run at once on this machine."""
-    share = None
-    if sweep.compute.gpus_per_trial == AUTO:
-        measure = partial(probing.measure, context, setup, stop)
-        decided = decide(sweep, trials, setup.claims.store, measure, watcher.preparing)
-        share = max(sharing.share for sharing in decided.values())
-    room = capacity(sweep.compute, machine.cores(), torch.cuda.device_count(), share)
-    if room is None:
-        return max(1, machine.cores() // sweep.compute.cpus_per_trial)
-    logger.warning(f"trials: {room.text}")
-    return max(1, room.trials)
-
-
-def _gpu_share(device: str, jobs: int) -> float | None:
-    """Of a GPU for each of so many trials at once, where they are spread evenly; None on a CPU."""
-    return None if device == "cpu" else 1 / math.ceil(jobs / max(1, torch.cuda.device_count()))
-
-
-def _context() -> ForkServerContext | SpawnContext:
-    """How workers start: forked off a process that has only imported torch; spawned where there is no forking.
-
-    That process starts importing at once, and ends with this one.
-    """
-    imports.put_root_first()
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([worker.__name__])
-    with imports.for_new_processes():
-        forkserver.ensure_running()
-    return context

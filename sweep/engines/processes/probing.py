@@ -6,7 +6,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 
 from sweep.engines.processes import worker
 from sweep.engines.processes.process import how_it_ended, started
-from sweep.engines.processes.worker import DISCONNECTED, WorkerSetup
+from sweep.engines.processes.worker import DISCONNECTED, ProcessSetup
 from sweep.engines.sharing.probe import Answer, Request
 from sweep.engines.stop import Stop
 
@@ -15,7 +15,7 @@ CLOSE_SECONDS = 5.0  # for the process to end by itself
 
 
 def measure(
-    context: ForkServerContext | SpawnContext, setup: WorkerSetup, stop: Stop, requests: Sequence[Request]
+    context: ForkServerContext | SpawnContext, setup: ProcessSetup, stop: Stop, requests: Sequence[Request]
 ) -> Iterator[Answer]:
     """The answers of the process, as they come; fewer where a stop is requested.
 

@@ -19,19 +19,26 @@ from sweep.store.claims import Claims
 from sweep.trial.attempts import renew_or_end, run_attempts
 from sweep.trial.run import AnyDataset
 from sweep.trial.settings import RunSettings
+from sweep.trial.timing import NotTimed, Timing, timing
 from training import allocator
 
 DISCONNECTED = (EOFError, BrokenPipeError, ConnectionResetError)  # raised by a pipe whose other end is closed
 
 
 @dataclass(frozen=True)
-class WorkerSetup:
-    """What all trials of a sweep share, and the environment variables that a worker sets."""
+class ProcessSetup:
+    """What all trials of a sweep share, and the environment variables that a process sets."""
 
     environment: dict[str, str | None]
     settings: RunSettings
-    claims: Claims
     dataset: AnyDataset
+
+
+@dataclass(frozen=True)
+class WorkerSetup(ProcessSetup):
+    """The same, and where trials save their checkpoints."""
+
+    claims: Claims
 
 
 def work(pipe: Connection, slot: int) -> None:
@@ -56,6 +63,28 @@ def measure(pipe: Connection) -> None:
             pipe.send(answer)
 
 
+def time_pieces(pipe: Connection, slot: int) -> None:
+    """Time pieces of the trials that come through ``pipe`` until it is closed; why one cannot be timed is an answer."""
+    _obey_parent()
+    with streams.tolerant(), suppress(*DISCONNECTED):
+        setup: ProcessSetup = pipe.recv()
+        settings = replace(setup.settings, device=_prepare(setup, slot))
+        pipe.send(None)
+        while True:
+            trial = pipe.recv()
+            renew_or_end()
+            pipe.send(_timed(trial, setup.dataset, settings))
+
+
+def _timed(trial: TrialConfig, dataset: AnyDataset, settings: RunSettings) -> Timing | str:
+    try:
+        return timing(trial, dataset, settings)
+    except NotTimed as error:
+        return str(error)
+    except BaseException as error:  # a network or a method of the user's may raise anything; its trials will tell
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
 def _obey_parent() -> None:
     """Leave signals, which are sent to the whole process group, to the parent, and end when it ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -71,7 +100,7 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _prepare(setup: WorkerSetup, slot: int) -> str:
+def _prepare(setup: ProcessSetup, slot: int) -> str:
     """Set up a new process. Returns the device of its trials."""
     # otherwise its own children, which decode images, would start as it was started itself: slow, and left behind
     multiprocessing.set_start_method(None, force=True)

@@ -20,7 +20,7 @@ from sweep.config.trial_config import TrialConfig
 from sweep.engines import Stop
 from sweep.engines import inline as local
 from sweep.engines import processes as pool
-from sweep.engines.processes import worker
+from sweep.engines.processes import starting, worker
 from sweep.engines.sharing.probe import Answer
 from sweep.errors import InputError
 from sweep.records import EpochRecord, TrialRecord
@@ -266,11 +266,13 @@ def test_jobs_auto_are_as_many_as_share_the_gpus_and_have_cores(
 ) -> None:
     setups: list[worker.WorkerSetup] = []
     monkeypatch.setattr(pool, "check_device", lambda *arguments: "cuda")
-    monkeypatch.setattr(pool.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(starting.torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(pool, "Pool", lambda context, setup, *others: setups.append(setup) or closing_pool(jobs))
     use = GpuUse("H100", 80, 10, step_seconds=1.0, gpu_seconds=0.25)  # four share one
     monkeypatch.setattr(
-        pool.probing, "measure", lambda context, setup, stop, requests: [Answer(r.subject.label, use) for r in requests]
+        starting.probing,
+        "measure",
+        lambda context, setup, stop, requests: [Answer(r.subject.label, use) for r in requests],
     )
     sweep, trials, store = read("compute.gpus_per_trial=auto")
     jobs: list[int] = []

@@ -12,7 +12,8 @@ import torch
 from sweep.config.compute import Compute
 from sweep.config.config import read_sweep
 from sweep.engines import Stop
-from sweep.engines.processes import _context, probing
+from sweep.engines.processes import probing
+from sweep.engines.processes.starting import process_context
 from sweep.engines.processes.worker import WorkerSetup
 from sweep.engines.sharing.probe import Answer, Request, probe
 from sweep.engines.sharing.subjects import Subject, subjects
@@ -104,8 +105,8 @@ def answers(tmp_path: Path, asked: list[Subject], device: str = "cpu") -> list[A
     """Of the process that ``--local --jobs auto`` starts for it."""
     dataset = load_data(asked[0].trials[0])
     claims = Claims.alone(Store(tmp_path / "results"))
-    setup = WorkerSetup({}, RunSettings(device, compute=asked[0].compute), claims, dataset)
-    return list(probing.measure(_context(), setup, Stop(), [Request(subject) for subject in asked]))
+    setup = WorkerSetup({}, RunSettings(device, compute=asked[0].compute), dataset, claims)
+    return list(probing.measure(process_context(), setup, Stop(), [Request(subject) for subject in asked]))
 
 
 @pytest.mark.slow
