@@ -396,6 +396,7 @@ class SweepRecord:
     host: str | None = None
     versions: str | None = None  # JSON
     earlier: tuple[str, ...] | None = None  # ids of other trials, which earlier launches of this name planned
+    estimate: str | None = None  # JSON: what the launch expected its trials to take (sweep.store.estimates)
 
 
 @dataclass(frozen=True)

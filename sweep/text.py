@@ -33,6 +33,25 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def count(number: int, noun: str) -> str:
+    """``1`` -> ``1 trial``, ``2000`` -> ``2,000 trials``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """``45.2`` -> ``45 s``, ``750`` -> ``12.5 min``, ``40000`` -> ``11.1 h``."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def percent_off(measured: float, expected: float) -> str:
+    """``1.1, 1.0`` -> ``10 % more``, ``0.9, 1.0`` -> ``10 % less``."""
+    off = round(100 * (measured / expected - 1)) if expected else 0
+    return f"{abs(off)} % {'less' if off < 0 else 'more'}" if off else "as expected"
+
+
 def one_line(text: str, most: int = 1000) -> str:
     """``text`` for use in a message: without line breaks and control characters, at most about ``most`` characters."""
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in re.sub(r"\s*\n\s*", " ", text))

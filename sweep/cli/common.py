@@ -126,6 +126,10 @@ QUICK = click.option(
     "--quick", is_flag=True,
     help="Only try it: two epochs on a tenth of the training images, stored apart in STORE-quick as NAME-quick.",
 )  # fmt: skip
+MAX_COST = click.option(
+    "--max-cost", type=click.FloatRange(0, min_open=True), metavar="DOLLARS",
+    help="Refuse if the trials that are left may cost more, at compute.dollars_per_hour.",
+)  # fmt: skip
 ADDRESS = click.option("--address", help="Join the Ray cluster at this address ('auto' on one of its machines).")
 LOCAL = click.option("--local", is_flag=True, help="Run the trials in this process, one after another, without Ray.")
 

@@ -14,6 +14,7 @@ from sweep.cli.common import (
     CONFIG,
     JOBS,
     LOCAL,
+    MAX_COST,
     QUICK,
     SETTINGS,
     STORE,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     "sweep launch cifar10 --address auto --store s3://bucket/sweeps",
     "sweep launch cifar10 --local --jobs auto   # as many trials at once as fill the GPUs",
     "sweep launch cifar10 --detach        # goes on when the terminal is closed",
+    "sweep launch cifar10 --set compute.dollars_per_hour=1.26 --max-cost 50",
     "sweep launch cifar10 --dry-run",
 ))  # fmt: skip
 @CONFIG
@@ -53,11 +55,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Go on in the background once all checks have passed; the terminal may be closed. Prints the log's file.",
 )
+@MAX_COST
 @AS_JSON
 @click.pass_context
 def launch(
     context: click.Context, config: str, settings: tuple[str, ...], store: str | None, quick: bool,
-    address: str | None, local: bool, jobs: Jobs, dry_run: bool, detach: bool, as_json: bool,
+    address: str | None, local: bool, jobs: Jobs, dry_run: bool, detach: bool, max_cost: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run every trial of CONFIG, a YAML file or the name of a shipped one, that the store lacks.
 
@@ -66,7 +69,8 @@ def launch(
     130, 143, 129: stopped by Ctrl-C, SIGTERM, a hang-up.
     """
     if dry_run:
-        context.invoke(plan, config=config, settings=settings, store=store, quick=quick, as_json=as_json)
+        options = {"config": config, "settings": settings, "store": store, "quick": quick}
+        context.invoke(plan, **options, max_cost=max_cost, as_json=as_json)
         return
     announce(f"checking {config} …")  # before the imports: torch alone takes seconds
     background = _detached(config, as_json) if detach else None
@@ -82,7 +86,7 @@ def launch(
     if quick:
         launches.quick_try(console, sweep)
     tell = partial(background.tell, store=Store(sweep.store).name) if background else (lambda launch: None)
-    summary = run_sweep(sweep, engine, console, tell)
+    summary = run_sweep(sweep, engine, console, tell, max_cost)
     launches.summary(console, sweep, summary)
     if as_json:
         click.echo(json.dumps(launches.summary_json(sweep, summary)))
@@ -109,9 +113,11 @@ def _detached(config: str, as_json: bool) -> "Background":
     sys.exit(0)
 
 
-@main.command(section="Run", short_help="Show what a launch would run.", epilog=examples(
+@main.command(section="Run", short_help="Show what a launch would run, and what it would take.", epilog=examples(
     "sweep plan cifar10",
     "sweep plan cifar10 --ids",
+    "sweep plan digits --calibrate   # how long it takes here: measured in a minute",
+    "sweep plan cifar10 --gpus 8 --set compute.dollars_per_hour=1.26 --max-cost 50",
     "sweep plan cifar10 --set grid.sparsity=0.9,0.99 --json",
 ))  # fmt: skip
 @CONFIG
@@ -119,23 +125,53 @@ def _detached(config: str, as_json: bool) -> "Background":
 @STORE
 @QUICK
 @click.option("--ids", is_flag=True, help="List every trial with its id, instead of a line a method and sparsity.")
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="First measure rounds and steps of the trials for about a minute, as many at once as a launch here runs, and"
+    " keep that in the store for later plans.",
+)
+@click.option("--gpus", type=click.IntRange(1), metavar="N", help="Plan for N GPUs.  [default: those of this machine]")
+@MAX_COST
 @AS_JSON
-def plan(config: str, settings: tuple[str, ...], store: str | None, quick: bool, ids: bool, as_json: bool) -> None:
-    """List the trials of CONFIG, how many weights they keep and whether the store has them. Runs nothing."""
+def plan(
+    config: str, settings: tuple[str, ...], store: str | None, quick: bool, ids: bool, calibrate: bool,
+    gpus: int | None, max_cost: float | None, as_json: bool,
+) -> None:  # fmt: skip
+    """List the trials of CONFIG, which of them the store has, and what the others take: hours, memory, disk, dollars.
+
+    Runs no trial. Exit code 2: bad input, or the trials may cost more than --max-cost. Hours come from like trials in
+    the store, else from --calibrate; dollars from compute.dollars_per_hour.
+    """
     from sweep.cli.print import launches
+    from sweep.cli.print.budget import kind_lines
     from sweep.cli.print.console import make_console
     from sweep.config.config import read_sweep
+    from sweep.launch.budget.budget import budget, check_cost
     from sweep.launch.plan import plan as make_plan
+    from sweep.launch.preflight import check_grid, check_images
     from sweep.store import Store
 
     sweep = read_sweep(config, with_store(settings, store), is_quick=quick)
-    planned = make_plan(sweep, Store(sweep.store))
+    opened = Store(sweep.store)
+    planned, grid = make_plan(sweep, opened), check_grid(sweep)
+    check_images(sweep)
+    if calibrate:
+        from sweep.launch.budget.calibrate import calibrate as run_calibration
+
+        run_calibration(planned, opened, make_console(to_stderr=True))
+    found = budget(planned, opened, grid.networks, gpus)
+    if calibrate:
+        for line in kind_lines(found):
+            click.echo(line, err=as_json)
     if as_json:
-        click.echo(json.dumps(launches.plan_json(planned), indent=1))
+        click.echo(json.dumps(launches.plan_json(planned, grid, found), indent=1))
     else:
         if quick:
             launches.quick_try(make_console(), sweep)
-        launches.plan(make_console(), planned, ids)
+        launches.plan(make_console(), planned, grid, found, config, ids)
+    if max_cost is not None:
+        check_cost(found, max_cost)
 
 
 @main.command(section="Fix", short_help="Run failed or stopped trials again.", epilog=examples(

@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 AUTO: Literal["auto"] = "auto"
@@ -31,6 +32,9 @@ class Compute:
             completed in between: the other trials would fail too. 0: never stop.
         keep_weights: "final" also stores the trained weights, of masked tensors the kept ones: four bytes a kept weight
             (docs/take-it-home.md). Trials that are completed already are not run again for it.
+        dollars_per_hour: what an hour of the hardware costs, for ``sweep plan`` and ``--max-cost``. Trials on GPUs: the
+            price of one GPU, as lists have it for a machine with one; of a machine with four, a quarter of its price.
+            Trials on CPUs: the price of a machine with as many cores as the one that plans.
     """
 
     cpus_per_trial: int = 1
@@ -43,6 +47,7 @@ class Compute:
     cluster: str | None = None
     stop_after: int = 5
     keep_weights: Literal["none", "final"] = "none"
+    dollars_per_hour: float | None = None
 
     def __post_init__(self) -> None:
         if self.cpus_per_trial < 1:
@@ -55,6 +60,8 @@ class Compute:
             raise ValueError(f"checkpoint_minutes: must be above 0, not {self.checkpoint_minutes}")
         if self.max_failures < 0:
             raise ValueError(f"max_failures: must not be negative, not {self.max_failures}")
+        if self.dollars_per_hour is not None and not 0 < self.dollars_per_hour < inf:
+            raise ValueError(f"dollars_per_hour: must be above 0 and finite, not {self.dollars_per_hour}")
         if self.stop_after < 0:
             raise ValueError(f"stop_after: must not be negative, not {self.stop_after}")
 

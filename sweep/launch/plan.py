@@ -1,7 +1,7 @@
 """The plan: the trials that a sweep asks for, and which of them are left to run."""
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sweep.config import fingerprints
@@ -10,6 +10,7 @@ from sweep.config.grid import expand, trial_id
 from sweep.config.trial_config import TrialConfig, canonical
 from sweep.records import COMPLETED, SweepRecord
 from sweep.store import OutcomeKey, Store
+from sweep.store.estimates import LaunchEstimate
 from sweep.text import redacted
 from sweep.trial import provenance
 
@@ -24,6 +25,7 @@ class Plan:
         outcomes: the outcome of each trial when the plan was made, as :meth:`Store.outcomes` returns them.
         is_whole: whether ``trials`` are all that the sweep asks for; False for a retry of some.
         from_scratch: whether the trials ignore their checkpoints.
+        estimate: what the trials that are left are expected to take, to be stored and compared; None: not known.
     """
 
     sweep: SweepConfig
@@ -32,6 +34,7 @@ class Plan:
     outcomes: dict[str, OutcomeKey]
     is_whole: bool = True
     from_scratch: bool = False
+    estimate: LaunchEstimate | None = None
 
     @property
     def done(self) -> int:
@@ -53,7 +56,9 @@ def plan(sweep: SweepConfig, store: Store) -> Plan:
 
 
 def record_sweep(planned: Plan, store: Store) -> None:
-    """Store the sweep's config and trial ids, for status and retry. Does nothing for a retry or if they are stored.
+    """Store the sweep's config, trial ids and estimate, for status, retry and report; at the start of its first trial.
+
+    Does nothing for a retry, or if they are stored and there is no estimate.
 
     Raises:
         StoreError: the store is full or unreachable.
@@ -63,11 +68,15 @@ def record_sweep(planned: Plan, store: Store) -> None:
         return
     config = canonical(sweep.as_dict())
     old = next((record for record in store.sweeps() if record.name == sweep.name), None)
-    if old is None or (old.config, old.trials) != (config, trials):
+    now, estimate = datetime.now(UTC), planned.estimate
+    if old is None or estimate is not None or (old.config, old.trials) != (config, trials):
         before = dict.fromkeys([*old.trials, *(old.earlier or ())]) if old else {}
         earlier = tuple(name for name in before if name not in planned.trials)
-        now, versions = datetime.now(UTC), provenance.code()["versions"]
-        store.write_sweep(SweepRecord(sweep.name, config, trials, now, socket.gethostname(), versions, earlier))
+        versions, expected = provenance.code()["versions"], old.estimate if old else None
+        if estimate is not None:
+            expected = replace(estimate, start_seconds=(now - estimate.made).total_seconds()).to_json()
+        host = socket.gethostname()
+        store.write_sweep(SweepRecord(sweep.name, config, trials, now, host, versions, earlier, expected))
 
 
 def ids_of(sweep: SweepConfig, store: Store) -> tuple[list[str], str]:

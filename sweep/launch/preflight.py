@@ -14,6 +14,7 @@ from sweep.launch.plan import Plan
 from sweep.records import COMPLETED
 from sweep.store import Store
 from sweep.text import number, one_line
+from sweep.trial.dataset import check_enough
 from sweep.trial.networks import NetworkSummary, network_warnings, summaries
 from training import data
 
@@ -34,6 +35,23 @@ def check_grid(sweep: SweepConfig) -> GridCheck:
     networks = summaries(sweep)
     check_sparsities(sweep, {label: network.prunable for label, network in networks.items()})
     return GridCheck(networks, [*config_warnings(sweep), *network_warnings(networks)])
+
+
+def check_images(sweep: SweepConfig) -> None:
+    """Check that there are enough images, for a plan: as far as their number is known without reading them.
+
+    Raises:
+        InputError: there are fewer than are held out, or than a round of pruning draws.
+    """
+    try:
+        counts = data.counts(sweep.data)
+    except data.DataError:  # what is wrong with the files is told where they are read
+        return
+    except ValueError as error:
+        raise InputError(f"data.{error}") from None
+    if counts is not None:
+        rounded = 0 if sweep.data.train == 1 else sweep.data.classes or 0  # of a fraction of each class
+        check_enough(sweep.pruning, counts.training + rounded)
 
 
 def check_launch(planned: Plan, store: Store) -> None:

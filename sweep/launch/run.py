@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 
 from sweep.config.config import SweepConfig
 from sweep.engines import Engine, Stop, Watchers
 from sweep.errors import StoreError
+from sweep.launch.budget.budget import budget, check_cost
 from sweep.launch.dispatch import Dispatcher
 from sweep.launch.failure_streak import FailureStreak
 from sweep.launch.finish import draw_report, fold_if_slow
@@ -19,6 +20,8 @@ from sweep.launch.progress import open_progress
 from sweep.launch.requests import heeded
 from sweep.records import COMPLETED, STATUSES
 from sweep.store import Store
+from sweep.store.estimates import COLUMNS as DEVIATION_COLUMNS
+from sweep.store.estimates import Deviation, deviation
 from sweep.store.leases import Launch, Leases
 from sweep.store.requests import Request, Requests
 from sweep.store.status import MISSING
@@ -37,6 +40,7 @@ class Summary:
         signal: the signal that stopped it, if one did.
         asked: the request of ``sweep stop`` or ``sweep cancel`` that ended it, if one did.
         preemptions: how often machines were taken away from its trials, which then went on elsewhere.
+        deviation: how far its estimate was off; None where it had none, or no trial completed.
     """
 
     ran: int
@@ -44,6 +48,7 @@ class Summary:
     signal: int | None
     asked: Request | None = None
     preemptions: int = 0
+    deviation: Deviation | None = None
 
     @property
     def was_stopped(self) -> bool:
@@ -62,14 +67,31 @@ class Summary:
 
 
 def run_sweep(
-    sweep: SweepConfig, engine: Engine, console: Console, on_prepared: Callable[[Launch], None] = lambda launch: None
+    sweep: SweepConfig,
+    engine: Engine,
+    console: Console,
+    on_prepared: Callable[[Launch], None] = lambda launch: None,
+    max_cost: float | None = None,
 ) -> Summary:
-    """Run the trials of a sweep that its store lacks, after checking its grid. See :func:`run_plan`."""
+    """Run the trials of a sweep that its store lacks, after checking its grid and its cost. See :func:`run_plan`.
+
+    Args:
+        sweep: the sweep.
+        engine: that runs its trials.
+        console: for what happens.
+        on_prepared: as of :func:`run_plan`.
+        max_cost: dollars that its trials may cost; None: any number.
+    """
     store = Store(sweep.store)
     planned = plan(sweep, store)
     if planned.todo:
-        for warning in check_grid(sweep).warnings:
+        networks, warnings = check_grid(sweep)
+        for warning in warnings:
             console.print(f"warning: {warning}", markup=False, soft_wrap=True)
+        found = budget(planned, store, networks)
+        if max_cost is not None:
+            check_cost(found, max_cost)
+        planned = replace(planned, estimate=found.launch_estimate)
     return run_plan(planned, store, engine, console, on_prepared)
 
 
@@ -115,8 +137,9 @@ def run_plan(
         if not stop.requested:
             fold_if_slow(store, console)  # before the report reads all trials
             tracker.add_artifacts(draw_report(planned, store, console))
+    deviation = _deviation(planned, store)
     counts = _count_by_status(planned, store)
-    return Summary(len(dispatcher.ran), counts, stop.signal, stop.asked, progress.tally.preemptions)
+    return Summary(len(dispatcher.ran), counts, stop.signal, stop.asked, progress.tally.preemptions, deviation)
 
 
 def _announce(planned: Plan, store: Store, console: Console) -> None:
@@ -126,6 +149,16 @@ def _announce(planned: Plan, store: Store, console: Console) -> None:
         console.print(f"data: {files}", markup=False, soft_wrap=True)
     for file in store.set_aside():
         console.print(f"could not be read and is set aside: {file}", markup=False)
+
+
+def _deviation(planned: Plan, store: Store) -> Deviation | None:
+    """How far the estimate of this launch was off."""
+    if planned.estimate is None:
+        return None
+    record = next((record for record in store.sweeps() if record.name == planned.sweep.name), None)
+    if record is None:
+        return None
+    return deviation(record, store.trials(planned.todo, DEVIATION_COLUMNS).to_pylist())
 
 
 def _record_again(planned: Plan, store: Store, console: Console) -> None:

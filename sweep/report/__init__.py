@@ -18,7 +18,7 @@ csv_rows.py     summary.csv and trials.csv; statistics_rows.py: the other CSV fi
 latex_text.py   text as LaTeX sets it
 latex/          tables and numbers for a paper
 figures/        one module a figure, listed in its __init__: a new figure goes there
-summary.py      summary.md
+summary.py      summary.md; plan_sentences.py: how far the plan was off
 page/           report.html: all of it on one page
 record_page.py  one trial for people
 display_names.py  the label: that a sweep gives architectures and methods

@@ -21,6 +21,7 @@ from sweep.report.figures.stored_records import StoredRecords
 from sweep.report.folder import remove_outdated
 from sweep.report.names import named
 from sweep.report.options import DEFAULT, ReportOptions
+from sweep.report.plan_sentences import plan_sentences
 from sweep.report.statistics_rows import (
     COMPARISONS,
     OVER_CELLS,
@@ -117,11 +118,12 @@ def write_report(
             tables=tuple(terminal_tables(analysis)),
             page=out / "report.html" if html else None,
         )
-        files.summary.write_text(summary(analysis, drawn, sweep), encoding="utf-8")
+        all_trials = [trial for panel in all_panels for trial in panel.trials]
+        text = summary(analysis, drawn, sweep, plan_sentences(records, all_trials))
+        files.summary.write_text(text, encoding="utf-8")
         rows = [row for one in analysis.panels for row in panel_rows(one.panel, one.comparisons)]
         files.summary_csv.write_text(to_csv(rows, SUMMARY_HEADER), encoding="utf-8")
-        trials = [trial for panel in all_panels for trial in panel.trials]
-        write_trials(stored.rows.of(trials, _TRIALS_CSV), files.trials_csv)
+        write_trials(stored.rows.of(all_trials, _TRIALS_CSV), files.trials_csv)
         if files.page is not None:
             from sweep.report.page import PageSource, write_page  # imports jinja2, which other reports do without
 

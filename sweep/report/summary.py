@@ -11,6 +11,7 @@ from sweep.report.comparison_tables import best_table, differences_table, refere
 from sweep.report.figures import FIGURES, WrittenFigure
 from sweep.report.names import architecture_name, data_name, figure_name, method_name
 from sweep.report.overview_tables import aggregate_table, thresholds_table
+from sweep.report.plan_sentences import HEADING
 from sweep.report.record_page import mask_remarks
 from sweep.report.table import Table
 from sweep.report.tables import accuracy_table, cost_table, end_table, interval_table, span, start_table
@@ -43,13 +44,19 @@ SECTIONS = (  # figures of other sections follow, under headings of their own
 REMARKS = "Masks that scores alone did not decide"
 
 
-def summary(analysis: Analysis, figures: Sequence[Sequence[WrittenFigure]], sweep: str | None = None) -> str:
+def summary(
+    analysis: Analysis,
+    figures: Sequence[Sequence[WrittenFigure]],
+    sweep: str | None = None,
+    plan: Sequence[str] = (),
+) -> str:
     """The report as Markdown.
 
     Args:
         analysis: of all panels, in order.
         figures: for each panel those that were drawn, in the folder of the summary.
         sweep: the heading; by default the names of the sweeps that ran the trials first.
+        plan: sentences on how far their plans were off.
     """
     trials = [trial for one in analysis.panels for trial in one.panel.trials]
     heading = sweep or ", ".join(sorted({trial.sweep for trial in trials if trial.sweep})) or "Sweep"
@@ -58,6 +65,7 @@ def summary(analysis: Analysis, figures: Sequence[Sequence[WrittenFigure]], swee
         parts += _panel(one, drawn)
     if analysis.aggregate is not None:
         parts += ["## Over all cells", *_explained(aggregate_table(analysis.aggregate))]
+    parts += [f"## {HEADING}", *_listing(plan)] if plan else []
     return "\n\n".join(part for part in [*parts, *remarks_section(trials), *_without_result(trials)] if part) + "\n"
 
 

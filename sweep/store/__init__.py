@@ -9,6 +9,7 @@
     identity/<32 hex digits>.id            distinguishes the store from others in MLflow
     checkpoints/<trial id>.pt              the state of a trial that has not ended
     leases/                                which launches run, which trials they have taken, and requests to end
+    calibrations/                          what pieces of trials take, measured for plans; may be deleted
     probes/                                what trials take of a GPU, measured; may be deleted
     conflicts/                             a store of other results of completed trials, which ``sweep merge`` keeps
     damaged/                               files that could not be read, set aside by a launch
@@ -42,6 +43,7 @@ merging.py      several stores brought into one; merge_result.py, merged_sweeps.
 folding.py      many small files merged into a few big ones, while others read and write
 claims.py       the trials that a launch takes, and what it stores of them
 sweeps.py       which trials a sweep has
+estimates.py    what a launch expected its trials to take, compared with what they took
 status.py       how many of them are completed, running, failed and missing
 lookup.py       a trial by the beginning of its id
 identity.py     the id of a store

@@ -10,13 +10,15 @@ from rich.text import Text
 
 from pruning.masks import kept_count
 from pruning.plugins import origin
+from sweep.cli.print.budget import budget_json, budget_lines
 from sweep.cli.print.console import Row, trial_line
 from sweep.config.compute import AUTO
 from sweep.config.config import SweepConfig
 from sweep.engines.capacity import capacity
 from sweep.engines.sharing.decide import known, lines
+from sweep.launch.budget.budget import Budget
 from sweep.launch.plan import Plan
-from sweep.launch.preflight import check_grid, files_read
+from sweep.launch.preflight import GridCheck, files_read
 from sweep.launch.run import Summary
 from sweep.records import TrialRecord
 from sweep.report.terminal import Fitting
@@ -26,9 +28,9 @@ from sweep.trial import machine
 from sweep.trial.networks import NetworkSummary
 
 
-def plan_json(planned: Plan) -> Row:
-    """The plan in plain values: an entry per trial, network and own method."""
-    networks, warnings = check_grid(planned.sweep)
+def plan_json(planned: Plan, grid: GridCheck, found: Budget) -> Row:
+    """The plan in plain values: an entry per trial, network and own method, and its budget."""
+    networks, warnings = grid
     trials = [
         {
             "trial_id": name,
@@ -50,6 +52,7 @@ def plan_json(planned: Plan) -> Row:
         "done": planned.done,
         "missing": len(planned.todo),
         **sweep.grid.changes()._asdict(),
+        "budget": budget_json(found),
         **_at_once(sweep),
         "trials": trials,
         "architectures": [{"architecture": label, **_of_network(network)} for label, network in networks.items()],
@@ -101,9 +104,18 @@ def _network_line(row: Row) -> str:
     return f"{row['architecture']}: {found}{of_all}initial weights by {row['init']}{made}"
 
 
-def plan(out: Console, planned: Plan, with_ids: bool = False) -> None:
-    """The plan as a table for each network, a line a method and sparsity or, ``with_ids``, a trial; and warnings."""
-    values = plan_json(planned)
+def plan(out: Console, planned: Plan, grid: GridCheck, found: Budget, config: str, with_ids: bool = False) -> None:
+    """The plan as a table for each network, a line a method and sparsity or, ``with_ids``, a trial; and its budget.
+
+    Args:
+        out: where it is printed.
+        planned: the plan.
+        grid: with its networks and warnings.
+        found: its budget.
+        config: as the user has named it.
+        with_ids: whether every trial has a line of its own.
+    """
+    values = plan_json(planned, grid, found)
     for network in values["architectures"]:
         rows = [row for row in values["trials"] if row["architecture"] == network["architecture"]]
         out.print(f"{network['architecture']}: {network['prunable']:,} prunable weights", style="bold", markup=False)
@@ -125,6 +137,10 @@ def plan(out: Console, planned: Plan, with_ids: bool = False) -> None:
     if values["excluded"] or values["included"]:
         changes = f"grid.exclude leaves out {values['excluded']:,}, grid.include adds {values['included']:,}"
         out.print(f"trials of the grid: {changes}", markup=False, soft_wrap=True)
+    for line in budget_lines(found):
+        out.print(line, markup=False)
+    if found.unknown:
+        out.print(f"measure it in a minute: sweep plan {shlex.quote(config)} --calibrate", markup=False, soft_wrap=True)
     out.print(
         f"\n{values['sweep']}: {len(values['trials'])} trials, {values['done']} completed, {values['missing']} to run"
     )
@@ -202,6 +218,8 @@ def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
         by = f" by sweep {found.asked.action} ({found.asked.by})" if found.asked else ""
         again = f"Stopped{by}. Launching again runs what is missing, and resumes trials that were stopped."
         out.print(again, markup=False, soft_wrap=True)
+    if found.deviation is not None:
+        out.print(found.deviation.sentence, markup=False, soft_wrap=True)
     browse = f"    MLflow: sweep ui --store {store}" if sweep.tracking.enabled and not sweep.tracking.uri else ""
     out.print(f"Report: sweep report {store} --sweep {sweep.name} --html{browse}", markup=False, soft_wrap=True)
 
@@ -209,7 +227,19 @@ def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
 def summary_json(sweep: SweepConfig, found: Summary) -> Row:
     """How a launch ended, in plain values."""
     asked = found.asked.action if found.asked else None
-    return {"sweep": sweep.name, "store": redacted(sweep.store), "ran": found.ran, "asked": asked, **found.statuses}
+    took = found.deviation and {
+        "trials": found.deviation.trials,
+        "expected_trial_seconds": found.deviation.expected.expected,
+        "trial_seconds": found.deviation.measured,
+    }
+    return {
+        "sweep": sweep.name,
+        "store": redacted(sweep.store),
+        "ran": found.ran,
+        "asked": asked,
+        "estimate": took,
+        **found.statuses,
+    }
 
 
 def chosen(out: Console, records: Sequence[TrialRecord]) -> None:

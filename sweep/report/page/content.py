@@ -14,6 +14,7 @@ from sweep.report.page.failed_trials import failed_trials
 from sweep.report.page.page import Page
 from sweep.report.page.panel_section import panel_sections
 from sweep.report.page.trial_rows import as_json, trial_columns
+from sweep.report.plan_sentences import plan_sentences
 from sweep.report.progress import Progress
 from sweep.report.summary import remarks_by_method
 from sweep.report.trials import Panel
@@ -66,6 +67,7 @@ def page_of(analysis: Analysis, figures: Sequence[Sequence[WrittenFigure]], orig
         failures=failures,
         no_failures="Every trial that has ended has a result." if trials else "No trial has ended.",
         cost=cost.cost_by_method(panels),
+        plan=plan_sentences(origin.sweeps, trials),
         facts=provenance.facts(panels, origin.stores, now),
         configs=provenance.configs(origin.sweeps),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from sweep import text
 from sweep.records import TrialRecord
 from sweep.report.columns import UNKNOWN, number
 from sweep.report.names import method_name, method_order
@@ -17,13 +18,8 @@ _CAPTION = (
 
 
 def duration(seconds: float | None) -> str:
-    """``45.2`` -> ``45 s``, ``750`` -> ``12.5 min``, ``40000`` -> ``11.1 h``."""
-    if seconds is None:
-        return UNKNOWN
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    """As :func:`sweep.text.duration`; a dash where it is unknown."""
+    return UNKNOWN if seconds is None else text.duration(seconds)
 
 
 def total(trials: Iterable[TrialRecord], field: str) -> float | None:

@@ -73,6 +73,7 @@ class Page:
         columns: of the table of trials.
         trial_data: their values, as JSON for a script element.
         no_failures: a sentence for where ``failures`` is empty.
+        plan: sentences on how far the plans of the sweeps were off.
         facts: where the numbers come from, by name.
     """
 
@@ -90,6 +91,7 @@ class Page:
     failures: Sequence[FailedTrials]
     no_failures: str
     cost: Table
+    plan: Sequence[str]
     facts: Mapping[str, str]
     configs: Sequence[SweepConfigText]
 

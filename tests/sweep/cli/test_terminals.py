@@ -16,7 +16,9 @@ from sweep.cli.print import catalogue, launches, reports, trials
 from sweep.cli.print import status as print_status
 from sweep.config.config import read_sweep
 from sweep.failures import group
+from sweep.launch.budget.budget import budget
 from sweep.launch.plan import plan
+from sweep.launch.preflight import check_grid
 from sweep.launch.rerun import Comparison
 from sweep.report import accuracy_table, panels
 from sweep.report.terminal import Fitting, render
@@ -130,12 +132,15 @@ def planned(tmp_path):
 
 @WIDTHS
 def test_a_plan_has_a_line_a_method_and_sparsity_and_with_ids_a_line_a_trial(width, planned):
-    text = printed(width, lambda out: launches.plan(out, planned))
+    grid = check_grid(planned.sweep)
+    found = budget(planned, Store(planned.sweep.store), grid.networks)
+    text = printed(width, lambda out: launches.plan(out, planned, grid, found, "digits"))
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert sum(line.endswith("to run") for line in lines) == 3 + 1, "and the last line"
     assert width == 60 or "dense 0% 480,800 0 to 2, 5 3 of 4 to run" in lines
     assert has(text, "force rounds=300 scope=uniform_plus", "99.951%", "3 of 4 to run")
-    text = printed(width, lambda out: launches.plan(out, planned, with_ids=True))
+    assert has(text, "sweep plan digits --calibrate")
+    text = printed(width, lambda out: launches.plan(out, planned, grid, found, "digits", with_ids=True))
     assert has(text, *planned.trials, "99.951%")
     assert max(map(len, text.splitlines())) <= width
 

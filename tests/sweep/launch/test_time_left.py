@@ -18,6 +18,7 @@ from ...conftest import make_outcome
 from ..small import DIGITS
 
 SIZE = Size(images=1000, macs=10_000)
+SEEN = SIZE[:2]  # what a running trial tells of it
 RATE = 2e6  # multiply-accumulates a second: an epoch takes 5 s
 SETTINGS = [
     "grid.method=[dense, snip, {name: force, rounds: 60}]", "grid.sparsity=0.9,0.99", "grid.seed=0,1,2",
@@ -40,9 +41,9 @@ class Simulated:
         elapsed = now - self.start
         if elapsed < self.pruning:
             rounds = 60
-            return Stage(self.name, ROUND, 1 + int(rounds * elapsed / self.pruning), rounds, 0.0, *SIZE)
+            return Stage(self.name, ROUND, 1 + int(rounds * elapsed / self.pruning), rounds, 0.0, *SEEN)
         epoch, share = divmod(20 * (elapsed - self.pruning) / self.training, 1)
-        return Stage(self.name, EPOCH, 1 + int(epoch), 20, share, *SIZE)
+        return Stage(self.name, EPOCH, 1 + int(epoch), 20, share, *SEEN)
 
     def is_over(self, now: float) -> bool:
         return now >= self.start + self.pruning + self.training
@@ -105,13 +106,13 @@ def test_a_failure_may_raise_it_and_slowness_beyond_expectation_does():
     todo = trials()
     left, first = TimeLeft(todo), next(iter(todo.values()))
     left.started(first, 0.0)
-    left.stage(Stage(trial_id(first), EPOCH, 1, 20, 0.0, *SIZE), 0.0)
-    left.stage(Stage(trial_id(first), EPOCH, 11, 20, 0.0, *SIZE), 50.0)
+    left.stage(Stage(trial_id(first), EPOCH, 1, 20, 0.0, *SEEN), 0.0)
+    left.stage(Stage(trial_id(first), EPOCH, 11, 20, 0.0, *SEEN), 50.0)
     before = left.seconds(50.0)
     assert before is not None
-    left.stage(Stage(trial_id(first), EPOCH, 11, 20, 0.1, *SIZE), 60.0)
+    left.stage(Stage(trial_id(first), EPOCH, 11, 20, 0.1, *SEEN), 60.0)
     assert left.seconds(60.0) <= before, "a little slower is no news"
-    left.stage(Stage(trial_id(first), EPOCH, 11, 20, 0.2, *SIZE), 400.0)
+    left.stage(Stage(trial_id(first), EPOCH, 11, 20, 0.2, *SEEN), 400.0)
     assert left.seconds(400.0) > 1.5 * before, "four hundred seconds for half of it"
 
 
@@ -121,7 +122,7 @@ def test_nothing_is_told_before_something_trains():
     assert left.seconds(0.0) is None
     left.started(force, 0.0)
     for second in range(30):
-        left.stage(Stage(trial_id(force), ROUND, 1 + 2 * second, 60, 0.0, *SIZE), float(second))
+        left.stage(Stage(trial_id(force), ROUND, 1 + 2 * second, 60, 0.0, *SEEN), float(second))
         assert left.seconds(float(second)) is None
 
 
@@ -129,8 +130,8 @@ def test_a_trial_that_goes_on_from_a_checkpoint_counts_what_is_left_of_it():
     [(name, trial), *_] = trials().items()
     left = TimeLeft({name: trial})
     left.started(trial, 0.0)
-    left.stage(Stage(name, EPOCH, 16, 20, 0.0, *SIZE), 1.0)
-    left.stage(Stage(name, EPOCH, 17, 20, 0.0, *SIZE), 6.0)
+    left.stage(Stage(name, EPOCH, 16, 20, 0.0, *SEEN), 1.0)
+    left.stage(Stage(name, EPOCH, 17, 20, 0.0, *SEEN), 6.0)
     assert left.seconds(6.0) == pytest.approx(20.0), "four epochs of five seconds"
 
 

@@ -7,7 +7,9 @@ from rich.console import Console
 
 from sweep.cli.print import launches
 from sweep.config.config import read_sweep
+from sweep.launch.budget.budget import budget
 from sweep.launch.plan import plan
+from sweep.launch.preflight import check_grid
 from sweep.report import write_report
 from sweep.store import Store
 from sweep.store.verify import verify
@@ -81,10 +83,12 @@ def made(tmp_path, monkeypatch):
 def test_plan_record_and_report_give_the_share_of_an_lstm_classifier_and_the_plan_warns(made, tmp_path, capsys):
     share = 160 / (160 + 64 * 8 + 64 * 16)
     planned = plan(made("recurrent"), Store("results"))
-    values = launches.plan_json(planned)
+    grid = check_grid(planned.sweep)
+    found = budget(planned, Store("results"), grid.networks)
+    values = launches.plan_json(planned, grid, found)
     assert values["architectures"][0]["prunable_share"] == share
     assert any("only 9.43 % of this network's weights can be pruned" in warning for warning in values["warnings"])
-    launches.plan(Console(width=500, color_system=None), planned)
+    launches.plan(Console(width=500, color_system=None), planned, grid, found, "shares.yaml")
     assert "9.43 % of its weights are prunable" in capsys.readouterr().out
     (trial,) = planned.trials.values()
     outcome = run_trial(trial, settings=RunSettings(sweep="shares"))
