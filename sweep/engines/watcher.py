@@ -40,6 +40,9 @@ class Display(Watcher, Protocol):
     def preempted(self, trial_id: str, times: int) -> None:
         """A trial runs again after its machine was taken away, for the ``times``-th time in this launch."""
 
+    def waiting(self, reason: str) -> None:
+        """Why trials that wait now do, as the rest of a sentence; empty where nothing is to be said. Comes often."""
+
 
 class Watchers:
     """Several watchers as one: each call goes to all that have it, in order.
@@ -72,6 +75,10 @@ class Watchers:
     def preempted(self, trial_id: str, times: int) -> None:  # noqa: D102
         for display in self._displays:
             display.preempted(trial_id, times)
+
+    def waiting(self, reason: str) -> None:  # noqa: D102
+        for display in self._displays:
+            display.waiting(reason)
 
     def started(self, trial: TrialConfig) -> None:  # noqa: D102
         if not self._is_prepared:

@@ -123,7 +123,8 @@ def run_plan(
         tracker = stack.enter_context(closing(open_tracker(sweep, planned.trials, store, is_whole=planned.is_whole)))
         if planned.todo:
             streak = FailureStreak(stop, sweep.compute.stop_after)
-            leases = stack.enter_context(Leases(store.files, Launch(sweep.name)).held())
+            held = Leases(store.files, Launch(sweep.name)).held(lambda: progress.tally.waiting_line)
+            leases = stack.enter_context(held)
             watcher = Watchers([progress, dispatcher, streak, tracker], lambda: on_prepared(leases.launch))
             requests = heeded(Requests(store.files), leases.launch, stop, progress.say)
             with stop.listening(), progress, requests, data_errors():

@@ -24,9 +24,9 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from sweep.store.files import Entry, Files
@@ -37,6 +37,7 @@ _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 0.0)  # seconds between listings, whi
 _AT_ONCE = 2.0  # claims put within so many seconds are simultaneous; an object store's times are whole seconds
 _HEARTBEAT = re.compile(r"([0-9a-f]{8})\.json")
 _NAMED = ("id", "host", "machine", "began")
+_LATER = ("sweep", "note")  # which earlier versions lack
 _CLAIM = re.compile(r"([0-9a-z]+)\.([0-9a-f]{8})\.claim")
 _REQUEST = re.compile(r"([0-9a-f]{8})\.request")
 
@@ -49,6 +50,7 @@ class Launch:
 
     Attributes:
         sweep: name of the sweep that it runs; empty where it runs none, and for launches of earlier versions.
+        note: why its trials wait, at its last heartbeat; empty where they do not, and for earlier versions.
     """
 
     sweep: str = ""
@@ -59,6 +61,7 @@ class Launch:
     began: str = field(
         default_factory=lambda: _began(os.getpid()) or ""
     )  # distinguishes a process from a later one with its pid
+    note: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -77,7 +80,8 @@ class Launch:
         try:
             values = json.loads(text)
             named = {name: str(values[name]) for name in _NAMED}
-            return cls(sweep=str(values.get("sweep", "")), **named, pid=int(values["pid"]))
+            later = {name: str(values.get(name, "")) for name in _LATER}
+            return cls(**later, **named, pid=int(values["pid"]))
         except (AttributeError, TypeError, LookupError) as error:
             raise ValueError(f"not a launch: {error}") from None
 
@@ -100,11 +104,14 @@ class Leases:
         self.launch = launch or Launch()
 
     @contextmanager
-    def held(self) -> Iterator["Leases"]:
-        """Send heartbeats inside the block, then release all claims. Deletes the files of dead launches first."""
+    def held(self, note: Callable[[], str] = str) -> Iterator["Leases"]:
+        """Send heartbeats inside the block, then release all claims. Deletes the files of dead launches first.
+
+        ``note`` is called before each heartbeat, in its thread: :attr:`Launch.note`.
+        """
         is_new = self._files.local is not None and not self._files.local.exists()
         ended = threading.Event()
-        thread = threading.Thread(target=self._keep_beating, args=(ended,), name="heartbeat", daemon=True)
+        thread = threading.Thread(target=self._keep_beating, args=(ended, note), name="heartbeat", daemon=True)
         try:
             self._beat()
             self._clear()
@@ -198,13 +205,14 @@ class Leases:
         except ValueError:  # deleted since the listing, or not a heartbeat of ours
             return None
 
-    def _beat(self) -> None:
-        self._files.put(f"leases/{self.launch.id}.json", self.launch.to_json().encode(), synced=False)
+    def _beat(self, note: str = "") -> None:
+        launch = replace(self.launch, note=note)
+        self._files.put(f"leases/{launch.id}.json", launch.to_json().encode(), synced=False)
 
-    def _keep_beating(self, ended: threading.Event) -> None:
+    def _keep_beating(self, ended: threading.Event, note: Callable[[], str]) -> None:
         while not ended.wait(BEAT_SECONDS):
             try:
-                self._beat()
+                self._beat(note())
             except OSError as error:
                 logger.warning(f"{error}; other launches will consider this one dead in {STALE_SECONDS:.0f} s")
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sweep.records import COMPLETED, STATUSES
 from sweep.store import Store
@@ -21,6 +22,7 @@ class SweepStatus:
         counts: number of trials by status, in :data:`ORDER`, without zeros; a running trial counts only as running.
         resumable: how many trials that are neither completed nor running have a checkpoint.
         launches: descriptions of the launches that run its trials.
+        waits: descriptions of launches of this sweep whose trials wait, each with the reason.
         trials: their ids.
         ended_early: ids of trials that ended without completing and are not running.
     """
@@ -31,34 +33,54 @@ class SweepStatus:
     launches: tuple[str, ...] = ()
     trials: tuple[str, ...] = ()
     ended_early: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
 
 
 def all_statuses(store: Store) -> list[SweepStatus]:
-    """The status of every sweep of a store, each with the trials that :mod:`sweep.store.sweeps` defines."""
+    """The status of every sweep of a store, each with the trials that :mod:`sweep.store.sweeps` defines.
+
+    A sweep whose first launch has not started a trial has no counts yet.
+    """
     rows = store.trials(columns=[*COLUMNS, "status"])
     statuses = dict(zip(rows["trial_id"].to_pylist(), rows["status"].to_pylist(), strict=True))
-    running = Leases(store.files).running()
-    trials = trials_by_sweep(store.sweeps(), rows, running)
+    now = _now(store)
+    trials = trials_by_sweep(store.sweeps(), rows, now.running)
+    begins: dict[str, list[str]] = {launch.sweep: [] for launch in now.living if launch.sweep}
     saved = store.checkpoints()
-    return [_status(name, ids, statuses, running, saved) for name, ids in trials.items()]
+    return [_status(name, ids, statuses, now, saved) for name, ids in (begins | trials).items()]
 
 
 def status_of(store: Store, name: str, trials: Iterable[str]) -> SweepStatus:
     """The status of a sweep of this name with these trials."""
     ids = tuple(trials)
-    return _status(name, ids, store.statuses(ids), Leases(store.files).running(), store.checkpoints())
+    return _status(name, ids, store.statuses(ids), _now(store), store.checkpoints())
+
+
+class _Now(NamedTuple):
+    """The living launches, and the one that runs each taken trial."""
+
+    living: Sequence[Launch]
+    running: Mapping[str, Launch]
+
+
+def _now(store: Store) -> _Now:
+    leases = Leases(store.files)
+    return _Now(leases.living(), leases.running())
 
 
 def _status(
-    name: str, ids: Sequence[str], statuses: Mapping[str, str], running: Mapping[str, Launch], saved: Collection[str]
+    name: str, ids: Sequence[str], statuses: Mapping[str, str], launches: _Now, saved: Collection[str]
 ) -> SweepStatus:
+    running = launches.running
     now = {trial: RUNNING if trial in running else statuses.get(trial, MISSING) for trial in ids}
     counted = Counter(now.values())
+    its_own = [launch for launch in launches.living if launch.sweep == name]
     return SweepStatus(
         name,
         {status: counted[status] for status in ORDER if counted[status]},
         sum(1 for trial, status in now.items() if status not in (COMPLETED, RUNNING) and trial in saved),
-        tuple(sorted({str(running[trial]) for trial in ids if trial in running})),
+        tuple(sorted({str(running[trial]) for trial in ids if trial in running} | set(map(str, its_own)))),
         tuple(ids),
         tuple(trial for trial, status in now.items() if status not in (COMPLETED, RUNNING, MISSING)),
+        tuple(f"{launch}: {launch.note}" for launch in its_own if launch.note),
     )

@@ -27,9 +27,11 @@ def status(out: Console, found: Sequence[SweepStatus], store: Store) -> None:
     rows = {row["trial_id"]: row for row in store.trials(names, _WHY).to_pylist()} if names else {}
     for each in found:
         counts = ", ".join(f"{number} {state}" for state, number in each.counts.items())
-        out.print(f"{each.name}: {counts}", markup=False, soft_wrap=True)
+        out.print(f"{each.name}: {counts or 'no trial has started'}", markup=False, soft_wrap=True)
         if each.launches:
             out.print(f"  run by {', '.join(each.launches)}", markup=False)
+        for wait in each.waits:
+            out.print(f"  {wait}", markup=False, soft_wrap=True)
         if each.resumable:
             out.print(f"  {each.resumable} go on from a checkpoint when it is launched again")
         _ended_early(out, [rows[name] for name in each.ended_early if name in rows], store)

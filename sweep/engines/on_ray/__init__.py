@@ -7,6 +7,10 @@ ask_cluster.py      the process in which it does so
 starting.py         from nothing to a Ray that runs trials
 cluster.py          start or join Ray, and shut it down
 ray_internals.py    what is used of Ray that is not documented, and why
+lookout.py          finds out why trials wait, beside the driver's work
+head.py             what lies on the machine with the autoscaler
+autoscaler_log.py   the autoscaler's config, and errors that only its log tells
+waiting.py          why trials wait, in words
 raylet.py           notice when Ray's own process dies
 scratch_folders.py  folders for Ray's files during a launch
 driver.py           hands trials to Tune

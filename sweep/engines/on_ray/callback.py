@@ -18,6 +18,7 @@ from sweep.config.grid import title
 from sweep.config.trial_config import TrialConfig
 from sweep.engines.on_ray.coordinator import LEAVE, Loss, News
 from sweep.engines.on_ray.coordinator import NODE_LOST as NODE_GIVEN_UP
+from sweep.engines.on_ray.lookout import Lookout
 from sweep.engines.on_ray.not_restored import NotRestored
 from sweep.engines.on_ray.worker import MachineTakenAway, RayWorkerSetup
 from sweep.engines.stop import Stop
@@ -33,6 +34,7 @@ logger = logging.getLogger("sweep.engines.on_ray")
 _CANNOT_IMPORT = re.compile(r"failed to import on the worker.*?\n([A-Za-z][\w.]*): ([^\n]*)", re.DOTALL)
 ANSWER_SECONDS = 5.0  # for the coordinator to answer
 NEWS_SECONDS = 1.0  # between two questions to it for news
+SILENT_SECONDS = 60.0  # after which a coordinator that does not answer is worth a line
 
 
 def name_of(trial: Trial) -> str:
@@ -43,22 +45,40 @@ def name_of(trial: Trial) -> str:
 class TuneCallback(NotRestored, tune.Callback):
     """Passes Tune's events to the watcher."""
 
-    def __init__(self, trials: Mapping[str, TrialConfig], setup: RayWorkerSetup, watcher: Display, stop: Stop):
+    def __init__(
+        self,
+        trials: Mapping[str, TrialConfig],
+        setup: RayWorkerSetup,
+        watcher: Display,
+        stop: Stop,
+        lookout: Lookout,
+    ):
         self._trials, self._setup, self._watcher, self._stop = trials, setup, watcher, stop
+        self._lookout = lookout
         self._ended: set[str] = set()
         self._errors: dict[str, BaseException] = {}  # by trial: the error that ended its last worker
         self._reasons: dict[str, str] = {}  # the same as a sentence
         self._unclear: set[str] = set()  # trials that lost their process, or their machine
         self._news: ray.ObjectRef | None = None  # the coordinator's answer, once it is there
-        self._ask = 0.0
+        self._ask = self._tell = 0.0
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Tune has handled an event, or waited for one in vain: pass on what workers say. Waits for nothing."""
+        now = time.monotonic()
+        if now >= self._tell:
+            self._tell = now + NEWS_SECONDS
+            self._watcher.waiting(self._lookout.reason)
         if self._news is None:
-            if time.monotonic() >= self._ask:
-                self._ask = time.monotonic() + NEWS_SECONDS
+            if now >= self._ask:
+                self._ask = now + NEWS_SECONDS
                 self._news = self._setup.coordinator.news.remote()
             return
+        if now - self._ask > SILENT_SECONDS:
+            self._ask = now
+            logger.warning(
+                f"the coordinator on this machine has not answered for {SILENT_SECONDS:.0f} s: trials wait for it; its"
+                " process may lack memory, or the store may not answer"
+            )
         if ray.wait([self._news], timeout=0)[0]:
             answer, self._news = self._news, None
             with suppress(RayError):  # a coordinator that is being restarted has no answer

@@ -13,11 +13,10 @@ from types import FrameType
 from typing import Any
 
 import ray
-import yaml
 
 from sweep import imports
 from sweep.config.compute import AUTO, Compute
-from sweep.engines.on_ray import ray_internals, scratch_folders
+from sweep.engines.on_ray import head, ray_internals, scratch_folders
 from sweep.engines.on_ray.environment import FOR_TRIALS
 from sweep.engines.on_ray.preconditions import refusal, temporary_folder
 from sweep.engines.on_ray.raylet import watched
@@ -133,8 +132,8 @@ def check_room(compute: Compute, address: str | None) -> None:
         if launchable is None:
             return
         nodes += launchable
-    # where the share is measured, one trial has a whole GPU for it
-    gpus, cpus = 1.0 if compute.gpus_per_trial == AUTO else compute.gpus_per_trial, compute.cpus_per_trial
+    need = needed(compute)
+    gpus, cpus = need.get("GPU", 0), compute.cpus_per_trial
     with_gpus = [node for node in nodes if node.get("GPU", 0) >= gpus]
     if any(node.get("CPU", 0) >= cpus for node in with_gpus):
         return
@@ -152,20 +151,23 @@ def check_room(compute: Compute, address: str | None) -> None:
     )
 
 
+def needed(compute: Compute, share: float | None = None) -> dict[str, float]:
+    """What a trial takes of a machine, in Ray's names. ``share``: of a GPU, where that was measured."""
+    if share is None:  # where it is measured, one trial has a whole GPU for it
+        share = 1.0 if compute.gpus_per_trial == AUTO else compute.gpus_per_trial
+    return {"CPU": compute.cpus_per_trial} | ({"GPU": share} if share else {})
+
+
 def _most(nodes: list[Mapping[str, float]], resource: str) -> float:
     return max((node.get(resource, 0) for node in nodes), default=0)
 
 
 def _launchable() -> list[Mapping[str, float]] | None:
-    """Resources of each kind of node that the cluster's autoscaler can launch; None if it does not list them.
+    """Resources of each kind of node that the cluster's autoscaler can launch; None if that cannot be known.
 
-    Some platforms tell Ray; `ray up` leaves its config in a file on the head node, where the driver then runs.
+    Some platforms tell Ray; else the autoscaler's log on the head names its config.
     """
     if groups := ray_internals.node_groups():
         return [group.resources for group in groups if group.max_count]
-    bootstrap = Path("~/ray_bootstrap_config.yaml").expanduser()
-    if bootstrap.exists():
-        config = yaml.safe_load(bootstrap.read_text())
-        kinds = config["available_node_types"].values()
-        return [kind.get("resources", {}) for kind in kinds if kind.get("max_workers", config.get("max_workers", 0))]
-    return None if ray_internals.autoscaler_is_v2() else []
+    log = head.read_log()
+    return None if log is None else [kind.resources for kind in log.kinds if kind.most]

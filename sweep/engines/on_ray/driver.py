@@ -19,7 +19,9 @@ from sweep.config.trial_config import TrialConfig
 from sweep.engines.capacity import capacity
 from sweep.engines.on_ray import probing
 from sweep.engines.on_ray.callback import TuneCallback, name_of
+from sweep.engines.on_ray.cluster import needed
 from sweep.engines.on_ray.coordinator import MACHINES, start_coordinator
+from sweep.engines.on_ray.lookout import Lookout
 from sweep.engines.on_ray.ray_internals import silent_progress
 from sweep.engines.on_ray.scheduler import StoppableScheduler
 from sweep.engines.on_ray.worker import RayWorkerSetup, run_one
@@ -44,17 +46,20 @@ def drive(
     watcher: Display,
     stop: Stop,
     scratch: Path,
+    lookout: Lookout,
 ) -> None:
     """Run the trials on the connected Ray, which has room for them. Tune's files go into ``scratch``."""
     setup = _setup(sweep, claims)
-    shares = _gpu_shares(sweep, trials, dataset, setup, watcher, stop)
+    shares = _gpu_shares(sweep, trials, dataset, setup, watcher, stop, lookout)
+    lookout.need = needed(sweep.compute, max(shares.values()))
     # with_parameters puts the data set into the object store, which gives every machine one copy of it
     trainable = tune.with_resources(
         tune.with_parameters(run_one, setup=setup, dataset=dataset), partial(_resources, sweep.compute.cpus_per_trial)
     )
     for start in range(0, len(trials), CHUNK):
         chunk = {trial_id(trial): trial for trial in trials[start : start + CHUNK]}
-        callback, scheduler = TuneCallback(chunk, setup, watcher, stop), StoppableScheduler(stop, setup.coordinator)
+        callback = TuneCallback(chunk, setup, watcher, stop, lookout)
+        scheduler = StoppableScheduler(stop, setup.coordinator)
         if stop.may_start:
             _fit(trainable, chunk, shares, scratch / "tune", callback, scheduler, sweep.compute.max_failures)
         if stop.may_start:
@@ -68,12 +73,13 @@ def _gpu_shares(
     setup: RayWorkerSetup,
     watcher: Display,
     stop: Stop,
+    lookout: Lookout,
 ) -> dict[str, float]:
     """The share of a GPU of each trial, by label of its architecture."""
     share = sweep.compute.gpus_per_trial
     if share != AUTO:
         return {architecture.label: share for architecture in sweep.grid.used("architecture")}
-    measure = partial(probing.measure, dataset, setup, stop)
+    measure = partial(probing.measure, dataset, setup, stop, lambda: watcher.waiting(lookout.reason))
     decided = decide(sweep, trials, setup.claims.store, measure, watcher.preparing)
     shares = {label: sharing.share for label, sharing in decided.items()}
     for line in cores_limit(sweep.compute, min(shares.values()), [node["Resources"] for node in ray.nodes()]):

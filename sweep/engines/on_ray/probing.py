@@ -1,6 +1,6 @@
 """Measures what a trial takes of a GPU in Ray tasks that have one to themselves: a task for each kind of GPU."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ray
@@ -15,16 +15,24 @@ POLL_SECONDS = 0.2  # between two looks at a request to stop
 _TYPE = "accelerator_type:"  # begins Ray's own names for the kinds of GPUs
 
 
-def measure(dataset: AnyDataset, setup: RayWorkerSetup, stop: Stop, requests: Sequence[Request]) -> Iterator[Answer]:
+def measure(
+    dataset: AnyDataset,
+    setup: RayWorkerSetup,
+    stop: Stop,
+    tell: Callable[[], None],
+    requests: Sequence[Request],
+) -> Iterator[Answer]:
     """The answers of all kinds of GPUs; none where a stop is requested.
 
     Where the cluster has no GPU yet, a task waits until the autoscaler has started a node with one, as trials would.
+    ``tell`` is called meanwhile.
     """
     images = ray.put(dataset)
     tasks = [_task(kind, setup).remote(setup, images, requests) for kind in kinds_of_gpus()]
     waiting = list(tasks)
     while waiting and stop.may_start:
         _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=POLL_SECONDS)
+        tell()
     for task in tasks:
         if stop.may_start:
             yield from _answers(task, requests)

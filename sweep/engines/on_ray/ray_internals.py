@@ -9,6 +9,7 @@ an InputError that says so; tests/sweep/engines/test_ray_internals.py calls each
 import json
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,24 @@ from typing import Any, NamedTuple
 import ray
 from ray.job_config import JobConfig
 
+from sweep.engines.on_ray.waiting import Asked, Node
 from sweep.errors import InputError
+
+
+class Reported(NamedTuple):
+    """What a cluster reports of itself and of its autoscaler.
+
+    Attributes:
+        nodes: machines that are there, the head included.
+        asked: requests that the cloud has not answered, by kind.
+        starting: names of machines that boot or are set up, by kind.
+        refused: when the cloud last refused a machine, by kind.
+    """
+
+    nodes: list[Node]
+    asked: dict[str, Asked]
+    starting: dict[str, list[str]]
+    refused: dict[str, float]
 
 
 class NodeGroup(NamedTuple):
@@ -109,6 +127,58 @@ def autoscaler_is_v2() -> bool:
         from ray.autoscaler.v2.utils import is_autoscaler_v2
 
         return bool(is_autoscaler_v2())
+
+
+def reported() -> Reported:
+    """What the cluster reports now. Ray must be connected.
+
+    ``ray.autoscaler.v2.sdk`` is what ``ray status`` prints, and not documented. The documented ``ray.nodes()`` lists no
+    machines that are asked for, and the documented ``ray.util.state`` needs the dashboard.
+
+    Raises:
+        Exception: of Ray's own, where the cluster does not answer.
+    """
+    with uses("ray.autoscaler.v2.sdk.get_cluster_status"):
+        from ray.autoscaler.v2.sdk import get_cluster_status
+
+        status = get_cluster_status(ray.get_runtime_context().gcs_address)
+        nodes = [
+            Node(node.ray_node_type_name, node.total_resources(), node.available_resources())
+            for node in (*status.active_nodes, *status.idle_nodes)
+        ]
+        starting: dict[str, list[str]] = defaultdict(list)
+        asked: dict[str, Asked] = {}
+        refused: dict[str, float] = {}
+        for node in status.pending_nodes:
+            starting[node.ray_node_type_name].append(node.instance_id)
+        for launch in status.pending_launches:
+            before = asked.get(launch.ray_node_type_name, Asked(0, launch.request_ts_s))
+            since = min(before.since, launch.request_ts_s)
+            asked[launch.ray_node_type_name] = Asked(before.number + launch.count, since)
+        for launch in status.failed_launches:
+            kind, moment = launch.ray_node_type_name, launch.failed_ts_s or 0.0
+            refused[kind] = max(refused.get(kind, 0.0), moment)
+        return Reported(nodes, asked, dict(starting), refused)
+
+
+def log_folder() -> Path:
+    """Where this machine's Ray writes its logs. Ray must be connected.
+
+    ``_global_node`` is private. Nothing documented tells the folder of a Ray that others have started.
+    """
+    with uses("ray._private.worker._global_node.get_logs_dir_path"):
+        return Path(ray._private.worker._global_node.get_logs_dir_path())  # type: ignore[attr-defined]
+
+
+def head_id() -> str | None:
+    """The id of the head's node; None while it is not among the living ones. Ray must be connected.
+
+    The resource ``node:__internal_head__`` is Ray's own mark of it; nothing documented tells it from others.
+    """
+    for node in ray.nodes():
+        if node["Alive"] and "node:__internal_head__" in node["Resources"]:
+            return str(node["NodeID"])
+    return None
 
 
 def silent_progress() -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sweep.config.config import SweepConfig
 from sweep.config.trial_config import TrialConfig
-from sweep.engines.on_ray.cluster import check_room, connected
+from sweep.engines.on_ray.cluster import check_room, connected, needed
+from sweep.engines.on_ray.lookout import Lookout
 from sweep.engines.stop import Stop
 from sweep.engines.watcher import Display
 from sweep.store.claims import Claims
@@ -29,7 +30,8 @@ def run_on_ray(
             images = images or aside.submit(listed_data, config)
             dataset = images.result()
             watcher.prepared()
-            driver.result().drive(sweep, trials, dataset, claims, watcher, stop, scratch)
+            with Lookout(needed(sweep.compute), watches=address is not None) as lookout:
+                driver.result().drive(sweep, trials, dataset, claims, watcher, stop, scratch, lookout)
 
 
 def _absolute(config: data.DataConfig) -> data.DataConfig:

@@ -11,6 +11,7 @@ from sweep.records import EpochRecord, TrialRecord
 from sweep.trial.stage import Stage
 
 QUIET_SECONDS = 300.0  # after so long without a line, long trials print one
+AGAIN_SECONDS = 20.0  # between two lines why trials wait
 
 
 class Lines:
@@ -19,6 +20,7 @@ class Lines:
     def __init__(self, tally: Tally, console: Console):
         self.tally, self._console = tally, console
         self._printed = time.monotonic()
+        self._waiting, self._waited = "", -AGAIN_SECONDS  # the last reason that was printed, and when
 
     def __enter__(self) -> "Lines":
         return self
@@ -52,9 +54,19 @@ class Lines:
         self.tally.stage(stage)
         self._say_if_quiet()
 
+    def waiting(self, reason: str) -> None:
+        """Print it where it is another one, and when nothing was printed for a while."""
+        self.tally.waiting(reason)
+        now, line = time.monotonic(), self.tally.waiting_line
+        if line and reason != self._waiting and now - self._waited > AGAIN_SECONDS:
+            self._waiting, self._waited = reason, now
+            self.say(line)
+        self._say_if_quiet()
+
     def _say_if_quiet(self) -> None:
         if time.monotonic() - self._printed > QUIET_SECONDS:
-            self.say(self.tally.headline().plain + "\n" + self.tally.running_lines().plain)
+            lines = (self.tally.headline().plain, self.tally.waiting_line, self.tally.running_lines().plain)
+            self.say("\n".join(filter(None, lines)))
 
     def finished(self, record: TrialRecord) -> None:
         """Print how it ended."""

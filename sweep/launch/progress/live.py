@@ -5,6 +5,7 @@ from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
 from sweep.config.trial_config import TrialConfig
 from sweep.launch.progress.tally import Tally
@@ -59,6 +60,10 @@ class LiveTable:
         """Count it."""
         self.tally.preempted(trial_id, times)
 
+    def waiting(self, reason: str) -> None:
+        """Show it below the counts."""
+        self.tally.waiting(reason)
+
     def epoch(self, record: EpochRecord) -> None:
         """Show how far it is."""
         self.tally.epoch(record)
@@ -84,4 +89,5 @@ class LiveTable:
     def _view(self) -> RenderableType:
         if self._is_stale and time.monotonic() - self._drawn > DRAW_SECONDS:
             self._draw()
-        return Group(self.tally.headline(), *self._tables, self.tally.running_lines())
+        waiting = [Text(line, style="yellow")] if (line := self.tally.waiting_line) else []
+        return Group(self.tally.headline(), *waiting, *self._tables, self.tally.running_lines())

@@ -46,7 +46,7 @@ class Tally:
         self._preemptions: dict[str, int] = {}  # by trial, in this launch
         self._remarked: set[tuple[str, str]] = set()  # architecture and method
         self._time_left = TimeLeft(todo)
-        self._preparing = ""
+        self._preparing = self._reason = ""
 
     def preparing(self, text: str) -> None:
         """Say so until a trial starts."""
@@ -67,6 +67,10 @@ class Tally:
     def preempted(self, trial_id: str, times: int) -> None:
         """Count how often a trial has lost its machine."""
         self._preemptions[trial_id] = times
+
+    def waiting(self, reason: str) -> None:
+        """Note why trials wait."""
+        self._reason = reason
 
     def epoch(self, record: EpochRecord) -> None:
         """Note that a running trial has finished an epoch."""
@@ -118,6 +122,14 @@ class Tally:
         if self._preparing:
             return f"{self._preparing} …"
         return "all have ended" if self.is_over else self.time_left or "time left: not known yet"
+
+    @property
+    def waiting_line(self) -> str:
+        """How many trials wait, and why; empty where none do, or nothing tells why."""
+        number = len(self.trials) - self.done_before - self._ended.total() - len(self._running)
+        if not self._reason or not self._stop.may_start or number <= 0:
+            return ""
+        return f"{'1 trial waits' if number == 1 else f'{number:,} trials wait'}: {self._reason}"
 
     def running_lines(self) -> Text:
         """A line for each of the first running trials."""

@@ -94,6 +94,9 @@ class Recorder:
     def stage(self, stage: Stage) -> None:
         self.stages.append(stage)
 
+    def waiting(self, reason: str) -> None:
+        pass
+
     def started(self, trial: TrialConfig) -> None:
         self.events.append(("started", trial_id(trial)))
 

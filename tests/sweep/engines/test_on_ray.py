@@ -121,6 +121,9 @@ class Heard:
     def stage(self, stage: Stage) -> None:
         self.stages.append(stage)
 
+    def waiting(self, reason: str) -> None:
+        pass
+
     def started(self, trial: TrialConfig) -> None:
         self.begun.append(trial_id(trial))
 
@@ -250,6 +253,7 @@ class Talker:
     def preparing(self, text): pass
     def prepared(self): pass
     def stage(self, stage): pass
+    def waiting(self, reason): pass
     def started(self, trial): pass
     def epoch(self, record): print("epoch", record.epoch, flush=True)
     def finished(self, record): print(record.status, flush=True)
