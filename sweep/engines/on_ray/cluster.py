@@ -168,6 +168,6 @@ def _launchable() -> list[Mapping[str, float]] | None:
     Some platforms tell Ray; else the autoscaler's log on the head names its config.
     """
     if groups := ray_internals.node_groups():
-        return [group.resources for group in groups if group.max_count]
+        return [kind.resources for kind in groups if kind.most]
     log = head.read_log()
     return None if log is None else [kind.resources for kind in log.kinds if kind.most]

@@ -3,13 +3,14 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 from sweep.engines.on_ray import head, ray_internals
 from sweep.engines.on_ray.autoscaler_log import AutoscalerLog
 from sweep.engines.on_ray.ray_internals import Reported
-from sweep.engines.on_ray.waiting import Asked, ClusterState, Resources, reason
+from sweep.engines.on_ray.waiting import Asked, ClusterState, Kind, Resources, reason
 from sweep.errors import InputError
 
 LOOK_SECONDS = 5.0
@@ -62,7 +63,8 @@ class Lookout:
 
     def _state(self) -> ClusterState:
         reported = ray_internals.reported()
-        return state_of(reported, head.read_log(), self._first_seen(reported), time.time())
+        told, since = ray_internals.node_groups(), self._first_seen(reported)
+        return state_of(reported, told, head.read_log(), since, time.time())
 
     def _first_seen(self, reported: Reported) -> dict[str, float]:
         """Since when each machine starts. The cluster does not tell."""
@@ -71,11 +73,14 @@ class Lookout:
         return self._seen
 
 
-def state_of(reported: Reported, log: AutoscalerLog | None, since: dict[str, float], now: float) -> ClusterState:
+def state_of(
+    reported: Reported, told: Sequence[Kind], log: AutoscalerLog | None, since: Mapping[str, float], now: float
+) -> ClusterState:
     """What the cluster reports and its log says, together.
 
     Args:
         reported: by the cluster.
+        told: kinds of machines that some platforms tell Ray.
         log: of its autoscaler, where it could be read.
         since: by machine that starts: since when.
         now: seconds since 1970.
@@ -86,8 +91,8 @@ def state_of(reported: Reported, log: AutoscalerLog | None, since: dict[str, flo
     }
     if log is None:
         refused = {kind: "" for kind, moment in reported.refused.items() if now - moment < RECENT_SECONDS}
-        return ClusterState(reported.nodes, None, None, reported.asked, starting, refused)
+        return ClusterState(reported.nodes, told or None, None, reported.asked, starting, refused)
     hint = HINTS.get(log.provider, "ray monitor cluster.yaml")
     return ClusterState(
-        reported.nodes, log.kinds, log.most, reported.asked, starting, log.refused, log.broken, hint
+        reported.nodes, told or log.kinds, log.most, reported.asked, starting, log.refused, log.broken, hint
     )  # fmt: skip

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import ray
 from ray.job_config import JobConfig
 
-from sweep.engines.on_ray.waiting import Asked, Node
+from sweep.engines.on_ray.waiting import Asked, Kind, Node
 from sweep.errors import InputError
 
 
@@ -36,14 +36,6 @@ class Reported(NamedTuple):
     asked: dict[str, Asked]
     starting: dict[str, list[str]]
     refused: dict[str, float]
-
-
-class NodeGroup(NamedTuple):
-    """A kind of node that an autoscaler can launch: what one has, and at most how many there may be."""
-
-    name: str
-    resources: dict[str, float]
-    max_count: int
 
 
 @contextmanager
@@ -106,7 +98,7 @@ def own_raylet() -> "subprocess.Popen[bytes] | None":
     return None
 
 
-def node_groups() -> list[NodeGroup]:
+def node_groups() -> list[Kind]:
     """The kinds of nodes that the cluster's autoscaler can launch, where it has told Ray. Ray must be connected.
 
     ``ray._private.state`` is private. The documented ``ray.nodes()`` lists the nodes that are there, not those that
@@ -115,18 +107,7 @@ def node_groups() -> list[NodeGroup]:
     with uses("ray._private.state.state.get_cluster_config"):
         told = ray._private.state.state.get_cluster_config()
         groups = told.node_group_configs if told else ()
-        return [NodeGroup(group.name, dict(group.resources), group.max_count) for group in groups]
-
-
-def autoscaler_is_v2() -> bool:
-    """Whether the cluster's autoscaler is version 2. False where there is none. Ray must be connected.
-
-    ``ray.autoscaler.v2`` is not documented, and nothing that is tells the version.
-    """
-    with uses("ray.autoscaler.v2.utils.is_autoscaler_v2"):
-        from ray.autoscaler.v2.utils import is_autoscaler_v2
-
-        return bool(is_autoscaler_v2())
+        return [Kind(group.name, dict(group.resources), group.max_count) for group in groups]
 
 
 def reported() -> Reported:

@@ -59,7 +59,10 @@ def test_of_a_ray_that_was_started_here_all_parts_are_found(folder: Path) -> Non
     assert raylet is not None and raylet.poll() is None
     assert "raylet" in Path(f"/proc/{raylet.pid}/cmdline").read_text()
     assert ray_internals.node_groups() == []
-    assert ray_internals.autoscaler_is_v2() is False
+    [node] = ray_internals.reported().nodes
+    assert node.resources["CPU"] == node.free["CPU"] == 1
+    assert ray_internals.head_id() == ray.get_runtime_context().get_node_id()
+    assert (ray_internals.log_folder() / "monitor.log").exists()
 
 
 @pytest.mark.slow
@@ -86,7 +89,8 @@ def job_with_path() -> Any:
         ("ray._private.worker", "_global_node", ray_internals.own_raylet),
         ("ray._private.state", "state", ray_internals.node_groups),
         ("ray._private.state", "state", ray_internals.draining_nodes),
-        ("ray.autoscaler.v2.utils", "is_autoscaler_v2", ray_internals.autoscaler_is_v2),
+        ("ray.autoscaler.v2.sdk", "get_cluster_status", ray_internals.reported),
+        ("ray._private.worker", "_global_node", ray_internals.log_folder),
         ("ray.tune.progress_reporter", "TrialProgressCallback", ray_internals.silent_progress),
         ("ray.job_config", "_py_driver_sys_path", job_with_path),
     ],
