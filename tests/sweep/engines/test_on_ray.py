@@ -113,7 +113,7 @@ class Heard:
         self.stages: list[Stage] = []
 
     def preparing(self, text: str) -> None:
-        self.prepared = text
+        pass
 
     def prepared(self) -> None:
         pass

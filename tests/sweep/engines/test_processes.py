@@ -71,7 +71,7 @@ class Heard:
         self._on_epoch = on_epoch
 
     def preparing(self, text: str) -> None:
-        self.prepared = text
+        pass
 
     def prepared(self) -> None:
         pass
