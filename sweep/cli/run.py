@@ -95,8 +95,11 @@ def launch(
 
 def _detached(config: str, as_json: bool) -> "Background":
     """In a copy of this process: the background. This process exits when the copy's checks have passed or failed."""
+    from sweep.engines.on_ray.preconditions import submitted_as
     from sweep.launch.background import Background, Ended
 
+    if submitted_as():
+        raise InputError("--detach: a job of Ray runs in the background by itself; 'ray job submit --no-wait' returns")
     background = Background(Path(config).stem)
     if background.is_launch:
         return background

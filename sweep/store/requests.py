@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 from sweep.store.files import Files
 from sweep.store.leases import Launch
+from sweep.text import one_line
 
 Action = Literal["stop", "cancel"]
 STOP: Action = "stop"  # start no trial any more, and end when the running ones have ended
@@ -71,7 +72,7 @@ class Requests:
         try:
             values = json.loads(self._files.read(_name(launch)) or b"{}")
             action = values.get("action")
-            return Request(action, str(values.get("by"))) if action in get_args(Action) else None
+            return Request(action, one_line(str(values.get("by")), 200)) if action in get_args(Action) else None
         except (ValueError, AttributeError):  # not written by us
             return None
 

@@ -65,6 +65,7 @@ def run(
     from sweep.engines.on_ray import environment, preconditions
     from sweep.engines.preparing import reading
 
+    preconditions.check_store(claims.store.local)
     if address is None:
         preconditions.check()
     use_mps = sweep.compute.mps and sweep.compute.gpus_per_trial != 0

@@ -1,8 +1,6 @@
 """Ray: start it on this machine or join a cluster, check that a trial fits, and shut it down."""
 
-import json
 import logging
-import os
 import shutil
 import signal
 import time
@@ -18,7 +16,7 @@ from sweep import imports
 from sweep.config.compute import AUTO, Compute
 from sweep.engines.on_ray import head, ray_internals, scratch_folders
 from sweep.engines.on_ray.environment import FOR_TRIALS
-from sweep.engines.on_ray.preconditions import refusal, temporary_folder
+from sweep.engines.on_ray.preconditions import refusal, submitted_as, temporary_folder
 from sweep.engines.on_ray.raylet import watched
 from sweep.engines.stop import in_main_thread
 from sweep.errors import InputError
@@ -76,8 +74,7 @@ def _first_line(error: Exception) -> str:
 
 def _variables_for_trials() -> dict[str, str]:
     """The environment variables of workers, but those that ``ray job submit`` set: Ray refuses to set one twice."""
-    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
-    given = ((job.get("runtime_env") or {}).get("env_vars")) or {}
+    given = (submitted_as().get("runtime_env") or {}).get("env_vars") or {}
     return {name: value for name, value in FOR_TRIALS.items() if name not in given}
 
 

@@ -1,10 +1,12 @@
 """What Ray needs of this machine: without it, Ray fails with pages of output, or waits for minutes."""
 
+import json
 import os
 import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from sweep.errors import InputError
 
@@ -26,6 +28,26 @@ def check(shared_memory: Path = Path("/dev/shm")) -> None:
     if sys.platform == "linux":
         _check_writable(shared_memory, "its shared memory")
     _check_loopback()
+
+
+def check_store(folder: Path | None) -> None:
+    """Check that the store outlives the launch: Ray deletes the working folder of a job that was submitted to it.
+
+    Raises:
+        InputError: it is a folder in that one.
+    """
+    has_folder = bool((submitted_as().get("runtime_env") or {}).get("working_dir"))
+    if has_folder and folder is not None and folder.resolve().is_relative_to(Path.cwd()):
+        raise InputError(
+            f"store: {folder} is in the working folder of this job, which Ray deletes when the job ends; name a bucket"
+            " or a folder elsewhere with --store"
+        )
+
+
+def submitted_as() -> dict[str, Any]:
+    """How ``ray job submit`` described the job that this process runs; empty for a process that it did not start."""
+    job: dict[str, Any] = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
+    return job
 
 
 def refusal(reason: str) -> InputError:

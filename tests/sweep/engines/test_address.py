@@ -1,4 +1,5 @@
-"""`--address`: what is wrong with it is said in seconds, before anything else. Clusters answer in test_clusters.py."""
+"""`--address`: what is wrong with it is said in seconds, before anything else. In tests/faults/test_from_outside.py, a
+cluster answers."""
 
 import socket
 import threading

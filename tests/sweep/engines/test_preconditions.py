@@ -47,6 +47,21 @@ def test_an_unwritable_temporary_folder_is_one_line(tmp_path: Path, monkeypatch:
     )
 
 
+def test_a_store_that_ray_would_delete_with_the_job_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    inside, outside = tmp_path / "results", tmp_path.parent
+    preconditions.check_store(inside)  # no job
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", '{"runtime_env": {"env_vars": {}}, "metadata": {}}')
+    preconditions.check_store(inside)  # a job in a folder that stays
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", '{"runtime_env": {"working_dir": "gcs://package.zip"}}')
+    preconditions.check_store(outside)
+    preconditions.check_store(None)  # a bucket
+    with pytest.raises(InputError, match="store: .*results is in the working folder of this job, which Ray deletes"):
+        preconditions.check_store(inside)
+    said = sweep("launch", str(DIGITS), "--detach")
+    assert said.code == 2 and "a job of Ray runs in the background by itself" in said.err
+
+
 def test_unwritable_shared_memory_and_a_missing_loopback_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"cannot write to /proc/nowhere .* shared memory\. --local runs without Ray"):
         preconditions.check(shared_memory=NOWHERE)
