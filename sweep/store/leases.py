@@ -39,7 +39,7 @@ _HEARTBEAT = re.compile(r"([0-9a-f]{8})\.json")
 _NAMED = ("id", "host", "machine", "began")
 _LATER = ("sweep", "note")  # which earlier versions lack
 _CLAIM = re.compile(r"([0-9a-z]+)\.([0-9a-f]{8})\.claim")
-_REQUEST = re.compile(r"([0-9a-f]{8})\.request")
+REQUEST = re.compile(r"([0-9a-f]{8})\.request")
 
 logger = logging.getLogger(__name__)
 
@@ -239,7 +239,7 @@ def _launch_in(name: str) -> str | None:
     """The id of the launch that a file of ``leases/`` belongs to; None for other files."""
     if claim := _CLAIM.fullmatch(name):
         return claim[2]
-    file = _HEARTBEAT.fullmatch(name) or _REQUEST.fullmatch(name)
+    file = _HEARTBEAT.fullmatch(name) or REQUEST.fullmatch(name)
     return file[1] if file else None
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from sweep.store.files import Files
-from sweep.store.leases import Launch
+from sweep.store.leases import REQUEST, Launch
 from sweep.text import one_line
 
 Action = Literal["stop", "cancel"]
@@ -61,7 +61,7 @@ class Requests:
         """
         before = self.of(launch)
         if before is None or not before.interrupts:
-            self._files.put(_name(launch), json.dumps(asdict(request)).encode(), synced=False)
+            self._files.put(_name(launch.id), json.dumps(asdict(request)).encode(), synced=False)
 
     def of(self, launch: Launch) -> Request | None:
         """What a launch was asked to do, if anything.
@@ -69,12 +69,16 @@ class Requests:
         Raises:
             StoreError: the store cannot be reached.
         """
-        try:
-            values = json.loads(self._files.read(_name(launch)) or b"{}")
-            action = values.get("action")
-            return Request(action, one_line(str(values.get("by")), 200)) if action in get_args(Action) else None
-        except (ValueError, AttributeError):  # not written by us
-            return None
+        return self._read(launch.id)
+
+    def all(self) -> dict[str, Request]:
+        """What launches were asked to do, by the launch's id.
+
+        Raises:
+            StoreError: the store cannot be reached.
+        """
+        ids = [match[1] for name in self._files.names("leases") if (match := REQUEST.fullmatch(name))]
+        return {launch: request for launch in ids if (request := self._read(launch))}
 
     def withdraw(self, launch: Launch) -> None:
         """Delete the request to a launch; does nothing without one.
@@ -82,8 +86,16 @@ class Requests:
         Raises:
             StoreError: the store cannot be written to.
         """
-        self._files.delete(_name(launch))
+        self._files.delete(_name(launch.id))
+
+    def _read(self, launch: str) -> Request | None:
+        try:
+            values = json.loads(self._files.read(_name(launch)) or b"{}")
+            action = values.get("action")
+            return Request(action, one_line(str(values.get("by")), 200)) if action in get_args(Action) else None
+        except (ValueError, AttributeError):  # not written by us
+            return None
 
 
-def _name(launch: Launch) -> str:
-    return f"leases/{launch.id}.request"
+def _name(launch: str) -> str:
+    return f"leases/{launch}.request"

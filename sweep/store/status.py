@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sweep.records import COMPLETED, STATUSES
 from sweep.store import Store
 from sweep.store.leases import Launch, Leases
+from sweep.store.requests import Request, Requests
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
 
 MISSING, RUNNING = "missing", "running"
@@ -57,15 +58,21 @@ def status_of(store: Store, name: str, trials: Iterable[str]) -> SweepStatus:
 
 
 class _Now(NamedTuple):
-    """The living launches, and the one that runs each taken trial."""
+    """The living launches, the one that runs each taken trial, and what they are asked to do, by their ids."""
 
     living: Sequence[Launch]
     running: Mapping[str, Launch]
+    requests: Mapping[str, Request]
+
+    def describe(self, launch: Launch) -> str:
+        """A launch, and what it is asked to do."""
+        request = self.requests.get(launch.id)
+        return f"{launch}, asked to {request.action} by {request.by}" if request else str(launch)
 
 
 def _now(store: Store) -> _Now:
     leases = Leases(store.files)
-    return _Now(leases.living(), leases.running())
+    return _Now(leases.living(), leases.running(), Requests(store.files).all())
 
 
 def _status(
@@ -79,7 +86,7 @@ def _status(
         name,
         {status: counted[status] for status in ORDER if counted[status]},
         sum(1 for trial, status in now.items() if status not in (COMPLETED, RUNNING) and trial in saved),
-        tuple(sorted({str(running[trial]) for trial in ids if trial in running} | set(map(str, its_own)))),
+        tuple(sorted({launches.describe(launch) for launch in (*its_own, *map(running.get, ids)) if launch})),
         tuple(ids),
         tuple(trial for trial, status in now.items() if status not in (COMPLETED, RUNNING, MISSING)),
         tuple(f"{launch}: {launch.note}" for launch in its_own if launch.note),

@@ -56,8 +56,9 @@ def _name(each: Running) -> str:
 
 
 def _what(trials: int, action: Action) -> str:
-    """What a launch does then."""
+    """What a launch that runs so many trials does then."""
+    if not trials:
+        return "ends; it runs no trial"
     if action == CANCEL:
-        running = "1 running trial saves a checkpoint" if trials == 1 else f"{trials} running trials save a checkpoint"
-        return f"ends now; {running}"
+        return f"ends; {'1 running trial saves' if trials == 1 else f'{trials} running trials save'} a checkpoint"
     return f"starts no other trial; {'1 runs on to its end' if trials == 1 else f'{trials} run on to their end'}"

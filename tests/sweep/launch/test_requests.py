@@ -1,6 +1,7 @@
 """`sweep stop` and `sweep cancel`: what a launch does then, and what the commands say."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ def test_cancel_interrupts_the_running_trial_with_a_checkpoint() -> None:
         [launch] = Leases(Store("results").files).living()
         assert sweep("stop", launch.id).code == 0
         wait_for(lambda: "no other trial starts" in Path("output").read_text())
+        assert re.search(r"run by process \d+ on \S+, asked to stop by ", sweep("status").out)
         assert sweep("cancel", "--wait").code == 0
     [summary] = ended
     assert (summary.statuses, summary.exit_code) == ({INTERRUPTED: 1, "missing": 2}, ASKED_TO_END)

@@ -18,6 +18,7 @@ class TestEveryBackend:
             requests.put(leases.launch, Request("stop", "somebody"))
             assert requests.of(leases.launch) == Request("stop", "somebody")
             assert requests.of(other.launch) is None
+            assert requests.all() == {leases.launch.id: Request("stop", "somebody")}
             assert {launch.sweep for launch in other.living()} == {"mine", ""}
         assert requests.of(leases.launch) is None
         assert store.files.names("leases") == []
