@@ -22,7 +22,7 @@ from sweep.engines import Stop, Watchers, on_ray
 from sweep.store import Store
 from sweep.store.claims import Claims
 
-IMAGES, SIDE = 2000, 64  # in memory: 25 MB
+IMAGES, SIDE = 8000, 64  # in memory: 103 MB
 NODES, CORES = 2, 2
 SWEEP = {
     "data": {"name": "parquet", "classes": 10, "image_size": SIDE},

@@ -16,7 +16,7 @@ from ray.tune.experiment import Trial
 
 from sweep.config.grid import title
 from sweep.config.trial_config import TrialConfig
-from sweep.engines.on_ray.coordinator import LEAVE, Loss, News
+from sweep.engines.on_ray.coordinator import LEAVE, MACHINES, Loss, News
 from sweep.engines.on_ray.coordinator import NODE_LOST as NODE_GIVEN_UP
 from sweep.engines.on_ray.lookout import Lookout
 from sweep.engines.on_ray.not_restored import NotRestored
@@ -58,6 +58,7 @@ class TuneCallback(NotRestored, tune.Callback):
         self._ended: set[str] = set()
         self._errors: dict[str, BaseException] = {}  # by trial: the error that ended its last worker
         self._reasons: dict[str, str] = {}  # the same as a sentence
+        self._preemptions: dict[str, int] = {}  # by trial, where there are any
         self._unclear: set[str] = set()  # trials that lost their process, or their machine
         self._news: ray.ObjectRef | None = None  # the coordinator's answer, once it is there
         self._ask = self._tell = 0.0
@@ -94,6 +95,7 @@ class TuneCallback(NotRestored, tune.Callback):
 
     def _count_preemptions(self, name: str, times: int) -> None:
         if times:
+            self._preemptions[name] = times
             self._watcher.preempted(name, times)
             if name in self._unclear:
                 self._unclear.discard(name)
@@ -139,7 +141,8 @@ class TuneCallback(NotRestored, tune.Callback):
             trial.max_failures = 0  # another worker would fail in the same way
         if loss == Loss() and isinstance(self._errors[name], RayActorError):
             self._unclear.add(name)  # Ray may notice later that a machine is gone
-        again = "it goes on elsewhere" if loss.preempted else "it starts again"
+        leaves = loss.preempted or isinstance(self._errors[name], MachineTakenAway)
+        again = "it goes on elsewhere" if leaves else "it starts again"
         logger.warning(f"{title(self._trials[name])}: {self._reasons[name]}; {again}")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -176,6 +179,7 @@ class TuneCallback(NotRestored, tune.Callback):
             error_type=kind or usual,
             error_message=reason,
             traceback=str(error)[-4000:],
+            preemptions=MACHINES + 1 if kind == NODE_LOST else self._preemptions.get(name, 0),
         )
         try:
             self._finished(self._setup.claims.write(outcome))

@@ -139,7 +139,7 @@ def _fit(
             storage_path=str(folder),
             callbacks=[callback, silent_progress()],
             # the coordinator decides how often a trial starts again; this limit only makes Tune end in any case
-            failure_config=tune.FailureConfig(max_failures=max_failures + MACHINES + 1),
+            failure_config=tune.FailureConfig(max_failures=max_failures + 2 * MACHINES + 1),
             verbose=0,
         ),
     )
