@@ -86,7 +86,7 @@ def sources(root: Path = checkout.PACKAGE.parent) -> str:
     """Hash of the source files below ``root`` that a trial can import; once a process."""
     files = [file for part in _PARTS for file in (root / part).rglob("*.py")] + [*(root / "sweep").glob("*.py")]
     digest = hashlib.sha256()
-    for file in sorted(files):
+    for file in sorted(file for file in files if not file.name.startswith(".")):  # an editor's
         data = file.read_bytes()
         digest.update(f"{file.relative_to(root).as_posix()} {len(data)}\n".encode() + data)
     return digest.hexdigest()[:_DIGITS]

@@ -30,11 +30,13 @@ def copy(tmp_path: Path) -> Path:
         ("sweep/report/report.py", False),
         ("sweep/cli/run.py", False),
         ("training/notes.txt", False),
+        ("training/.loop.py", False),
     ],
 )
 def test_a_changed_line_counts_where_a_trial_can_import_it(copy, file, counts):
     assert sources(copy) == sources()
-    (copy / file).write_text((copy / file).read_text() + "# another line\n" if file.endswith(".py") else "")
+    with (copy / file).open("a") as opened:
+        opened.write("# another line\n")
     sources.cache_clear()
     assert (sources(copy) != sources()) == counts
 
