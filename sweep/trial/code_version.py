@@ -17,7 +17,6 @@ from importlib import metadata
 from pathlib import Path
 
 from pruning import plugins
-from sweep.config.axes import Choice
 from sweep.trial import checkout
 from training import models
 
@@ -41,14 +40,14 @@ class CodeVersion:
     releases: Mapping[str, str]
 
 
-def code_version(methods: Iterable[Choice], architectures: Iterable[Choice]) -> CodeVersion:
-    """The version of the code on this machine for trials with these methods and networks.
+def code_version(methods: Iterable[str], architectures: Iterable[str]) -> CodeVersion:
+    """The version of the code on this machine for trials with methods and networks of these names.
 
     Raises:
         ValueError: one of them cannot be imported.
     """
-    own = {choice.name: _of_method(choice.name) for choice in methods if plugins.is_outside(choice.name)}
-    own |= {choice.name: _of_network(choice.name) for choice in architectures if models.is_own(choice.name)}
+    own = {name: _of_method(name) for name in methods if plugins.is_outside(name)}
+    own |= {name: _of_network(name) for name in architectures if models.is_own(name)}
     return CodeVersion(sources(), own, releases())
 
 

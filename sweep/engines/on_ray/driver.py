@@ -49,7 +49,7 @@ def drive(
     lookout: Lookout,
 ) -> None:
     """Run the trials on the connected Ray, which has room for them. Tune's files go into ``scratch``."""
-    setup = _setup(sweep, claims)
+    setup = _setup(sweep, trials, claims)
     shares = _gpu_shares(sweep, trials, dataset, setup, watcher, stop, lookout)
     lookout.need = needed(sweep.compute, max(shares.values()))
     # with_parameters puts the data set into the object store, which gives every machine one copy of it
@@ -101,7 +101,7 @@ def _resources(cpus: int, config: Mapping[str, Any]) -> tune.PlacementGroupFacto
     return tune.PlacementGroupFactory([{"CPU": cpus, "GPU": share} if share else {"CPU": cpus}])
 
 
-def _setup(sweep: SweepConfig, claims: Claims) -> RayWorkerSetup:
+def _setup(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims) -> RayWorkerSetup:
     home = ray.get_runtime_context().get_node_id()
     return RayWorkerSetup(
         settings=RunSettings.of(sweep, "cuda" if sweep.compute.gpus_per_trial else "cpu"),
@@ -110,7 +110,7 @@ def _setup(sweep: SweepConfig, claims: Claims) -> RayWorkerSetup:
         folder=os.getcwd(),
         path=imports.path(),
         coordinator=start_coordinator(claims, sweep.compute.max_failures, home),
-        code=code_version(sweep.grid.method, sweep.grid.architecture),
+        code=code_version({trial.method.name for trial in trials}, {trial.architecture.name for trial in trials}),
     )
 
 

@@ -25,7 +25,7 @@ def check_code(trial: TrialConfig, launch: CodeVersion) -> str | None:
         Refusal: this project's code, or the trial's own method or network, differs.
     """
     try:
-        here = code_version([trial.method], [trial.architecture])
+        here = code_version([trial.method.name], [trial.architecture.name])
     except ValueError:  # the trial fails with the same error, which its record then has
         return None
     if different := difference(here, launch):

@@ -341,7 +341,7 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_nodes_with_the_same_co
     from sweep.trial.code_version import code_version
 
     sweep, heard = read(folder), Heard()
-    store, here = Store(sweep.store), code_version(sweep.grid.method, sweep.grid.architecture)
+    store, here = Store(sweep.store), code_version((), ["spies:plain"])
     monkeypatch.setattr(driver, "code_version", lambda *own: replace(here, releases={"torch": "0.1"}))
     launch.run(sweep, expand(sweep), Claims.alone(store), heard, Stop(), address=cluster.address)
     assert [record.status for record in heard.ended] == ["completed"]

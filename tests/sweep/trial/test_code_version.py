@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sweep.config.axes import Choice
 from sweep.trial import checkout, code_version
 from sweep.trial.code_version import CodeVersion, difference, other_releases, sources
 
@@ -79,8 +78,6 @@ def test_another_release_of_torch_is_remarked_on_and_another_build_is_not(monkey
 def test_ones_own_method_and_network_are_known_by_their_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text("def score(problem, weights): ...\ndef network(classes): ...\n")
-    version = code_version.code_version(
-        [Choice("mine.py:score", {}), Choice("snip", {})], [Choice("mine.py:network", {})]
-    )
+    version = code_version.code_version(["mine.py:score", "snip"], ["mine.py:network"])
     assert set(version.own) == {"mine.py:score", "mine.py:network"}
     assert len(set(version.own.values())) == 1
