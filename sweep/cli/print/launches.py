@@ -226,7 +226,7 @@ def summary(out: Console, sweep: SweepConfig, found: Summary) -> None:
 
 def summary_json(sweep: SweepConfig, found: Summary) -> Row:
     """How a launch ended, in plain values."""
-    asked = found.asked.action if found.asked else None
+    asked = {"asked": found.asked.action} if found.asked else {}
     took = found.deviation and {
         "trials": found.deviation.trials,
         "expected_trial_seconds": found.deviation.expected.expected,
@@ -236,7 +236,7 @@ def summary_json(sweep: SweepConfig, found: Summary) -> Row:
         "sweep": sweep.name,
         "store": redacted(sweep.store),
         "ran": found.ran,
-        "asked": asked,
+        **asked,
         "estimate": took,
         **found.statuses,
     }

@@ -76,7 +76,9 @@ def test_a_launch_side_by_side_stores_what_one_by_one_does(launched, tmp_path):
     command = [SWEEP, "launch", DIGITS, "--local", "--jobs", "2", *QUICK, "--set", "tracking.enabled=false", "--json"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout) == {"sweep": "digits", "store": "results", "ran": 2, "completed": 2}
+    assert (
+        json.loads(result.stdout).items() >= {"sweep": "digits", "store": "results", "ran": 2, "completed": 2}.items()
+    )
     assert "Traceback" not in result.stderr
     [one, many] = [
         {row["trial_id"]: row for row in Store(home / "results").trials().to_pylist()} for home in (folder, tmp_path)
@@ -132,7 +134,9 @@ def test_a_larger_grid_runs_only_what_is_missing(launched, tmp_path):
     folder, _ = launched
     result = sweep("launch", DIGITS, "--local", *QUICK, "--set", "grid.method=dense,snip,random", "--json", cwd=folder)
     assert result.returncode == 0
-    assert json.loads(result.stdout) == {"sweep": "digits", "store": "results", "ran": 1, "completed": 3}
+    assert (
+        json.loads(result.stdout).items() >= {"sweep": "digits", "store": "results", "ran": 1, "completed": 3}.items()
+    )
 
 
 def test_status_counts_by_sweep_and_by_grid(launched):

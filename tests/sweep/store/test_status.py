@@ -129,7 +129,5 @@ def test_the_line_at_the_end_of_a_launch_counts_all_trials(tmp_path, networks, m
     launched = sweep("launch", "own.yaml", "--local")
     assert (launched.code, "own: ran 3 trials. Now 2 completed, 1 failed." in launched.out) == (1, True)
     again = sweep("launch", "own.yaml", "--local", "--json")
-    said = json.loads(again.out)
-    del said["estimate"]
-    assert said == {"sweep": "own", "store": "results", "ran": 1, "asked": None, "completed": 3}
+    assert json.loads(again.out).items() >= {"sweep": "own", "store": "results", "ran": 1, "completed": 3}.items()
     assert "nothing to run, all 3 trials are completed" in sweep("launch", "own.yaml", "--local").out
