@@ -11,6 +11,7 @@ from sweep.records import COMPLETED
 from sweep.report import report_folder, write_report
 from sweep.store import Store
 from sweep.store.folding import fold, is_slow
+from sweep.store.parquet import OF_OUTCOMES
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
 from sweep.text import one_line, redacted
 
@@ -18,7 +19,7 @@ from sweep.text import one_line, redacted
 def fold_if_slow(store: Store, console: Console) -> None:
     """Fold a store of many small files, as ``sweep compact`` does. An error is printed and changes nothing else."""
     try:
-        if is_slow(store):
+        if is_slow(store, ("trials", *OF_OUTCOMES)):
             told = f"folding the many small files of {store.name} into a few, as sweep compact does"
             console.print(told, markup=False, soft_wrap=True)
             fold(store)

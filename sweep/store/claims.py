@@ -1,10 +1,14 @@
 """Claims: the trials that a launch has taken, their checkpoints and their outcomes."""
 
+import logging
 from collections.abc import Iterable, Mapping
 
 from sweep.records import INTERRUPTED, Outcome, TrialRecord
-from sweep.store import OutcomeKey, Store
+from sweep.store import OutcomeKey, Store, folding
 from sweep.store.leases import Leases
+from sweep.text import one_line, redacted
+
+logger = logging.getLogger(__name__)
 
 
 class Claims:
@@ -12,6 +16,12 @@ class Claims:
 
     Attributes:
         store: the store of the checkpoints and outcomes.
+
+    Taking a trial lists ``trials/``, and so does writing its outcome. When the folder has :data:`folding.MANY` single
+    files, taking a trial folds them, in the one process of a launch that takes its trials. So a listing is as long
+    as :data:`folding.MANY`, the outcomes that are written while one process folds, and a few folds, however many trials
+    and launches there are: the listings of a sweep grow with its trials, not with their square. What is read and what
+    it guarantees is the same with folding and without.
 
     Args:
         store: as above.
@@ -25,6 +35,7 @@ class Claims:
     ):
         self.store = store
         self._leases, self._planned, self._from_scratch = leases, dict(planned), set(from_scratch)
+        self._fold_at = folding.MANY  # single files
 
     @classmethod
     def alone(cls, store: Store) -> "Claims":
@@ -37,6 +48,7 @@ class Claims:
         Raises:
             StoreError: the store is full or unreachable.
         """
+        self._fold_if_many()
         # taken before, and its worker was lost: then its checkpoint is this launch's own
         is_ours = trial_id in self._from_scratch and self._leases.holds(trial_id)
         if self._leases.claim(trial_id) is not None:
@@ -49,6 +61,17 @@ class Claims:
             if not is_ours:
                 self.store.drop_checkpoint(trial_id)
         return True
+
+    def _fold_if_many(self) -> None:
+        """Fold ``trials/`` if its last listing was long. An error only means that it stays long."""
+        if self.store.reader.single.get("trials", 0) < self._fold_at:
+            return
+        try:
+            folding.fold_trials(self.store, self._leases)
+        except Exception as error:
+            logger.warning(f"not folded, the store is as it was: {redacted(one_line(str(error)))}")
+        # files that must not be folded stay; another try only after as many new ones
+        self._fold_at = folding.MANY + len(self.store.loose("trials"))
 
     def load(self, trial_id: str) -> bytes | None:
         """The trial's last checkpoint, if there is one."""

@@ -1,5 +1,11 @@
 """Folding: merge the many small files of a store into a few big ones (folds), which read a hundred times faster.
 
+``sweep compact`` and the end of a launch fold all folders. A launch that runs folds ``trials/`` alone whenever it has
+:data:`MANY` single files (:class:`sweep.store.claims.Claims`): this folder is listed for each trial that is taken and
+for each that is written, so without it, the bytes of a sweep's listings would grow with the square of its trials. Folds
+of ``trials/`` are merged only with folds of their size or less: a row is rewritten a number of times that grows with
+the logarithm of the trials, and so does the number of folds.
+
 No file is changed in place, so other processes may read and write meanwhile. Folds are written first, those of trials
 last; then the files that were merged are deleted. Outcomes that are still being written are not touched: a file of
 epochs, masks or weights stays until a trial's row has its outcome. A reader may see an outcome twice, which it counts
@@ -9,23 +15,24 @@ once, or miss a file that it has listed; then it lists again.
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import pyarrow as pa
 
 from sweep.errors import InputError
 from sweep.records import OUTCOME
 from sweep.store.files import Entry
-from sweep.store.layout import Key, loose_file
+from sweep.store.layout import Key, loose_file, outcome_file
 from sweep.store.leases import Leases
 from sweep.store.parquet import OF_OUTCOMES, columns_of, encode_fold, strange_columns
-from sweep.store.reader import RANK, among_keys, indices_that_count, joined, keys_of
+from sweep.store.reader import FOLD, RANK, among_keys, indices_that_count, joined, keys_of
 from sweep.store.store import Store
 
 BYTES_A_FOLD = 128 << 20  # in memory
 FOLDS = 8  # of trials: this many are merged again
-MANY = 500  # trials in single files: from here on a launch folds its store
+MANY = 500  # single files in a folder: from here on a launch folds its store
 ORPHANED = 86400.0  # seconds after which no process is still going to write the row for a file's outcome
 _KEY = "fold"  # the claim of the process that folds
 _FILES, _BYTES = 512, 32 << 20  # read at once
@@ -41,9 +48,9 @@ class Folded:
     after: int
 
 
-def is_slow(store: Store) -> bool:
-    """Whether the store has so many single files that every command takes seconds to read them."""
-    return len(store.loose("trials")) >= MANY
+def is_slow(store: Store, folders: Sequence[str] = ("trials",)) -> bool:
+    """Whether one of the folders has so many single files that commands that read it take seconds."""
+    return any(len(store.loose(folder)) >= MANY for folder in folders)
 
 
 def fold(store: Store, tell: Tell = lambda done, total: None) -> Folded:
@@ -61,19 +68,40 @@ def fold(store: Store, tell: Tell = lambda done, total: None) -> Folded:
         other = leases.claim(_KEY)
         if other is not None:
             raise InputError(f"store: {store.name} is being folded by {other}; wait for it to end")
-        folding = _Folding(store, tell)
+        return _run(_Folding(store, tell))
+
+
+def fold_trials(store: Store, leases: Leases) -> None:
+    """Merge the single files of ``trials/`` for a launch that runs. Does nothing while another process folds the store.
+
+    Args:
+        store: the store, of any size.
+        leases: of the launch.
+
+    Raises:
+        StoreError: the store is full or unreachable. Its records are unchanged.
+        InputError: a file was written by a newer version of sweep.
+    """
+    if leases.claim(_KEY) is None:
         try:
-            return folding.run()
-        except BaseException:  # Ctrl-C too: an incomplete set of folds has no use
-            folding.undo()
-            raise
+            _run(_Folding(store, of_outcomes=()))
+        finally:
+            leases.release(_KEY)
+
+
+def _run(folding: "_Folding") -> Folded:
+    try:
+        return folding.run()
+    except BaseException:  # Ctrl-C too: an incomplete set of folds has no use
+        folding.undo()
+        raise
 
 
 class _Folding:
-    """One folding."""
+    """One folding, of ``trials/`` and the folders ``of_outcomes``."""
 
-    def __init__(self, store: Store, tell: Tell):
-        self.store, self.reader, self.tell = store, store.reader, tell
+    def __init__(self, store: Store, tell: Tell = lambda done, total: None, of_outcomes: Sequence[str] = OF_OUTCOMES):
+        self.store, self.reader, self.tell, self.of_outcomes = store, store.reader, tell, of_outcomes
         self.name = uuid.uuid4().hex[:8]
         self.done = self.total = 0
         self.deleting = False
@@ -81,7 +109,8 @@ class _Folding:
         self.obsolete: list[str] = []  # files to delete at the end: merged into a fold, or replaced
 
     def run(self) -> Folded:
-        listed = {folder: self._parquet(folder) for folder in ("trials", *OF_OUTCOMES)}
+        self.reader.forget()
+        listed = {folder: self._parquet(folder) for folder in ("trials", *self.of_outcomes)}
         before = sum(map(len, listed.values()))
         loose = [entry for entry in listed["trials"] if loose_file("trials", entry.name)]
         folds = [entry for entry in listed["trials"] if not loose_file("trials", entry.name)]
@@ -89,14 +118,19 @@ class _Folding:
         if not self.total and len(folds) < FOLDS:
             return Folded(before, before)
         ranks, all_read = self._trials(folds, RANK)  # an unreadable trials fold may be repaired: keep all folds then
-        merged = folds if len(folds) >= FOLDS and all_read else []
+        merged = _of_like_size(folds) if len(folds) >= FOLDS and all_read else []
+        if merged:
+            ranks, _ = self._trials([fold for fold in folds if fold not in merged], RANK)
         rows, _ = self._trials([*loose, *merged], None)
-        outcomes = joined([rows.select(RANK), *([] if merged else [ranks])], columns_of("trials", RANK))
+        outcomes = joined([rows.select(RANK), ranks], columns_of("trials", RANK))
         counting = indices_that_count(outcomes)
         kept = rows.take(pa.array([index for index in counting.to_pylist() if index < len(rows)], pa.int64()))
         counted = keys_of(outcomes.take(counting))
-        for folder in OF_OUTCOMES:
+        for folder in self.of_outcomes:
             self._outcomes(folder, listed[folder], counted, keys_of(outcomes) - counted, bool(merged))
+        if not self.of_outcomes:  # what belongs to rows that are dropped now would belong to none
+            dropped = keys_of(rows) - counted
+            self.obsolete += [outcome_file(folder, key) for folder in OF_OUTCOMES for key in dropped]
         for number, piece in enumerate(_parts(kept)):
             self._put("trials", number, piece)
         self._delete()
@@ -158,7 +192,7 @@ class _Folding:
         return not self.reader.damaged and entry.changed < time.time() - ORPHANED
 
     def _put(self, folder: str, number: int, rows: pa.Table) -> None:
-        name = f"{folder}/fold-{self.name}-{number:03}.parquet"
+        name = f"{folder}/{FOLD}{self.name}-{number:03}.parquet"
         self.store.files.put(name, encode_fold(rows))
         self.put.append(name)
 
@@ -189,6 +223,14 @@ def _with_outcome(folder: str, name: str, rows: pa.Table) -> pa.Table:
     _, outcome = _key(folder, name) or (None, None)
     index = rows.column_names.index(OUTCOME)
     return rows.set_column(index, rows.field(index), pa.array([outcome] * len(rows), pa.string()))
+
+
+def _of_like_size(folds: Sequence[Entry]) -> list[Entry]:
+    """The folds to merge: all up to the last one that is at most twice as big as the smaller ones together."""
+    by_size = sorted(folds, key=lambda fold: fold.size)
+    below = list(accumulate((fold.size for fold in by_size), initial=0))
+    like = [number for number, fold in enumerate(by_size) if fold.size <= 2 * below[number]]
+    return by_size[: like[-1] + 1] if like else []
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[str]]:

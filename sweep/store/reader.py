@@ -13,6 +13,8 @@ from sweep.store.files import Files
 from sweep.store.layout import Key, Loose, check_contents, loose_file
 from sweep.store.parquet import Damaged, columns_of, decode
 
+FOLD = "fold-"  # how the names of folds begin
+_MOST_RANKS = 64
 _FILES = 512  # read before their tables are joined
 RANK = ["trial_id", "status", "written", OUTCOME]  # the columns that decide which outcome of a trial counts
 
@@ -26,15 +28,24 @@ class Reader:
 
     Attributes:
         damaged: the reason for every file that could not be read so far, by its path in the file system.
+        single: the number of files that are no folds in the last listing of each folder.
     """
 
     def __init__(self, files: Files):
         self.files = files
         self.damaged: dict[str, str] = {}
+        self.single: dict[str, int] = {}
+        self._ranks: dict[str, pa.Table | None] = {}  # of each fold of trials: see _rank
+
+    def forget(self) -> None:
+        """Read all folds from their files again, to see whether they can be read."""
+        self._ranks.clear()
 
     def names(self, folder: str) -> list[str]:
         """The names of the Parquet files in a folder, without hidden ones."""
-        return [name for name in self.files.names(folder) if name.endswith(".parquet") and name[0] not in "._"]
+        names = [name for name in self.files.names(folder) if name.endswith(".parquet") and name[0] not in "._"]
+        self.single[folder] = sum(1 for name in names if not name.startswith(FOLD))
+        return names
 
     def loose(self, folder: str, among: set[str] | None = None) -> list[Loose]:
         """The files of one outcome in a folder, of all trials or of those ``among``."""
@@ -127,6 +138,11 @@ class Reader:
     def _decoded(self, folder: str, name: str, columns: list[str] | None, among: set[str] | None) -> pa.Table:
         """The rows of a file. Single files are read into memory; of folds only the needed row groups are read."""
         path = f"{folder}/{name}"
+        if folder == "trials" and columns is not None and set(columns) <= set(RANK) and name.startswith(FOLD):
+            ranks = self._rank(name)
+            if ranks is not None:
+                rows = ranks.select(columns)
+                return rows if among is None else rows.filter(pc.is_in(ranks["trial_id"], pa.array(among, pa.string())))
         if folder != "sweeps" and not loose_file(folder, name):
             try:
                 with self.files.fs.open_input_file(self.files.path(path)) as source:
@@ -139,6 +155,27 @@ class Reader:
         if data is None:
             raise FileNotFoundError(path)
         return decode(folder, pa.BufferReader(data), columns, among)
+
+    def _rank(self, name: str) -> pa.Table | None:
+        """The columns :data:`RANK` of a fold of trials, which are kept in memory from its second reading on.
+
+        A launch looks for each trial in each fold, and folds do not change. None at the first reading: a process that
+        runs one trial reads the part of the fold that may have it.
+        """
+        if name not in self._ranks:
+            if len(self._ranks) >= _MOST_RANKS:  # folds that have been merged since
+                self._ranks.clear()
+            self._ranks[name] = None
+            return None
+        if self._ranks[name] is None:
+            try:
+                with self.files.fs.open_input_file(self.files.path(f"trials/{name}")) as source:
+                    self._ranks[name] = decode("trials", source, RANK)
+            except FileNotFoundError:
+                raise
+            except (Damaged, InputError, OSError):  # the usual way of reading says what is wrong
+                return None
+        return self._ranks[name]
 
     def _folded(self, folder: str, name: str, left: set[Key], columns: list[str] | None) -> Iterator[pa.Table]:
         """The rows of a fold for the outcomes in ``left``, from which it removes those that it has."""
