@@ -141,6 +141,16 @@ class Cluster:
         beside.write_text(json.dumps(kinds))
         beside.replace(self.folder / "refused")
 
+    def offer(self, *kinds: Machine) -> None:
+        """Let the cloud have these kinds of machines from now on. The autoscaler reads its config every time."""
+        file = self.folder / "cluster.yaml"
+        config = yaml.safe_load(file.read_text())
+        head = config["available_node_types"][HEAD]
+        config["available_node_types"] = {HEAD: head} | {kind.name: kind.to_yaml() for kind in kinds}
+        beside = file.with_suffix(".new")
+        beside.write_text(yaml.safe_dump(config))
+        beside.replace(file)
+
     def raylets(self) -> dict[str, int]:
         """Process ids of the workers' raylets, by Ray's id of their node."""
         found = {}

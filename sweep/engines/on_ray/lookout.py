@@ -51,7 +51,7 @@ class Lookout:
     def _keep_looking(self) -> None:
         while not self._ended.is_set():
             try:
-                self.reason = reason(self._state(), self.need)
+                self.reason = self.look()
                 self._answered = time.monotonic()
             except InputError as error:  # this Ray has no such report: the trials run all the same
                 logger.warning(f"why trials wait cannot be told: {error}")
@@ -61,10 +61,11 @@ class Lookout:
                     self.reason = f"the cluster's head does not answer ({type(error).__name__})"
             self._ended.wait(LOOK_SECONDS)
 
-    def _state(self) -> ClusterState:
+    def look(self) -> str:
+        """Why trials wait now. Ray must be connected; may take as long as :func:`head.read_log` does."""
         reported = ray_internals.reported()
         told, since = ray_internals.node_groups(), self._first_seen(reported)
-        return state_of(reported, told, head.read_log(), since, time.time())
+        return reason(state_of(reported, told, head.read_log(), since, time.time()), self.need)
 
     def _first_seen(self, reported: Reported) -> dict[str, float]:
         """Since when each machine starts. The cluster does not tell."""

@@ -371,11 +371,13 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_nodes_with_the_same_co
 
     from sweep.engines.on_ray.cluster import connected
     from sweep.engines.on_ray.coordinator import start_coordinator
+    from sweep.engines.on_ray.lookout import Lookout
     from sweep.engines.on_ray.worker import RayWorkerSetup
 
     here, there = Store(folder / "drivers"), Store(folder / "workers")  # one path, two machines' disks
     outcome = Outcome(TrialRecord(**config_fields(expand(sweep)[0]), sweep="", status="completed"))
     with connected(cluster.address):
+        assert Lookout({"CPU": 64}).look() == "no machine of this cluster has 64 CPUs, and it has no autoscaler"
         home = ray.get_runtime_context().get_node_id()
         claims_of_both = [Claims.alone(store) for store in (here, there)]
         coordinator = start_coordinator(claims_of_both[0], 0, home)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ store: results
 tracking: {enabled: false}
 """
 
+GPU = Machine("gpu", cpus=8, gpus=2, most=2)
 SECONDS = 280.0  # generous: it did not hang
 
 
@@ -118,7 +120,7 @@ class Launch:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with autoscaled(Machine("gpu", cpus=8, gpus=2, most=2), idle_seconds=3) as made:
+    with autoscaled(GPU, idle_seconds=3) as made:
         yield made
 
 
@@ -154,3 +156,29 @@ def test_a_sweep_finds_no_worker_gets_all_it_needs_at_once_and_leaves_none(
     assert Counter(Store(sweep.folder / "results").statuses().values()) == {"completed": 17}
     cluster.wait_for_workers(0)
     assert cluster.counts() == [0, 1, 2, 1, 0] or cluster.counts() == [0, 1, 2, 0], "nothing goes up again"
+
+
+def test_a_launch_whose_probe_waits_says_that_the_cloud_refuses_and_that_a_setup_fails(
+    cluster: Cluster, launch: Callable[..., Launch]
+) -> None:
+    error = "Node Launch Exception (VcpuLimitExceeded): more vCPU capacity than your current vCPU limit of 0 allows"
+    cluster.refuse(gpu=error)
+    sweep = launch("--set", "compute.gpus_per_trial=auto")
+    refused = "17 trials wait: the cloud refuses machines of gpu (over a quota: (VcpuLimitExceeded): more vCPU"
+    sweep.wait_for(lambda: refused in sweep.said)
+    sweep.wait_for(lambda: refused in sweep.run("status"))  # where no trial has started yet
+    cluster.offer(replace(GPU, setup="echo no space left >&2; false"))
+    cluster.refuse()
+    broken = "17 trials wait: the set-up of machines of gpu fails (Setup command"
+    sweep.wait_for(lambda: broken in sweep.said)
+    assert "no space left" in sweep.said
+    os.killpg(sweep.process.pid, signal.SIGINT)
+    assert sweep.process.wait(SECONDS) == 128 + signal.SIGINT, sweep.said
+    cluster.offer(GPU)
+
+
+def test_what_no_kind_of_machine_has_is_refused_at_the_start(cluster: Cluster, launch: Callable[..., Launch]) -> None:
+    sweep = launch("--set", "compute.gpus_per_trial=4")
+    assert sweep.process.wait(SECONDS) == 2
+    assert "a trial takes 4 GPU and a node of the cluster has at most 2" in sweep.said
+    assert not (sweep.folder / "results").exists()
