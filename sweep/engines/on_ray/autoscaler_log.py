@@ -22,6 +22,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _CONFIG_FILE = re.compile(r"--autoscaling-config=([^'\"\s,\]]+)")
 _DUMP = "Using Autoscaling Config: \n"
 _REFUSED = re.compile(r"Failed to launch \d+ nodes of type (\S+?)(?: with request id \S+)?: (.*\S)", re.DOTALL)
+_GIVEN = re.compile(r"->ALLOCATED \(id=[^,]*, type=([^,]*),")
 _INSTALLING = re.compile(r"->RAY_INSTALLING \(id=[^,]*, type=([^,]*), cloud_instance_id=([^,)]*)")
 _JOINED = re.compile(r"->RAY_RUNNING \(id=[^,]*, type=([^,]*),")
 _INSTALL_FAILED = re.compile(r"Ray installation failed on instance ([^:]*): (.*)", re.DOTALL)
@@ -36,8 +37,8 @@ class AutoscalerLog:
         kinds: of machines besides the head that may be launched; empty: this is no autoscaler.
         most: of them, of all kinds together.
         provider: the config's name for the cloud.
-        refused: why the cloud has refused a kind since one of that kind last joined.
-        broken: the same of a kind's set-up.
+        refused: why the cloud refused a kind, where it has given none of that kind since.
+        broken: why the set-up of a kind failed, where none of that kind has joined since.
     """
 
     kinds: tuple[Kind, ...] = ()
@@ -110,13 +111,15 @@ def _dumped(text: str) -> Any:
 
 
 def _errors(text: str, output: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Refusals and failed set-ups by kind, of kinds of which no machine has joined since."""
+    """Refusals and failed set-ups by kind, that are not over."""
     refused: dict[str, str] = {}
     broken: dict[str, str] = {}
     kinds: dict[str, str] = {}  # by machine
     setups = [match[1] for message in _messages(output) if (match := _SETUP_FAILED.search(message))]
     for message in _messages(text):
-        if match := _INSTALLING.search(message):
+        if match := _GIVEN.search(message):
+            refused.pop(match[1], None)
+        elif match := _INSTALLING.search(message):
             kinds[match[2]] = match[1]
         elif match := _JOINED.search(message):
             refused.pop(match[1], None)

@@ -178,7 +178,7 @@ def test_a_launch_whose_probe_waits_says_that_the_cloud_refuses_and_that_a_setup
 
 
 def test_what_no_kind_of_machine_has_is_refused_at_the_start(cluster: Cluster, launch: Callable[..., Launch]) -> None:
-    sweep = launch("--set", "compute.gpus_per_trial=4")
+    sweep = launch("--set", "compute.cpus_per_trial=64")
     assert sweep.process.wait(SECONDS) == 2
-    assert "a trial takes 4 GPU and a node of the cluster has at most 2" in sweep.said
+    assert "a trial takes 64 CPU cores and a node of the cluster has at most 8" in sweep.said
     assert not (sweep.folder / "results").exists()

@@ -161,7 +161,7 @@ def test_on_kubernetes_the_config_is_in_the_log_alone() -> None:
     assert sorted(told(config=config_in(text)).kinds) == sorted(told().kinds)
 
 
-def test_a_refusal_and_a_failed_setup_count_until_a_machine_of_the_kind_joins() -> None:
+def test_a_refusal_counts_until_a_machine_is_given_and_a_failed_setup_until_one_joins() -> None:
     refused = "Failed to launch 2 nodes of type gpu: Node Launch Exception (VcpuLimitExceeded): more\nthan allowed"
     empty = "Update instance (type=gpu): launch failed with Failed to launch 2 nodes of type gpu with request id 1-2: "
     joined = "Update instance RAY_INSTALLING->RAY_RUNNING (id=1, type=gpu, cloud_instance_id=i-1, ray_id=): running"
@@ -170,6 +170,8 @@ def test_a_refusal_and_a_failed_setup_count_until_a_machine_of_the_kind_joins() 
     )
     failed = "Ray installation failed on instance i-1: SSH command failed."
     assert told(refused, empty).refused == {"gpu": "(VcpuLimitExceeded): more than allowed"}
+    given = "Update instance REQUESTED->ALLOCATED (id=1, type=gpu, cloud_instance_id=i-1, ray_id=): allocated"
+    assert told(refused, given).refused == {} and told(given, refused).refused
     assert told(refused, joined).refused == {}
     capped = "Failed to launch 1 nodes of type any with request id 3: Launch capped by maxReplicas limit."
     assert told(capped).refused == {"any": "Launch capped by maxReplicas limit."}
