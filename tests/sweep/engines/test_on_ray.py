@@ -398,6 +398,15 @@ def test_on_a_cluster_records_reach_the_drivers_disk_from_nodes_with_the_same_co
             ray.get(keep.options(num_cpus=0, scheduling_strategy=there_only).remote(setup, outcome))
             assert disk.completed() == {outcome.trial.trial_id}
 
+        # by the command that passes a cloud's notice on: the idle node ends at once
+        command = [str(Path(sys.executable).with_name("ray")), "drain-node", "--reason=DRAIN_NODE_REASON_PREEMPTION"]
+        options = ["--reason-message=spot", "--deadline-remaining-seconds=100", "--node-id", away]
+        subprocess.run([*command, *options, "--address", cluster.address], check=True, timeout=120)
+        deadline = time.monotonic() + 60
+        while away in {node["NodeID"] for node in ray.nodes() if node["Alive"]}:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
 
 @pytest.fixture
 def gpu_cluster(folder: Path) -> Iterator[Any]:

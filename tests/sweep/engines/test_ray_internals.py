@@ -57,6 +57,7 @@ def test_of_a_ray_that_was_started_here_all_parts_are_found(folder: Path) -> Non
     assert any(folder.glob("session_*"))
     raylet = ray_internals.own_raylet()
     assert raylet is not None and raylet.poll() is None
+    assert ray_internals.draining_nodes() == set()
     assert "raylet" in Path(f"/proc/{raylet.pid}/cmdline").read_text()
     assert ray_internals.node_groups() == []
     [node] = ray_internals.reported().nodes
