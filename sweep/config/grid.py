@@ -1,7 +1,8 @@
 """The grid: SweepConfig -> trials, and the name that a trial's content gives it."""
 
 from sweep.config.config import SweepConfig
-from sweep.config.trial_config import TrialConfig, hashed
+from sweep.config.trial_config import TrialConfig
+from sweep.config.trial_identity import hashed
 from sweep.text import trial_title
 
 

@@ -1,8 +1,6 @@
 """TrialConfig: everything that decides one trial, typed and frozen, and the identity that its id is a hash of."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ from pruning.ablations import NONE
 from pruning.config import PruneConfig
 from sweep.config import validate
 from sweep.config.axes import Choice, read_ablation, read_architecture, read_method, read_seed, read_sparsity
+from sweep.config.trial_identity import canonical, identity_fields, is_omitted
 from sweep.config.yaml_tree import plain
 from sweep.errors import InputError
 from training.config import DataConfig, TrainConfig
@@ -63,7 +62,7 @@ class TrialConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """The whole config in plain values; :func:`trial_from` reads it back."""
-        omitted = [f.name for f in dataclasses.fields(DataConfig) if _is_omitted(f, getattr(self.data, f.name))]
+        omitted = [f.name for f in dataclasses.fields(DataConfig) if is_omitted(f, getattr(self.data, f.name))]
         data = {name: value for name, value in dataclasses.asdict(self.data).items() if name not in omitted}
         return {**self.identity(), "data": data}
 
@@ -95,46 +94,7 @@ def _plain(part: Any) -> Any:
     """A part of an identity in plain values."""
     if isinstance(part, Choice):
         return part.as_dict()
-    return _identity(part) if dataclasses.is_dataclass(part) else part
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def hashed(identity: str) -> str:
-    """The id of the trial whose identity has this canonical JSON: 16 hex digits of its sha256."""
-    return hashlib.sha256(identity.encode()).hexdigest()[:16]
-
-
-def stored_identity(values: Mapping[str, Any]) -> dict[str, Any]:
-    """:meth:`TrialConfig.identity` of the trial whose :meth:`TrialConfig.as_dict` is ``values``.
-
-    It uses the text alone: nothing that the config names is looked up or imported.
-    """
-    fields = {f.name: f for f in dataclasses.fields(DataConfig)}
-    data = {name: value for name, value in values["data"].items() if _is_identity(fields[name], value)}
-    return {**values, "data": data}
-
-
-def _identity(config: Any) -> dict[str, Any]:
-    """The fields that are part of a trial's identity.
-
-    Fields that were added later are part of it only where they are not at their defaults: older ids do not change.
-    """
-    fields = [(f, getattr(config, f.name)) for f in dataclasses.fields(config)]
-    return {f.name: value for f, value in fields if _is_identity(f, value)}
-
-
-def _is_identity(field: dataclasses.Field[Any], value: Any) -> bool:
-    return field.metadata.get("identity", True) is not False and not _is_omitted(field, value)
-
-
-def _is_omitted(field: dataclasses.Field[Any], value: Any) -> bool:
-    """Whether a field was added later and is at its default: configs are written as they were before it."""
-    was_added = "unless default" in (field.metadata.get("identity"), field.metadata.get("written"))
-    return was_added and value == field.default
+    return identity_fields(part) if dataclasses.is_dataclass(part) else part
 
 
 def trial_from(values: Mapping[str, Any]) -> TrialConfig:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from sweep.config import fingerprints
 from sweep.config.config import SweepConfig
 from sweep.config.grid import expand, trial_id
-from sweep.config.trial_config import TrialConfig, canonical
+from sweep.config.trial_config import TrialConfig
+from sweep.config.trial_identity import canonical
 from sweep.records import COMPLETED, SweepRecord
 from sweep.store import OutcomeKey, Store
 from sweep.store.estimates import LaunchEstimate

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sweep.config.flatten import flatten
-from sweep.config.trial_config import canonical, hashed, stored_identity
+from sweep.config.trial_identity import canonical, hashed, stored_identity
 from sweep.errors import InputError
 from sweep.records import COMPLETED, SweepRecord, TrialRecord, trial_record
 from sweep.report.cells import Cell, in_cells, leaders

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pruning.masks import digest, kept_count
 from pruning.packed_weights import check_packed, weights_digest
 from pruning.packing import unpack
-from sweep.config.trial_config import canonical, hashed, stored_identity
+from sweep.config.trial_identity import canonical, hashed, stored_identity
 from sweep.records import COMPLETED, OUTCOME, STATUSES
 from sweep.store.layout import TRIAL_ID, Key, loose_file, outcome_file
 from sweep.store.parquet import FOLDERS, OF_OUTCOMES, columns_of, strange_columns

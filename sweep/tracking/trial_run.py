@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from sweep.config.flatten import flatten
-from sweep.config.trial_config import canonical, stored_identity
+from sweep.config.trial_identity import canonical, stored_identity
 from sweep.records import COMPLETED, INTERRUPTED, EpochRecord, TrialRecord, numbers
 from sweep.text import redacted
 from sweep.tracking import mlflow_run

@@ -11,7 +11,8 @@ from pruning.compaction.compaction import Compaction, NotCompacted
 from pruning.diagnostics import Diagnostics
 from pruning.masks import count
 from sweep.config.grid import trial_id
-from sweep.config.trial_config import TrialConfig, canonical
+from sweep.config.trial_config import TrialConfig
+from sweep.config.trial_identity import canonical
 from sweep.records import FAILED, EpochRecord, Outcome, RoundRecord, TrialRecord
 from sweep.text import redacted
 from sweep.trial import provenance

@@ -11,7 +11,8 @@ from sweep.config.axes import Choice
 from sweep.config.compute import Compute
 from sweep.config.config import SweepConfig
 from sweep.config.grid import expand
-from sweep.config.trial_config import TrialConfig, canonical
+from sweep.config.trial_config import TrialConfig
+from sweep.config.trial_identity import canonical
 
 _VARYING = ("sparsity", "seed", "ablation")  # they hardly change what a trial takes of a GPU
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sweep.config.trial_config import TrialConfig, canonical, stored_identity
+from sweep.config.trial_config import TrialConfig
+from sweep.config.trial_identity import canonical, stored_identity
 
 _TRAINING = ("batch_size", "optimizer", "precision", "channels_last", "accumulate")  # of these a step's time depends
 _NOT_OF_A_STEP = ("train", "validation")  # settings of the data that only decide how many steps there are

@@ -12,7 +12,7 @@ from sweep.cli import main
 from sweep.config import grid_reader
 from sweep.config.config import read_sweep, sweep_from
 from sweep.config.grid import expand, trial_id
-from sweep.config.trial_config import canonical
+from sweep.config.trial_identity import canonical
 from sweep.config.yaml_tree import plain
 from sweep.engines.sharing.subjects import subjects
 from sweep.errors import InputError

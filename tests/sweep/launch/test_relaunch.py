@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from sweep.config.config import read_sweep
-from sweep.config.trial_config import canonical, trial_from
+from sweep.config.trial_config import trial_from
+from sweep.config.trial_identity import canonical
 from sweep.launch.relaunch import choose, plans
 from sweep.records import Outcome
 from sweep.store import Store

@@ -6,7 +6,7 @@ import pytest
 
 from sweep.config.config import sweep_from
 from sweep.config.grid import expand, trial_id
-from sweep.config.trial_config import canonical
+from sweep.config.trial_identity import canonical
 from sweep.config.yaml_tree import plain
 from sweep.errors import InputError
 from sweep.records import FAILED, INTERRUPTED, SweepRecord

@@ -16,7 +16,8 @@ from pruning.masks import digest
 from pruning.packing import pack
 from sweep.cli import main
 from sweep.config.grid import trial_id
-from sweep.config.trial_config import TrialConfig, canonical
+from sweep.config.trial_config import TrialConfig
+from sweep.config.trial_identity import canonical
 from sweep.records import EpochRecord, MaskRecord, Outcome, SweepRecord, TrialRecord
 from sweep.store import Store
 from sweep.tracking import sweep_export, sync

@@ -15,7 +15,8 @@ import pytest
 
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
-from sweep.config.trial_config import TrialConfig, canonical
+from sweep.config.trial_config import TrialConfig
+from sweep.config.trial_identity import canonical
 from sweep.store import Store
 from sweep.store.leases import Launch
 from sweep.tracking import default_uri, exporter, mlflow_run

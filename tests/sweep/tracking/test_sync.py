@@ -11,7 +11,8 @@ import pytest
 
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand, trial_id
-from sweep.config.trial_config import TrialConfig, canonical
+from sweep.config.trial_config import TrialConfig
+from sweep.config.trial_identity import canonical
 from sweep.store import Store
 from sweep.tracking import sweep_export
 from sweep.tracking.client import Client
