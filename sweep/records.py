@@ -244,7 +244,7 @@ class TrialRecord:
         device: the device that trained.
         gpu_share: share of a GPU that the trial had: 0.25 where four at once shared it; None on a CPU.
         threads: torch's threads on the CPU: another number may round differently.
-        cluster: name of the Ray cluster.
+        cluster: name of the cluster: `compute.cluster`, or the host that launched the trial.
         git_commit: commit of the checkout that ran it.
         git_dirty: whether that checkout had uncommitted changes.
         versions: versions of Python, torch, torchvision, sweep and others, as JSON.

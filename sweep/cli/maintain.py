@@ -105,11 +105,17 @@ def merge(sources: tuple[str, ...], destination: str, dry_run: bool, as_json: bo
 
 @main.command(section="Fix", short_help="Bring MLflow up to date with a store.", epilog=examples(
     "sweep sync",
-    "sweep sync results s3://bucket/sweeps --uri http://mlflow.lab:5000",
+    "sweep sync results s3://bucket/sweeps --tracking-uri http://mlflow.lab:5000",
     "sweep sync --sweep cifar10",
 ))  # fmt: skip
 @STORES
-@click.option("--uri", help="MLflow's server or database.  [default: each sweep's tracking.uri, or STORE/mlflow.db]")
+@click.option(
+    "--tracking-uri",
+    "--uri",
+    "uri",
+    metavar="URI",
+    help="MLflow's server or database.  [default: each sweep's tracking.uri, or STORE/mlflow.db]",
+)
 @click.option("--sweep", "name", help="Only the sweep of this name.")
 @AS_JSON
 def sync(stores: tuple[str, ...], uri: str | None, name: str | None, as_json: bool) -> None:

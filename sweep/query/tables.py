@@ -13,8 +13,10 @@ from sweep.errors import InputError
 from sweep.query.computed import COMPUTED
 from sweep.query.sql import run
 from sweep.query.views import EPOCHS, LAYERS, MASKS, ROUNDS, TRIALS, VIEWS, View
-from sweep.report.trials import among, sources
+from sweep.report.trials import among
 from sweep.store import Store
+from sweep.store.conflicts import Sources
+from sweep.store.reader import RANK
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
 
 _ORDER = ("data", "architecture_label", "method_label", "sparsity", "seed", "trial_id")  # of the trials' rows
@@ -26,10 +28,12 @@ class _Chosen(NamedTuple):
     Attributes:
         rows: of every store, their rows.
         sweeps: names of the sweeps of each trial, by its id.
+        sources: of all trials, with their other results.
     """
 
     rows: list[pa.Table]
     sweeps: dict[str, list[str]]
+    sources: Sources
 
 
 def load(*stores: str | os.PathLike[str] | Store, sweep: str | None = None) -> "Tables":
@@ -40,7 +44,7 @@ def load(*stores: str | os.PathLike[str] | Store, sweep: str | None = None) -> "
 
     Args:
         stores: folders or URIs; ``results`` if none is given. A trial that is in two of them is taken from the one
-            where it completed; if it completed in both or in none, from the one where it was started last.
+            where it completed; if it completed in both or in none, from the one where it was written last.
         sweep: only the trials of the sweep of this name.
 
     Raises:
@@ -121,10 +125,13 @@ class Tables:
 
     def _trials(self, names: list[str]) -> pa.Table:
         stored = [column for name in names for column in (COMPUTED[name].of if name in COMPUTED else (name,))]
-        chosen = self._chosen(name for name in stored if name != "sweeps")
+        chosen = self._chosen(name for name in stored if name not in ("sweeps", "other_results"))
         rows = pa.concat_tables(chosen.rows)
         rows = rows.sort_by([(name, "ascending") for name in _ORDER if name in rows.column_names])
         computed = {name: COMPUTED[name].column(rows) for name in names if name in COMPUTED}
+        if "other_results" in names:
+            counts = {trial: len(others) for trial, others in chosen.sources.others.items()}
+            computed["other_results"] = [counts.get(trial, 0) for trial in rows["trial_id"].to_pylist()]
         if "sweeps" in names:
             computed["sweeps"] = [chosen.sweeps.get(trial, []) for trial in rows["trial_id"].to_pylist()]
         columns = [computed[name] if name in computed else rows[name] for name in names]
@@ -138,7 +145,7 @@ class Tables:
 
     def _chosen(self, columns: Iterable[str]) -> _Chosen:
         """The trials with these stored columns, and those that decide the choice."""
-        deciding = [*COLUMNS, *(() if self._has_all else ("status", "started"))]
+        deciding = [*COLUMNS, *RANK]
         needed = list(dict.fromkeys([*deciding, *columns]))
         rows = [store.trials(columns=needed) for store in self.stores]
         records = [record for store in self.stores for record in store.sweeps()]
@@ -148,15 +155,16 @@ class Tables:
         for name in sorted(trials):
             for trial in trials[name]:
                 sweeps.setdefault(trial, []).append(name)
-        return _Chosen(rows if self._has_all else self._taken(rows, trials), sweeps)
+        sources = Sources(self.stores, rows)
+        return _Chosen(rows if self._has_all else self._taken(rows, sources, trials), sweeps, sources)
 
-    def _taken(self, rows: Sequence[pa.Table], trials: Mapping[str, Sequence[str]]) -> list[pa.Table]:
+    def _taken(self, rows: Sequence[pa.Table], sources: Sources, trials: Mapping[str, Sequence[str]]) -> list[pa.Table]:
         """Of every store's rows, those of trials that are taken from it."""
         if self.sweep is not None and self.sweep not in trials:
             where = ", ".join(store.name for store in self.stores)
             known = f"it holds: {', '.join(sorted(trials))}" if trials else "it holds none"
             raise InputError(f"{where}: no sweep named {self.sweep!r}; {known}")
-        source = sources(rows)
+        source = sources.index
         wanted = set(source if self.sweep is None else trials[self.sweep])
         return [
             among(table, [trial for trial, at in source.items() if at == index and trial in wanted])

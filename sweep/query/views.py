@@ -94,11 +94,17 @@ _COMPUTED = (
         "whether test_accuracy is not clearly above 1 / classes, so that the network did not train; null without a "
         "test accuracy.",
     ),
+    Column(
+        "other_results",
+        pa.int64(),
+        "number of other results of the trial that are kept; `sweep trial show ID` shows what differs.",
+        nullable=False,
+    ),
 )
 _BITS = ("encoding", "packed", "hash")  # of a mask
 _FIRST = (
     "trial_id", "sweeps", "status", "data_name", "architecture_name", "method_name", "sparsity", "seed",
-    "test_accuracy", "at_chance",
+    "test_accuracy", "at_chance", "other_results",
 )  # fmt: skip
 _TRIAL_ID = _stored(TrialRecord)["trial_id"]
 _MASK = _stored(MaskRecord)

@@ -2,6 +2,7 @@
 
 conflict_text.py   what differs between several results of a trial
 trials.py       trials read from stores, each once, in panels of comparable ones
+reported_trial.py  a trial of which other results are kept, too
 cells.py        cells (one method at one sparsity), chance, pairs of runs of one seed
 comparison.py   one comparison of two methods: difference, tests, equivalence, seeds needed
 comparisons.py  all comparisons of a panel, corrected for their number; which methods are not worse than the best

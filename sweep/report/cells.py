@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from sweep.records import COMPLETED, DIVERGED, FAILED, INTERRUPTED, TrialRecord
 from sweep.report.names import method_order, split_control
+from sweep.report.reported_trial import in_conflict
 from sweep.statistics import Interval, mean, sample_std, spread, t_interval, wilson_interval
 
 K = TypeVar("K")
@@ -87,6 +88,11 @@ class Cell:
     def in_pieces(self) -> tuple[TrialRecord, ...]:
         """The completed runs that split their batches."""
         return tuple(t for t in self.completed if is_in_pieces(t))
+
+    @cached_property
+    def in_conflict(self) -> tuple[TrialRecord, ...]:
+        """The completed runs of which other results are kept."""
+        return tuple(in_conflict(self.completed))
 
     @property
     def n(self) -> int:

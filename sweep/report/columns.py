@@ -107,6 +107,7 @@ SUMMARY = (
     _of_cell("completed", "Completed runs.", lambda cell: len(cell.completed)),
     _of_cell("collapsed", "Completed runs that ended at chance.", lambda cell: len(cell.collapsed)),
     _of_cell("in_pieces", "Completed runs that split batches for lack of memory.", lambda cell: len(cell.in_pieces)),
+    _of_cell("in_conflict", "Completed runs of which another result is kept, too.", lambda cell: len(cell.in_conflict)),
     _of_cell("failed", "Runs that ended in an error.", lambda cell: cell.failed),
     _of_cell("diverged", "Runs whose loss stopped being finite.", lambda cell: cell.diverged),
     _of_cell("interrupted", "Runs that were stopped and not finished yet.", lambda cell: cell.interrupted),

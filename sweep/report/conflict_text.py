@@ -1,6 +1,6 @@
 """What differs between the outcome of a trial that counts and one with another result, as text and as plain values."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sweep.report.record_page import field_text
@@ -32,6 +32,14 @@ def provenance_text(counts: Row, other: Row) -> str:
     """``device H100 / A100, versions.torch 2.13.0 / 2.11.0``; empty where nothing but the time differs."""
     differences = provenance_differences(counts, other)
     return redacted(", ".join(_values(each) for each in differences if each.field not in _OBVIOUS))
+
+
+def other_result_lines(counts: Row, others: Iterable[Row]) -> Iterator[str]:
+    """Three lines for each other result: what it is, what differs in it, and in how it came about."""
+    for other in others:
+        yield f"other result: {outcome_text(other)}"
+        yield f"  differs in: {result_text(counts, other)}"
+        yield f"  came about with: {provenance_text(counts, other) or 'nothing that is recorded'}"
 
 
 def other_values(counts: Row, other: Row) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from sweep.report.folder import remove_outdated
 from sweep.report.names import named
 from sweep.report.options import DEFAULT, ReportOptions
 from sweep.report.plan_sentences import plan_sentences
+from sweep.report.reported_trial import other_results
 from sweep.report.statistics_rows import (
     COMPARISONS,
     OVER_CELLS,
@@ -123,7 +124,9 @@ def write_report(
         files.summary.write_text(text, encoding="utf-8")
         rows = [row for one in analysis.panels for row in panel_rows(one.panel, one.comparisons)]
         files.summary_csv.write_text(to_csv(rows, SUMMARY_HEADER), encoding="utf-8")
-        write_trials(stored.rows.of(all_trials, _TRIALS_CSV), files.trials_csv)
+        counts = pa.array([len(other_results(trial)) for trial in all_trials], pa.int64())
+        rows_of_trials = stored.rows.of(all_trials, _TRIALS_CSV).append_column("other_results", counts)
+        write_trials(rows_of_trials, files.trials_csv)
         if files.page is not None:
             from sweep.report.page import PageSource, write_page  # imports jinja2, which other reports do without
 
@@ -188,5 +191,12 @@ def _draw(panel: Panel, stem: str, stored: Stored, options: ReportOptions, out: 
     for kind in FIGURES:
         for drawing in kind.draw(panel if kind.every_method else selected, stored, options):
             name = "-".join(filter(None, (kind.name, stem, drawing.suffix)))
-            written.append(WrittenFigure(kind, drawing.shows, tuple(style.save(drawing.figure, out / name))))
+            paths = style.save(drawing.figure, out / name, _conflicts_note(selected))
+            written.append(WrittenFigure(kind, drawing.shows, tuple(paths)))
     return written
+
+
+def _conflicts_note(panel: Panel) -> str:
+    """What a figure says of runs with several results; empty where there are none."""
+    count = sum(len(cell.in_conflict) for cell in panel.cells)
+    return f"{count} run{'' if count == 1 else 's'} of this panel in conflict: see summary.md" if count else ""

@@ -8,11 +8,13 @@ from sweep.records import COMPLETED, STATUSES, TrialRecord
 from sweep.report.analysis import Analysis, PanelAnalysis
 from sweep.report.cells import chance_limit, is_in_pieces, labels
 from sweep.report.comparison_tables import best_table, differences_table, reference_table, sanity_table
+from sweep.report.conflict_text import outcome_text, provenance_text, result_text
 from sweep.report.figures import FIGURES, WrittenFigure
 from sweep.report.names import architecture_name, data_name, figure_name, method_name
 from sweep.report.overview_tables import aggregate_table, thresholds_table
 from sweep.report.plan_sentences import HEADING
 from sweep.report.record_page import mask_remarks
+from sweep.report.reported_trial import in_conflict, other_results
 from sweep.report.table import Table
 from sweep.report.tables import accuracy_table, cost_table, end_table, interval_table, span, start_table
 from sweep.report.trials import Panel
@@ -41,6 +43,7 @@ SECTIONS = (  # figures of other sections follow, under headings of their own
     Section("After training", lambda one: [end_table(one.panel)]),
 )
 
+CONFLICTS = "Trials with several results"
 REMARKS = "Masks that scores alone did not decide"
 
 
@@ -66,7 +69,8 @@ def summary(
     if analysis.aggregate is not None:
         parts += ["## Over all cells", *_explained(aggregate_table(analysis.aggregate))]
     parts += [f"## {HEADING}", *_listing(plan)] if plan else []
-    return "\n\n".join(part for part in [*parts, *remarks_section(trials), *_without_result(trials)] if part) + "\n"
+    parts += [*remarks_section(trials), *_conflicts(trials), *_without_result(trials)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def panel_tables(one: PanelAnalysis) -> Iterator[tuple[str, Table]]:
@@ -138,10 +142,12 @@ def what_was_run(panel: Panel) -> dict[str, str]:
         "setting": panel.setting,
         "seeds": _listed(trial.seed for trial in done),
         "trials": _tally(panel.trials),
+        "cluster": _listed(trial.cluster for trial in done if trial.cluster),
         "device": _listed(trial.device for trial in done if trial.device),
         "commit": _listed(f"{t.git_commit}{' (dirty)' if t.git_dirty else ''}" for t in done if t.git_commit),
         "chance": _chance(panel.classes),
         "**in pieces**": _in_pieces(done),
+        "**in conflict**": _in_conflict(done),
         "**not alike**": _copies(done),
     }
     return {name: text for name, text in lines.items() if text}
@@ -162,6 +168,14 @@ def _in_pieces(done: Sequence[TrialRecord]) -> str:
         f"{count} runs took each batch in pieces, since it had no room in the memory: where a network has"
         " BatchNorm, its statistics are those of smaller batches than in the other runs"
     )
+
+
+def _in_conflict(done: Sequence[TrialRecord]) -> str:
+    count = len(in_conflict(done))
+    if not count:
+        return ""
+    ran = "1 run" if count == 1 else f"{count} runs"
+    return f"{ran} completed with several results; the one written last counts, see {CONFLICTS!r}"
 
 
 def _copies(done: Sequence[TrialRecord]) -> str:
@@ -208,6 +222,23 @@ def _remark(trials: Sequence[TrialRecord]) -> str:
     name = f"{first.architecture_label} {first.method_label}"
     remarks = "; ".join(mask_remarks(first))
     return f"{name}: {len(trials)} trials; at {percent(first.sparsity)}, seed {first.seed}: {remarks}"
+
+
+def _conflicts(trials: Iterable[TrialRecord]) -> list[str]:
+    """A heading and every trial with several results; nothing where there is none."""
+    lines = _listing(conflict_lines(trials))
+    return [f"## {CONFLICTS}", *lines] if lines else []
+
+
+def conflict_lines(trials: Iterable[TrialRecord]) -> list[str]:
+    """One line for each other result of a trial: both accuracies, and what differs in where and how they came about."""
+    return [
+        f"{trial.title} ({trial.trial_id}): counts {outcome_text(vars(trial))}; other result {outcome_text(other)}; "
+        f"differs in {result_text(vars(trial), other)}; came about with "
+        f"{provenance_text(vars(trial), other) or 'nothing that is recorded'}"
+        for trial in in_conflict(trials)
+        for other in other_results(trial)
+    ]
 
 
 def _without_result(trials: Sequence[TrialRecord]) -> list[str]:

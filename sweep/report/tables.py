@@ -124,9 +124,12 @@ def _cell_table(panel: Panel, columns: Sequence[Column], caption: str, name: str
 
 
 def accuracy_text(cell: Cell, missing: int = 0) -> str:
-    """``96.10 ± 0.35 (3)``, followed by the runs at chance, in pieces, diverged, failed and missing."""
+    """``96.10 ± 0.35 (3)``, followed by the runs at chance, in pieces, in conflict, diverged, failed and missing."""
     total, collapsed = len(cell.completed), len(cell.collapsed)
-    counts = {"in pieces": len(cell.in_pieces), "diverged": cell.diverged, "failed": cell.failed, "missing": missing}
+    counts = {
+        "in pieces": len(cell.in_pieces), "in conflict": len(cell.in_conflict), "diverged": cell.diverged,
+        "failed": cell.failed, "missing": missing,
+    }  # fmt: skip
     asides = [f"{count} {word}" for word, count in counts.items() if count]
     if collapsed and not cell.n:
         return ", ".join([f"at chance ({collapsed})", *asides])

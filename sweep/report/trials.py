@@ -5,7 +5,6 @@ import json
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +17,9 @@ from sweep.errors import InputError
 from sweep.records import COMPLETED, SweepRecord, TrialRecord, trial_record
 from sweep.report.cells import Cell, in_cells, leaders
 from sweep.report.names import architecture_name, data_name, file_name
+from sweep.report.reported_trial import ReportedTrial
 from sweep.store import Store
+from sweep.store.conflicts import Sources
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
 from sweep.text import number
 from training.config import DataConfig
@@ -116,7 +117,7 @@ def read(
     """Each store with the trials taken from it: every trial once, without its rounds.
 
     A trial that is in two stores is taken from the one where it completed; if it completed in both or in none, from
-    the one where it was started last.
+    the one where it was written last. Of one with several results the record has the others.
 
     Args:
         stores: all that may hold trials.
@@ -134,8 +135,7 @@ def read(
         records = [record for store in stores for record in store.sweeps()]
         known = trials_by_sweep(records, pa.concat_tables(table.select(COLUMNS) for table in rows))
         only = known.get(sweep, ())
-    merged = merge(rows if only is None else [among(table, only) for table in rows])
-    kept = [entry for _, entry in sorted(merged.items())]
+    kept = sorted(_taken(Sources(stores, rows), rows, only), key=lambda entry: entry[1].trial_id)
     is_known = sweep is None or sweep in known or bool(kept)
     if (require_completed or not is_known) and not any(record.status == COMPLETED for _, record in kept):
         raise InputError(_nothing_to_report(stores, sweep, list(known), [record for _, record in kept]))
@@ -157,26 +157,16 @@ class StoredRows:
         return self._rows.select(columns).take(pa.array(indices, pa.int64()))
 
 
-def merge(tables: Sequence[pa.Table]) -> dict[str, tuple[int, TrialRecord]]:
-    """Trial id -> (index of the table that it is taken from, its record without rounds)."""
-    source = sources(tables)
-    return {
-        record.trial_id: (index, record)
-        for index, rows in enumerate(tables)
-        for record in from_table(rows, rounds=False)
-        if source[record.trial_id] == index
-    }
-
-
-def sources(tables: Iterable[pa.Table]) -> dict[str, int]:
-    """Trial id -> index of the stores' table that the trial is taken from, by the rule of :func:`read`."""
-    best: dict[str, tuple[int, tuple[bool, float]]] = {}
+def _taken(
+    sources: Sources, tables: Sequence[pa.Table], only: Collection[str] | None
+) -> Iterator[tuple[int, TrialRecord]]:
+    """Each trial once: the index of the store that it is taken from, and its record without rounds."""
     for index, rows in enumerate(tables):
-        for row in rows.select(["trial_id", "status", "started"]).to_pylist():
-            held, rank = best.get(row["trial_id"]), _rank(row["status"], row["started"])
-            if held is None or rank > held[1]:
-                best[row["trial_id"]] = index, rank
-    return {trial: index for trial, (index, _) in best.items()}
+        for record in from_table(rows if only is None else among(rows, only), rounds=False):
+            if sources.index[record.trial_id] == index:
+                others = sources.others.get(record.trial_id)
+                rows_of_others = tuple(other.row for other in others or ())
+                yield index, ReportedTrial(**vars(record), other_results=rows_of_others) if others else record
 
 
 def from_table(trials: pa.Table, rounds: bool = True) -> list[TrialRecord]:
@@ -240,10 +230,6 @@ def _whole_first(group: tuple[tuple[str, str, float, str], Any]) -> tuple[str, s
 
 def _by_seed(record: TrialRecord) -> tuple[int, str]:
     return record.seed, record.trial_id
-
-
-def _rank(status: str, started: datetime | None) -> tuple[bool, float]:
-    return status == COMPLETED, started.timestamp() if started else 0.0
 
 
 def _by_setting(records: Sequence[TrialRecord]) -> dict[str, list[TrialRecord]]:

@@ -19,6 +19,7 @@ class Sample:
         unfinished: number of the grid's runs without an accuracy, by status.
         initial_weights: hashes by seed; None where a record has none.
         in_pieces: runs that split their batches for lack of memory.
+        in_conflict: runs of which other results are kept, too.
     """
 
     accuracies: Mapping[int, float] = field(default_factory=dict)
@@ -26,6 +27,7 @@ class Sample:
     unfinished: Mapping[str, int] = field(default_factory=dict)
     initial_weights: Mapping[int, str | None] = field(default_factory=dict)
     in_pieces: int = 0
+    in_conflict: int = 0
 
     @property
     def n(self) -> int:
@@ -54,7 +56,7 @@ class Sample:
         return ", ".join([mean_text(self.mean, self.std, self.n), *self._asides()])
 
     def _asides(self) -> list[str]:
-        counts = {"in pieces": self.in_pieces, **self.unfinished}
+        counts = {"in pieces": self.in_pieces, "in conflict": self.in_conflict, **self.unfinished}
         asides = [f"{count} {status}" for status, count in counts.items() if count]
         if not self.at_chance:
             return asides
@@ -73,6 +75,7 @@ def sample(cell: Cell | None, requested: int) -> Sample:
         {**unfinished, "missing": missing},
         {trial.seed: trial.initial_weights_hash for trial in cell.completed},
         len(cell.in_pieces),
+        len(cell.in_conflict),
     )
 
 

@@ -13,6 +13,7 @@ FORGOTTEN_SECONDS = 3600.0  # after this, an unfinished run of a trial that the 
 
 TRIAL, OUTCOME = "sweep.trial_id", "sweep.outcome"
 KIND, CONFIG, CLUSTER = "sweep.kind", "sweep.config", "sweep.cluster"
+OTHER_RESULTS = "sweep.other_results"  # of a trial that completed with several results: those that do not count
 STORE = "sweep.store"  # an id of the store with the trial or sweep that the run shows
 EXPORTER, BEGAN = "sweep.exporter", "sweep.export_began"  # of runs of earlier versions: the process, since when (ms)
 # MLflow's own tags: the description, a run's colour in charts, and as what an experiment's pages open

@@ -9,7 +9,7 @@ from sweep.records import SweepRecord
 from sweep.store import Store
 from sweep.store.sweeps import trials_by_sweep
 
-COLUMNS = ["trial_id", "sweep", "status", "written", "config"]
+COLUMNS = ["trial_id", "sweep", "status", "written", "outcome", "config"]
 
 TrialRow = dict[str, Any]
 

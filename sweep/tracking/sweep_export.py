@@ -55,6 +55,7 @@ class SweepExport:
         store: Store,
         client: Client,
         config: trial_run.Config | None = None,
+        other_results: Mapping[str, str] | None = None,
     ):
         """
         Args:
@@ -63,9 +64,11 @@ class SweepExport:
             store: of the trials.
             client: for MLflow.
             config: of the sweep, plain values, if it is known.
+            other_results: the tag of each trial that completed with several results; None: leave these tags alone.
         """
         self.name, self.exported = name, set[str]()
         self._trials, self._store, self._client = trials, store, client
+        self._other_results = other_results
         self._differing = trial_run.differing(trials.values())
         self._without_layers: str | None = None  # why MLflow did not take a table of layers in this update
         self._experiment = MlflowExperiment(name, store, client)
@@ -170,6 +173,8 @@ class SweepExport:
         """Write one trial's run, which is ``RUNNING`` until it is complete."""
         start, end = trial_run.times(record)
         tags = trial_run.tags(record) | self._experiment.store_tag | self._experiment.writing_tag
+        if self._other_results and record.trial_id in self._other_results:
+            tags[mlflow_run.OTHER_RESULTS] = self._other_results[record.trial_id]
         for given in users_tags:
             tags = {**given, **tags}
         run = self._client.create_run(self._experiment.id, start, tags, run_name=record.title)
@@ -213,9 +218,11 @@ class SweepExport:
     def _amend(self, runs: Mapping[str, MlflowRun]) -> list[str]:
         """Give runs what they lack. Returns the names of their trials.
 
-        Parameters that differ between trials only since the run was written, and tables of layers that MLflow refused.
+        Parameters that differ between trials only since the run was written, other results that are known since, and
+        tables of layers that MLflow refused.
         """
         amended = [name for name, run in runs.items() if self._add_params(run)]
+        amended += [name for name, run in runs.items() if self._set_other_results(name, run)]
         lacking = [name for name, run in runs.items() if descriptions.lacks_layers(run.tags[mlflow_run.NOTE])]
         for batch in _batches(lacking, TRIALS_A_READ):
             layers = self._layers(batch)
@@ -226,6 +233,16 @@ class SweepExport:
                     self._client.set_tag(run.run_id, mlflow_run.NOTE, note)
                     amended.append(record.trial_id)
         return list(dict.fromkeys(amended))
+
+    def _set_other_results(self, name: str, run: MlflowRun) -> bool:
+        """Set the tag of a trial's other results. Returns whether it was another."""
+        if self._other_results is None:
+            return False
+        tag = self._other_results.get(name, "")
+        if run.tags.get(mlflow_run.OTHER_RESULTS, "") == tag:
+            return False
+        self._client.set_tag(run.run_id, mlflow_run.OTHER_RESULTS, tag)
+        return True
 
     def _add_params(self, run: MlflowRun) -> bool:
         """Add the parameters that a run lacks. Returns whether there are any."""

@@ -2,18 +2,21 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sweep.errors import InputError
-from sweep.records import COMPLETED
 from sweep.store import Store
+from sweep.store.conflicts import Sources, StoredOutcome, conflicts_of
+from sweep.store.reader import RANK
 from sweep.text import HIDDEN, redacted
+from sweep.tracking import trial_run
 from sweep.tracking.client import Client, MlflowUnavailable
 from sweep.tracking.stored_sweep import StoredSweep, stored_sweeps, trial_configs
 from sweep.tracking.sweep_export import OnProgress, SweepExport
+from sweep.tracking.trial_run import Config
 from sweep.tracking.uri import check, default_uri, is_in_store, sqlite_file
 
 SERVER_SECONDS = 20.0  # to wait for a server to answer a call
@@ -29,6 +32,8 @@ class SyncJob:
 
     Attributes:
         trials: ids of those to export: a trial that several given stores have is exported from one of them.
+        configs: of all trials of this sweep in all given stores, by trial id.
+        other_results: the tag of each of them that completed with several results.
         is_off: whether its config turns tracking off, and no option turns it on.
     """
 
@@ -36,6 +41,8 @@ class SyncJob:
     sweep: StoredSweep
     uri: str
     trials: tuple[str, ...]
+    configs: Mapping[str, Config]
+    other_results: Mapping[str, str] = field(default_factory=dict)
     is_off: bool = False
 
 
@@ -88,7 +95,10 @@ def sync_jobs(stores: Sequence[Store], uri: str | None = None, name: str | None 
         raise InputError(f"--sweep {name}: not in {', '.join(store.name for store in stores)}, which has: {known}")
     is_named = uri is not None or name is not None
     jobs = [_job(store, sweep, uri, is_named) for store, sweep in sweeps if name in (None, sweep.name)]
-    return jobs if len(stores) == 1 else _each_trial_once(jobs)
+    if len(stores) == 1:
+        return _tagged(jobs, conflicts_of(stores[0]))
+    sources = Sources(stores, [store.trials(columns=RANK) for store in stores])
+    return _tagged(_each_trial_once(jobs, sources), sources.others)
 
 
 def sync(jobs: Sequence[SyncJob], show_progress: ShowProgress) -> Iterator[SyncResult]:
@@ -121,7 +131,7 @@ def _export(job: SyncJob, on_progress: OnProgress) -> dict[str, Any]:
         InputError: an invalid URI.
     """
     client = Client(job.uri)
-    export = SweepExport(job.sweep.name, trial_configs(job.sweep.rows), job.store, client, job.sweep.config)
+    export = SweepExport(job.sweep.name, job.configs, job.store, client, job.sweep.config, job.other_results)
     counts = dict(vars(_watched(client, lambda: export.update(job.trials, on_progress))))
     without_layers = counts.pop("without_layers")
     try:
@@ -153,22 +163,34 @@ def _job(store: Store, sweep: StoredSweep, uri: str | None, is_named: bool) -> S
             f" writes outside it only where told to: add --sweep {sweep.name} --uri {redacted(own)}"
         )
     check(chosen)
-    return SyncJob(store, sweep, chosen, tuple(row["trial_id"] for row in sweep.rows), is_off)
+    configs = trial_configs(sweep.rows)
+    return SyncJob(store, sweep, chosen, tuple(configs), configs, is_off=is_off)
 
 
-def _each_trial_once(jobs: Sequence[SyncJob]) -> list[SyncJob]:
-    """The jobs, each trial of an experiment from one store: where it completed, else where it ended last."""
-    best: dict[tuple[str, str, str], tuple[Any, int]] = {}
+def _tagged(jobs: Sequence[SyncJob], others: Mapping[str, Sequence[StoredOutcome]]) -> list[SyncJob]:
+    """The jobs, with the tags of trials that completed with several results."""
+    tags = {trial: trial_run.other_results(other.row for other in found) for trial, found in others.items()}
+    return [replace(job, other_results=tags) for job in jobs]
+
+
+def _each_trial_once(jobs: Sequence[SyncJob], sources: Sources) -> list[SyncJob]:
+    """The jobs, each trial of an experiment from one store: where it completed, else where it was written last."""
+    rows: dict[tuple[str, str, str], list[int]] = {}  # the jobs that have each trial of an experiment
+    configs: dict[tuple[str, str], dict[str, Config]] = {}
     for number, job in enumerate(jobs):
-        for row in () if job.is_off else job.sweep.rows:
-            key = (job.uri, job.sweep.name, row["trial_id"])
-            rank = (row["status"] == COMPLETED, row["written"] is not None, row["written"])
-            if key not in best or rank > best[key][0]:
-                best[key] = (rank, number)
+        if not job.is_off:
+            configs.setdefault((job.uri, job.sweep.name), {}).update(job.configs)
+            for name in job.trials:
+                rows.setdefault((job.uri, job.sweep.name, name), []).append(number)
     chosen: dict[int, list[str]] = {}
-    for (_, _, name), (_, number) in best.items():
+    for (_, _, name), numbers in rows.items():
+        best = sources.stores[sources.index[name]]
+        number = next((number for number in numbers if jobs[number].store is best), numbers[0])
         chosen.setdefault(number, []).append(name)
-    return [replace(job, trials=tuple(chosen.get(number, ()))) for number, job in enumerate(jobs)]
+    return [
+        replace(job, trials=tuple(chosen.get(number, ())), configs=configs.get((job.uri, job.sweep.name), job.configs))
+        for number, job in enumerate(jobs)
+    ]
 
 
 def _watched(client: Client, work: Callable[[], T]) -> T:

@@ -69,6 +69,14 @@ def tags(record: TrialRecord) -> dict[str, str]:
     return {name: redacted(value) for name, value in values.items() if value is not None}
 
 
+def other_results(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The tag that names a trial's other results: ``90.30% on cluster-one, outcome 034deb17``; empty without any."""
+    places = ((row, row["cluster"] or row["host"] or "-") for row in rows)
+    return "; ".join(
+        f"{100 * (row['test_accuracy'] or 0.0):.2f}% on {place}, outcome {row['outcome']}" for row, place in places
+    )
+
+
 def params(config: Config, differing: Iterable[str]) -> dict[str, str]:
     """The grid's axes, the settings of scoring, the main ones of training, and those named in ``differing``."""
     values = {ABLATION: NO_ABLATION} | _flat(config)

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from sweep.cli.print.console import trial_line
-from sweep.report.conflict_text import conflict_values, outcome_text, provenance_text, result_text
+from sweep.report.conflict_text import conflict_values, other_result_lines, outcome_text, provenance_text
 from sweep.store.merge_result import CHANGES, Merged
 from sweep.text import store_option
 
@@ -17,11 +17,8 @@ def merged(out: Console, result: Merged) -> None:
         counts = decision.counting.row
         out.print(f"{decision.counting.trial_id} {trial_line(counts)}", style="bold", markup=False, soft_wrap=True)
         out.print(f"  counts: {outcome_text(counts)}", markup=False, soft_wrap=True)
-        for other in decision.others:
-            out.print(f"  other result: {outcome_text(other.row)}", markup=False, soft_wrap=True)
-            out.print(f"    differs in: {result_text(counts, other.row)}", markup=False, soft_wrap=True)
-            came = provenance_text(counts, other.row) or "nothing that is recorded"
-            out.print(f"    came about with: {came}", markup=False, soft_wrap=True)
+        for line in other_result_lines(counts, [other.row for other in decision.others]):
+            out.print(f"  {line}", markup=False, soft_wrap=True)
     for each in result.left_out:
         out.print(f"left out: trial {each.trial_id} of {each.store}: {each.reason}", markup=False, soft_wrap=True)
     for line in _summary(result):

@@ -35,6 +35,11 @@ def status(out: Console, found: Sequence[SweepStatus], store: Store) -> None:
         if each.resumable:
             out.print(f"  {each.resumable} go on from a checkpoint when it is launched again")
         _ended_early(out, [rows[name] for name in each.ended_early if name in rows], store)
+    if conflicts := {file.trial_id for file in store.conflicts.loose("trials")}:
+        several = "1 trial has" if len(conflicts) == 1 else f"{len(conflicts):,} trials have"
+        out.print(
+            f"{several} other results in conflicts/: sweep report and sweep trial show ID name them", markup=False
+        )
     for path, reason in store.damaged.items():
         out.print(f"  cannot read {path}: {reason}", markup=False, soft_wrap=True)
     if is_slow(store):

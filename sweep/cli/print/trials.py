@@ -11,17 +11,20 @@ from sweep.cli.print.console import Row, trial_line
 from sweep.launch.rerun import Comparison
 from sweep.records import MaskRecord, TrialRecord
 from sweep.report import terminal
+from sweep.report.conflict_text import other_result_lines, other_values
 from sweep.report.record_page import START_AND_END_HEADING, record_fields, some_rounds
 from sweep.store import Store
+from sweep.store.conflicts import conflicts_of
 
 _NOT_SHOWN = ("hash", "encoding", "effective_density", "start_effective_kept", "macs_dense")  # but in the JSON
 
 
 def trial_json(store: Store, record: TrialRecord) -> Row:
-    """All fields of a trial, its layers and epochs, in plain values; without the packed masks."""
+    """All fields of a trial, its other results, layers and epochs, in plain values; without the packed masks."""
     columns = [field.name for field in fields(MaskRecord) if field.name not in ("trial_id", "position", "packed")]
     masks, epochs = store.masks([record.trial_id], columns), store.epochs([record.trial_id])
     values = asdict(record) | {"config": json.loads(record.config)}
+    values["other_results"] = [other_values(vars(record), other) for other in _other_results(store, record)]
     return {**values, "layers": masks.to_pylist(), "by_epoch": epochs.drop_columns(["trial_id"]).to_pylist()}
 
 
@@ -30,6 +33,8 @@ def trial(out: Console, store: Store, record: TrialRecord) -> None:
     values = trial_json(store, record)
     out.print(trial_line(values), style="bold", markup=False)
     out.print(_result(record), style="bold", markup=False)
+    for line in other_result_lines(vars(record), _other_results(store, record)):
+        out.print(line, markup=False, soft_wrap=True)
     sections = record_fields(record)
     for title, rows in {"outcome": sections["outcome"], **sections}.items():
         columns = START_AND_END_HEADING if len(rows[0]) == len(START_AND_END_HEADING) else ("", "")
@@ -46,6 +51,11 @@ def trial(out: Console, store: Store, record: TrialRecord) -> None:
     ):
         if found:
             out.print(Text(f"\n{title}", style="bold"), terminal.columns(found, _told(found)))
+
+
+def _other_results(store: Store, record: TrialRecord) -> list[Row]:
+    """The rows of the trial's other results."""
+    return [dict(other.row) for other in conflicts_of(store, [record.trial_id]).get(record.trial_id, ())]
 
 
 def _result(record: TrialRecord) -> str:

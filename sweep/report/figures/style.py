@@ -163,16 +163,23 @@ def xy(points: Sequence[tuple[float, float]]) -> np.ndarray:
     return np.asarray(points, float).T
 
 
-def save(figure: "Figure", stem: Path) -> list[Path]:
+def save(figure: "Figure", stem: Path, note: str = "") -> list[Path]:
     """Write ``stem.png``, ``stem.svg`` and ``stem.pdf``: equal bytes for equal figures.
 
     By their canvases: ``savefig`` would draw every figure once more, only to lay it out. The layout is computed once.
+
+    Args:
+        figure: as it was drawn.
+        stem: of the files.
+        note: stands below the figure.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     png, svg, pdf = (Path(f"{stem}.{kind}") for kind in ("png", "svg", "pdf"))
+    if note:
+        _add_below(figure, note)
     canvas, dpi, layout = figure.canvas, figure.dpi, figure.get_layout_engine()
     with styled():
         figure.set(dpi=200 if figure.get_figwidth() > 5 else 300, facecolor="white")
@@ -183,6 +190,18 @@ def save(figure: "Figure", stem: Path) -> list[Path]:
             FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
     figure.set(canvas=canvas, dpi=dpi, layout_engine=layout)
     return [png, svg, pdf]
+
+
+def _add_below(figure: "Figure", note: str) -> None:
+    """Make a figure higher by a line of small type; what was drawn keeps its place."""
+    width, height = figure.get_size_inches()
+    size = 7.0
+    room = 2 * size / 72
+    figure.set_size_inches(width, height + room)
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.set(rect=(0, room / (height + room), 1, height / (height + room)))  # type: ignore[call-arg]
+    at = 0.5 * size / 72
+    figure.text(at / width, at / (height + room), note, fontsize=size, color=INK, in_layout=False, gid="below")
 
 
 def _matplotlib() -> Any:

@@ -16,7 +16,7 @@ from sweep.report.page.panel_section import panel_sections
 from sweep.report.page.trial_rows import as_json, trial_columns
 from sweep.report.plan_sentences import plan_sentences
 from sweep.report.progress import Progress
-from sweep.report.summary import remarks_by_method
+from sweep.report.summary import conflict_lines, remarks_by_method
 from sweep.report.trials import Panel
 
 
@@ -61,6 +61,7 @@ def page_of(analysis: Analysis, figures: Sequence[Sequence[WrittenFigure]], orig
         panels=panel_sections(with_result),
         over_cells=None if analysis.aggregate is None else aggregate_table(analysis.aggregate),
         mask_remarks=remarks_by_method(trials),
+        conflicts=conflict_lines(trials),
         nothing=_nothing(origin.progress),
         columns=columns,
         trial_data=as_json(columns),

@@ -20,7 +20,7 @@ from sweep.report.page.findings import Finding
 from sweep.report.page.images import Image
 from sweep.report.page.provenance import SweepConfigText
 from sweep.report.page.trial_rows import TrialColumn
-from sweep.report.summary import REMARKS
+from sweep.report.summary import CONFLICTS, REMARKS
 from sweep.report.table import Table
 
 
@@ -68,6 +68,7 @@ class Page:
         reload_seconds: after these the page loads itself again; None: never.
         tiles: a few numbers, by name.
         over_cells: methods over all panels; None: there are too few to compare them.
+        conflicts: lines on trials with several results.
         mask_remarks: lines on masks that equal scores or rounding decided.
         nothing: why there is no result; only shown where there is no panel with one.
         columns: of the table of trials.
@@ -85,6 +86,7 @@ class Page:
     panels: Sequence[PanelSection]
     over_cells: Table | None
     mask_remarks: Sequence[str]
+    conflicts: Sequence[str]
     nothing: str
     columns: Sequence[TrialColumn]
     trial_data: str
@@ -103,6 +105,8 @@ class Page:
             sections["over-cells"] = "Over all cells"
         if self.mask_remarks:
             sections["masks"] = REMARKS
+        if self.conflicts:
+            sections["conflicts"] = CONFLICTS
         sections |= {"trials": "All trials", "failures": "Trials without a result"}
         if self.cost.rows:
             sections["cost"] = "Cost"
@@ -115,6 +119,7 @@ def html(page: Page) -> str:
     return template.render(
         page=page,
         remarks_heading=REMARKS,
+        conflicts_heading=CONFLICTS,
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),

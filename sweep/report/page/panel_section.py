@@ -11,7 +11,7 @@ from sweep.report.summary import SECTIONS, Section, cut_names, what_was_run
 from sweep.report.table import Table
 from sweep.report.trials import Panel
 
-_RECIPE = ("network", "epochs", "seeds", "chance", "**in pieces**", "**not alike**")
+_RECIPE = ("network", "epochs", "seeds", "chance", "**in pieces**", "**in conflict**", "**not alike**")
 
 
 def panel_sections(drawn: Sequence[tuple[PanelAnalysis, Sequence[WrittenFigure]]]) -> list[PanelSection]:

@@ -42,6 +42,7 @@ def facts(panels: Sequence[Panel], stores: Sequence[str], written: datetime) -> 
         "trials written": _period(trial.written for trial in trials),
         "commit": _listed(f"{t.git_commit}{' (dirty)' if t.git_dirty else ''}" for t in trials if t.git_commit),
         "device": _listed(trial.device for trial in trials if trial.device),
+        "cluster": _listed(trial.cluster for trial in trials if trial.cluster),
         "host": _listed(trial.host for trial in trials if trial.host),
         "training step": _listed(trial.step for trial in trials if trial.step),
         "versions": _versions(trials),

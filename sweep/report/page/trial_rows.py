@@ -7,7 +7,9 @@ from typing import Any
 
 from sweep.records import COMPLETED, STATUSES, TrialRecord
 from sweep.report.cells import is_collapsed
+from sweep.report.conflict_text import outcome_text
 from sweep.report.names import architecture_name, data_name, method_name, method_order
+from sweep.report.reported_trial import other_results
 from sweep.report.trials import Panel
 from sweep.text import one_line, percent, redacted
 
@@ -42,7 +44,7 @@ class TrialColumn:
     @property
     def kind(self) -> str:
         """How it is laid out: "number" at the right, "text" at the left, "long" text in several lines."""
-        if self.key == "error":
+        if self.key in ("error", "other_results"):
             return "long"
         return "number" if self.digits is not None or self.key in ("sparsity", "seed") else "text"
 
@@ -59,6 +61,7 @@ def trial_columns(panels: Sequence[Panel]) -> list[TrialColumn]:
         _rising("sparsity", "Sparsity", rows, percent),
         _rising("seed", "Seed", rows, str),
         _levels("status", "Status", rows, lambda _, trial: _status(trial), _STATUSES),
+        _levels("cluster", "Cluster", rows, lambda _, trial: trial.cluster or "–"),
         _number("test_accuracy", "Test accuracy, %", rows, 2, 100),
         _number("validation_accuracy", "Validation accuracy, %", rows, 2, 100),
         _number("effective_sparsity", "Effective sparsity, %", rows, 3, 100),
@@ -66,6 +69,7 @@ def trial_columns(panels: Sequence[Panel]) -> list[TrialColumn]:
         _number("epochs", "Epochs", rows, 0),
         _number("training_flops_share", "FLOPs, × dense", rows, 3),
         _number("seconds", "Seconds", rows, 1),
+        TrialColumn("other_results", "Other results", [_other_results(trial) for _, trial in rows]),
         TrialColumn("error", "Error", [_error(trial) for _, trial in rows]),
     ]
     return [column for column in columns if _tells(column)]
@@ -89,6 +93,8 @@ def _by_method(trial: TrialRecord) -> tuple[Any, ...]:
 def _tells(column: TrialColumn) -> bool:
     if column.key in ("data", "architecture", "setting"):
         return len(column.levels or ()) > 1
+    if column.key == "cluster":
+        return column.levels != ["–"]
     return column.key == "status" or any(value is not None for value in column.values)
 
 
@@ -129,6 +135,11 @@ def _rounded(value: float | None, digits: int, factor: int) -> float | int | Non
 
 def _status(trial: TrialRecord) -> str:
     return AT_CHANCE if trial.status == COMPLETED and is_collapsed(trial) else trial.status
+
+
+def _other_results(trial: TrialRecord) -> str | None:
+    """The accuracy of each other result, and where it came about."""
+    return "; ".join(outcome_text(other) for other in other_results(trial)) or None
 
 
 def _error(trial: TrialRecord) -> str | None:

@@ -32,7 +32,7 @@ def test_a_store_comes_back_as_tables_on_a_disk_and_on_s3(store: Store, outcome:
     tables = sweep.load(store.uri)
     computed = {
         "data_name": "digits", "architecture_name": "ResNet-50", "method_name": "FORCE, rounds=2",
-        "sweeps": ["first", "test"], "at_chance": False,
+        "sweeps": ["first", "test"], "at_chance": False, "other_results": 0,
     }  # fmt: skip
     assert {row["trial_id"]: row for row in tables.trials.to_pylist()}[A] == {
         **{key: value for key, value in vars(written).items() if key != "rounds"}, **computed,

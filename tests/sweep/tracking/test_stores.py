@@ -15,6 +15,7 @@ from sweep.config.grid import trial_id
 from sweep.config.trial_config import TrialConfig
 from sweep.store import Store
 from sweep.store.identity import FOLDER, identities
+from sweep.store.merging import merge
 from sweep.tracking import artifacts, mlflow_run
 from sweep.tracking.artifacts import set_all_locations
 from sweep.tracking.client import Client
@@ -375,3 +376,33 @@ def test_a_new_database_is_made_in_a_folder_of_any_name(unchanged: Path, trials:
     store.write(outcome(trials[0]))
     assert tallies(store) == [(1, 0, 0)]
     assert (unchanged / NAMES[0] / "mlflow.db").exists()
+
+
+def test_syncing_two_stores_shows_what_syncing_the_merged_one_shows(
+    filled: Store, trials: list[TrialConfig], empty: Path, tmp_path: Path
+) -> None:
+    other, merged = Store(tmp_path / "elsewhere"), Store(tmp_path / "merged")
+    for trial in trials[:2]:
+        other.write(outcome(trial, test_accuracy=0.25, cluster="elsewhere"))  # another result
+    other.write(outcome(trials[2], host="elsewhere", seconds=1.0))  # the same
+    other.write_sweep(launched("away", trials[:3]))
+    one, two = (copy(empty, tmp_path / name / "mlflow.db") for name in ("one", "two"))
+    assert tallies(other, filled, uri=sqlite_uri(one)) == [(3, 0, 0), (9, 0, 0)]
+    merge([filled, other], merged)
+    assert tallies(merged, uri=sqlite_uri(two)) == [(12, 0, 0)]
+    assert tallies(other, filled, uri=sqlite_uri(one)) == [(0, 3, 0), (0, 9, 0)]
+
+    def runs(database: Path) -> dict[str, object]:
+        own = {mlflow_run.STORE, mlflow_run.NOTE}
+        return {
+            name: [{**run["tags"], **dict.fromkeys(own, "")} | {"metrics": run["metrics"], "params": run["params"]}]
+            for name, found in shown(database).items()
+            for run in found
+            if name != "the sweep"
+        }
+
+    assert runs(one) == runs(two)
+    tag = runs(two)[trial_id(trials[0])][0][mlflow_run.OTHER_RESULTS]
+    assert tag.endswith(str(filled.outcomes([trial_id(trials[0])])[trial_id(trials[0])].name))
+    for name in ("one", "two"):  # nor does a merge lose what is shown of either: its ids are theirs
+        assert tallies(merged, uri=sqlite_uri(tmp_path / name / "mlflow.db")) == [(0, 12, 0)]
