@@ -28,6 +28,8 @@ ELSEWHERE = {
     "ray up": "needs a cloud",
     "ray exec": "needs a cluster in a cloud",
     "ray down": "needs a cluster in a cloud",
+    "ray dashboard": "needs a cluster in a cloud",
+    "ray job": "needs the port of a head's job server; tests/faults/test_from_outside.py submits, stops and reads jobs",
     "RAY_AUTH_MODE=token ray drain-node": "needs a machine that is not the head's; tests/faults/test_nodes.py drains one",
     "gcloud": "needs a project on Google Cloud",
     "helm": "needs Kubernetes",
