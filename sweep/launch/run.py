@@ -25,6 +25,7 @@ from sweep.store.estimates import Deviation, deviation
 from sweep.store.leases import Launch, Leases
 from sweep.store.requests import Request, Requests
 from sweep.store.status import MISSING
+from sweep.text import duration
 from sweep.tracking import open_tracker
 
 ASKED_TO_END = 3  # exit code
@@ -91,6 +92,9 @@ def run_sweep(
         found = budget(planned, store, networks)
         if max_cost is not None:
             check_cost(found, max_cost)
+        if found.seconds is not None:
+            low, expected, high = map(duration, found.seconds)
+            console.print(f"expected: {expected} of trial time ({low} to {high})", markup=False)
         planned = replace(planned, estimate=found.launch_estimate)
     return run_plan(planned, store, engine, console, on_prepared)
 

@@ -41,7 +41,6 @@ class LaunchEstimate:
         made: when, UTC.
         kinds: seconds of its trials by kind.
         low, high: the range of their sum, as factors of it.
-        wall_seconds: from the launch to its last trial.
         start_seconds: what it took from the launch to its first trial; measured.
     """
 
@@ -49,7 +48,6 @@ class LaunchEstimate:
     kinds: tuple[KindSeconds, ...]
     low: float
     high: float
-    wall_seconds: float
     start_seconds: float | None = None
 
     def to_json(self) -> str:

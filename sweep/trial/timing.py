@@ -19,14 +19,16 @@ from sweep.trial.checkpoints import Checkpointer, NoCheckpoints
 from sweep.trial.experiment import Experiment
 from sweep.trial.progress import Progress
 from sweep.trial.settings import RunSettings
-from sweep.trial.setup import AnyDataset
+from sweep.trial.setup import AnyDataset, Setup
 from sweep.trial.work import FORWARD, Size, expected, rounds, with_rounds
+from training.evaluate import autocast
 from training.loop import Diverged
 
 ROUNDS = 4  # of pruning: more are like the last two of them
 LONG_PRUNING = 2.0  # seconds; pruning that would take longer is cut short after ROUNDS
 WARM_UPS = {"cpu": 2, "cuda": 8}  # steps: what libraries choose in their first calls, and on a GPU the capture
 SECONDS, LEAST_STEPS = 1.0, 4  # of training that are timed
+TEST_BATCH = 1024  # images, as of training.evaluate
 MOST_SECONDS = 60.0  # of one trial
 _ENDING = 0.5  # of what a trial takes before its first step: diagnostics and records after training, but no set-up
 
@@ -43,8 +45,7 @@ class Timing:
         pruning_work: of all its rounds.
         training_seconds: of the steps that were timed, and of the validations among them.
         training_work: of these.
-        other_seconds: of the rest, but for the test.
-        testing_work: of the test; 0 where that is in ``other_seconds``.
+        other_seconds: of the rest: before the first step, of the test by a batch of it, and of what ends a trial.
         memory_bytes: peak of the GPU's memory; on a CPU, of the process.
         mask_bytes: of its masks, as they are stored.
     """
@@ -59,7 +60,6 @@ class Timing:
     training_seconds: float
     training_work: float
     other_seconds: float
-    testing_work: float
     memory_bytes: int | None = None
     mask_bytes: int | None = None
 
@@ -112,6 +112,7 @@ class _Run:
             experiment.run(None)
             self._is_whole = True
         self._seconds = time.perf_counter() - self._began
+        self._test_seconds = 0.0 if self._is_whole else _test_seconds(experiment.setup, self._clock)
 
     @property
     def pruning_seconds(self) -> float:
@@ -126,11 +127,11 @@ class _Run:
         if not training and self._is_whole:
             training, training_work = whole_epochs, work.training
         if self._is_whole:
-            other, testing = self._seconds - self.pruning_seconds - whole_epochs, 0.0
+            other = self._seconds - self.pruning_seconds - whole_epochs
         else:
             step = training / max(1, clock.timed_steps)
             before = clock.first_step - self._began - self.pruning_seconds - step
-            other, testing = (1 + _ENDING) * before, work.testing
+            other = (1 + _ENDING) * before + self._test_seconds
         masks = encode("masks", table(MaskRecord, self._progress.masks))
         return Timing(
             trial.architecture.label,
@@ -143,7 +144,6 @@ class _Run:
             training,
             training_work,
             max(0.0, other),
-            testing,
             provenance.peak_memory(device) if self._has_peak else None,
             int(masks.size),
         )
@@ -163,6 +163,18 @@ class _Run:
                 self.cut_pruning = whole
                 return True
         return False
+
+
+def _test_seconds(setup: Setup, clock: "_Clock") -> float:
+    """Of the test, which runs the complete network, by one batch of it that takes about a second or less."""
+    images = TEST_BATCH
+    if clock.work:
+        images = min(images, int(SECONDS * clock.work / clock.seconds / FORWARD / setup.macs_dense))
+    batch, labels = next(iter(setup.splits.test.batches(max(32, images))))
+    began = clock.now()
+    with torch.inference_mode(), autocast(setup.device, setup.trial.training.precision):
+        setup.model.eval()(batch)
+    return (clock.now() - began) * len(setup.splits.test) / len(labels)
 
 
 class _Clock:
@@ -198,19 +210,20 @@ class _Clock:
             images = min(self._batch_size, self.size.images - self._seen)
             self._steps, self._seen, self._images = self._steps + 1, self._seen + images, self._images + images
         if self._steps == 1 and not self.first_step:
-            self.first_step = self._now()
+            self.first_step = self.now()
         if self._began is None:
             if self._steps == self._warm_ups:
-                self._began, self._images = self._now(), 0.0
+                self._began, self._images = self.now(), 0.0
             return False
         steps = self._steps - self._warm_ups
         if steps < LEAST_STEPS or time.perf_counter() - self._began < SECONDS:
             return False
-        self.seconds, self.timed_steps = self._now() - self._began, steps
+        self.seconds, self.timed_steps = self.now() - self._began, steps
         self.work = self._images * self.size.macs
         return True
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """The time when all that was launched so far is done."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         return time.perf_counter()

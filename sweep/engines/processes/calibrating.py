@@ -23,6 +23,7 @@ from sweep.engines.processes.process import how_it_ended, started
 from sweep.engines.processes.starting import gpu_share, process_context, trials_at_once
 from sweep.engines.processes.worker import DISCONNECTED, ProcessSetup
 from sweep.engines.stop import Stop
+from sweep.errors import InputError
 from sweep.store import Store
 from sweep.trial.run import load_data
 from sweep.trial.settings import RunSettings
@@ -100,6 +101,8 @@ def _time(processes: list[_Process], trials: deque[TrialConfig], seconds: float)
                 message, has_ended = process.pipe.recv(), False
             except (*DISCONNECTED, OSError):
                 message, has_ended = process.how_it_ended(), True
+            if has_ended and until is None:
+                raise InputError(f"--calibrate: {message} as it started; what it printed is above")
             until = until or time.monotonic() + seconds
             if process.trial is not None:
                 yield Timed(process.trial, message)

@@ -86,11 +86,11 @@ class Budget:
     @property
     def launch_estimate(self) -> LaunchEstimate | None:
         """What a launch stores of it; None where there is nothing to compare with later."""
-        if self.seconds is None or self.wall is None or not self.seconds.expected:
+        if self.seconds is None or not self.seconds.expected:
             return None
         low, expected, high = self.seconds
         kinds = tuple(KindSeconds(*kind, estimate.seconds) for kind, estimate in self.estimates.items())
-        return LaunchEstimate(datetime.now(UTC), kinds, low / expected, high / expected, self.wall.expected)
+        return LaunchEstimate(datetime.now(UTC), kinds, low / expected, high / expected)
 
 
 def budget(planned: Plan, store: Store, networks: Mapping[str, NetworkSummary], gpus: int | None = None) -> Budget:

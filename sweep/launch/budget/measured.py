@@ -135,12 +135,11 @@ def _calibrated(timings: Iterable[Timing], wanted: Wanted) -> Iterator[Sample]:
     for timing in timings:
         if timing.device.startswith("cpu") == wanted.on_gpu:
             continue
-        testing = timing.testing_work * timing.training_seconds / timing.training_work if timing.training_work else 0.0
         yield Sample(
             Kind(timing.architecture, timing.method, timing.sparsity),
             is_exact=False,
             work=Work(timing.pruning_work, timing.training_work),
-            seconds=timing.pruning_seconds + timing.training_seconds + timing.other_seconds + testing,
+            seconds=timing.pruning_seconds + timing.training_seconds + timing.other_seconds,
             pruning=timing.pruning_seconds,
             training=timing.training_seconds,
             hardware=Hardware(timing.device, timing.share),
