@@ -60,8 +60,7 @@ class FallbackNodeProvider(AWSNodeProvider):
             if len(launched) >= count:
                 break
         if not launched:
-            reasons = "; ".join(f"{name}: {refusal.category}: {refusal.description}" for name, refusal in refusals)
-            raise NodeLaunchException(refusals[0][1].category, reasons, refusals[0][1].src_exc_info)
+            raise _all_refused(refusals)
         return launched
 
 
@@ -69,3 +68,15 @@ def _name(kind: dict[str, Any]) -> str:
     """Such as "g6.2xlarge, spot"."""
     market = kind.get("InstanceMarketOptions", {}).get("MarketType", "on demand")
     return f"{kind['InstanceType']}, {market}"
+
+
+def _all_refused(refusals: list[tuple[str, NodeLaunchException]]) -> NodeLaunchException:
+    """One exception of all: by category, which kinds of machines, and what AWS said to the first of them."""
+    by_category: dict[str, list[tuple[str, str]]] = {}
+    for name, refusal in refusals:
+        by_category.setdefault(refusal.category, []).append((name, refusal.description))
+    reasons = [
+        f"{category} ({'; '.join(name for name, _ in kinds)}): {kinds[0][1]}" for category, kinds in by_category.items()
+    ]
+    first = refusals[0][1]
+    return NodeLaunchException(first.category, "; ".join(reasons), first.src_exc_info)
