@@ -43,6 +43,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return Shell()
 
 
+@pytest.mark.slow
 def test_every_command_on_a_store_runs(shell: Shell, outcome: Callable[..., Outcome]) -> None:
     store = Store("results")
     store.write(outcome("0" * 16, sweep="cifar10"))
