@@ -1,4 +1,4 @@
-"""The engine on Ray: trials as Ray Tune experiments, here or on a cluster. The only package that imports ray.
+"""The engine on Ray: trials as a Ray Tune experiment, here or on a cluster. The only package that imports ray.
 
 environment.py      environment variables for Ray, set before it is imported
 preconditions.py    what Ray needs of this machine
@@ -16,8 +16,9 @@ scratch_folders.py  folders for Ray's files during a launch
 driver.py           hands trials to Tune
 probing.py          measures what a trial takes of a GPU, on nodes that have one
 callback.py         passes Tune's events to the watcher
+trial_queue.py      from which Tune takes trials
 scheduler.py        which trial Tune starts next
-not_restored.py     a mixin of these two
+not_restored.py     a mixin of these three
 worker.py           what runs in a worker process
 machine_checks.py   what it checks of its machine first
 aws.py              machines of AWS, for cluster.yaml

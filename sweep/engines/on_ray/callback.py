@@ -151,12 +151,13 @@ class TuneCallback(NotRestored, tune.Callback):
         self._record_lost(name_of(trial), error, _reason(self._loss(name_of(trial), error), error))
 
     def record_missing(self) -> None:
-        """After an experiment: record trials as failed that Tune dropped without an event."""
+        """After the experiment: record trials as failed that Tune dropped without an event."""
         for name in self._trials.keys() - self._ended:
             self._record_lost(name, RuntimeError("it ended without a record"), "it ended without a record")
 
     def _finished(self, record: TrialRecord) -> None:
         self._ended.add(record.trial_id)
+        self._errors.pop(record.trial_id, None)  # with all that its traceback refers to
         self._watcher.finished(record)
 
     def _loss(self, name: str, error: BaseException) -> Loss:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from sweep.engines.on_ray.coordinator import MACHINES, start_coordinator
 from sweep.engines.on_ray.lookout import Lookout
 from sweep.engines.on_ray.ray_internals import silent_progress
 from sweep.engines.on_ray.scheduler import StoppableScheduler
+from sweep.engines.on_ray.trial_queue import TrialQueue
 from sweep.engines.on_ray.worker import RayWorkerSetup, run_one
 from sweep.engines.sharing.decide import decide
 from sweep.engines.stop import Stop
@@ -35,7 +35,7 @@ from sweep.trial.settings import RunSettings
 
 logger = logging.getLogger("sweep.engines.on_ray")
 
-CHUNK = 2000  # trials per Tune experiment: the driver's work per trial grows with their number
+WAITING = 500  # trials that wait at once, for a cluster's autoscaler to see: it takes a second to find room for them
 
 
 def drive(
@@ -48,7 +48,10 @@ def drive(
     scratch: Path,
     lookout: Lookout,
 ) -> None:
-    """Run the trials on the connected Ray, which has room for them. Tune's files go into ``scratch``."""
+    """Run the trials on the connected Ray, which has room for them, now or once it has grown.
+
+    They are one Tune experiment, so that none waits for the last ones of another. Tune's files go into ``scratch``.
+    """
     setup = _setup(sweep, trials, claims)
     shares = _gpu_shares(sweep, trials, dataset, setup, watcher, stop, lookout)
     lookout.need = needed(sweep.compute, max(shares.values()))
@@ -56,14 +59,18 @@ def drive(
     trainable = tune.with_resources(
         tune.with_parameters(run_one, setup=setup, dataset=dataset), partial(_resources, sweep.compute.cpus_per_trial)
     )
-    for start in range(0, len(trials), CHUNK):
-        chunk = {trial_id(trial): trial for trial in trials[start : start + CHUNK]}
-        callback = TuneCallback(chunk, setup, watcher, stop, lookout)
-        scheduler = StoppableScheduler(stop, setup.coordinator)
-        if stop.may_start:
-            _fit(trainable, chunk, shares, scratch / "tune", callback, scheduler, sweep.compute.max_failures)
-        if stop.may_start:
-            callback.record_missing()
+    queue, scheduler = TrialQueue(trials, shares, stop), StoppableScheduler(stop, setup.coordinator)
+    callback = TuneCallback({trial_id(trial): trial for trial in trials}, setup, watcher, stop, lookout)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_most_waiting(lookout.watches))
+    if stop.may_start:
+        _fit(trainable, queue, len(trials), scratch / "tune", callback, scheduler, sweep.compute.max_failures)
+    if stop.may_start:
+        callback.record_missing()
+
+
+def _most_waiting(can_grow: bool) -> int:
+    """How many trials wait for a place at once: enough for all that there are or may be soon."""
+    return max(int(ray.cluster_resources().get("CPU", 0)), WAITING if can_grow else 1)
 
 
 def _gpu_shares(
@@ -116,26 +123,26 @@ def _setup(sweep: SweepConfig, trials: Sequence[TrialConfig], claims: Claims) ->
 
 def _fit(
     trainable: Any,
-    trials: Mapping[str, TrialConfig],
-    shares: Mapping[str, float],
+    queue: TrialQueue,
+    trials: int,
     folder: Path,
     callback: TuneCallback,
     scheduler: StoppableScheduler,
     max_failures: int,
 ) -> None:
-    """One Tune experiment over exactly these trials."""
-    specs = [
-        {"id": name, "pickled": pickle.dumps(trial), "gpu_share": shares[trial.architecture.label]}
-        for name, trial in trials.items()
-    ]
+    """One Tune experiment over so many trials of the queue."""
     tuner = tune.Tuner(
         trainable,
-        param_space={"trial": tune.grid_search(specs)},
         tune_config=tune.TuneConfig(
-            reuse_actors=True, scheduler=scheduler, trial_name_creator=name_of, trial_dirname_creator=name_of
+            search_alg=queue,
+            num_samples=trials,
+            reuse_actors=True,
+            scheduler=scheduler,
+            trial_name_creator=name_of,
+            trial_dirname_creator=name_of,
         ),
         run_config=tune.RunConfig(
-            name=next(iter(trials)),
+            name="sweep",
             storage_path=str(folder),
             callbacks=[callback, silent_progress()],
             # the coordinator decides how often a trial starts again; this limit only makes Tune end in any case

@@ -27,19 +27,19 @@ class Lookout:
     Attributes:
         reason: why trials wait, as far as the last look found out; empty before the first.
         need: what one trial takes.
+        watches: whether there is a cluster to look at, which may grow; else there is no reason.
     """
 
     def __init__(self, need: Resources, watches: bool = True):
-        """``watches``: whether there is a cluster to look at; else there is no reason."""
         self.reason, self.need = "", need
-        self._watches = watches
+        self.watches = watches
         self._ended = threading.Event()
         self._seen: dict[str, float] = {}  # by machine that starts: when it was first seen
         self._answered = time.monotonic()
         self._thread = threading.Thread(target=self._keep_looking, name="lookout", daemon=True)
 
     def __enter__(self) -> Self:
-        if self._watches:
+        if self.watches:
             self._thread.start()
         return self
 

@@ -248,3 +248,20 @@ def cluster_at(at: str) -> Cluster:
         theirs = Versions(metadata["ray_version"], metadata["python_version"])
         ours = Versions(ray.__version__, ".".join(map(str, sys.version_info[:3])))
         return Cluster(at, theirs._asdict(), ours._asdict(), bool(living & set(find_node_ids())))
+
+
+def forget_ended(tune_controller: Any) -> None:
+    """Make Tune forget the trials that have ended. Call it where a scheduler chooses a trial.
+
+    Tune keeps each trial with its config and results until an experiment ends, 45 KB and more, and goes through all of
+    them after every event. Its sets of them are private, and nothing documented empties them.
+    """
+    with uses("the sets of trials of Tune's controller"):
+        controller = tune_controller._tune_controller  # a scheduler gets a wrapper around it
+        ended = controller._stopped_trials | controller._failed_trials
+        if not ended:
+            return
+        controller._trials[:] = [trial for trial in controller._trials if trial not in ended]
+        for kept in (controller._stopped_trials, controller._failed_trials, controller._live_trials):
+            kept -= ended
+        controller._trials_to_cache -= ended

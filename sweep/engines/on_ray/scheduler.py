@@ -7,14 +7,17 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from sweep.engines.on_ray.not_restored import NotRestored
+from sweep.engines.on_ray.ray_internals import forget_ended
 from sweep.engines.stop import Stop
 
 TELL_SECONDS = 1.0  # between two messages to the coordinator that the launch stops
 
 
 class StoppableScheduler(NotRestored, FIFOScheduler):
-    """Starts trials in order. Once none may start, waiting trials are withdrawn; once a stop is requested, running ones
-    are told to stop."""
+    """Starts trials in order, and makes Tune forget those that have ended.
+
+    Once none may start, waiting trials are withdrawn; once a stop is requested, running ones are told to stop.
+    """
 
     def __init__(self, stop: Stop, coordinator: Any):
         super().__init__()
@@ -22,6 +25,7 @@ class StoppableScheduler(NotRestored, FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Called many times a second."""
+        forget_ended(tune_controller)
         if self._stop.may_start:
             return super().choose_trial_to_run(tune_controller)
         # repeated, because a restarted coordinator has forgotten it

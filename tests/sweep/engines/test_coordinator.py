@@ -9,6 +9,7 @@ pytest.importorskip("ray")
 
 import ray
 
+from sweep.engines import Stop
 from sweep.engines.on_ray import coordinator
 from sweep.engines.on_ray.coordinator import (
     ELSEWHERE,
@@ -151,13 +152,15 @@ def test_a_desk_that_is_started_again_keeps_the_checkpoint_of_a_forced_retry(nod
         assert store.load_checkpoint(TRIAL) == b"of this launch"
 
 
-def test_a_desk_that_is_started_again_hears_of_a_stop(monkeypatch):
+def test_a_coordinator_that_is_started_again_hears_of_a_stop(monkeypatch):
     from sweep.engines.on_ray import scheduler
 
-    told, clock = [], SimpleNamespace(now=0.0)
+    told, clock, stop = [], SimpleNamespace(now=0.0), Stop()
+    stop.give_up("for this test")
     monkeypatch.setattr(scheduler, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(scheduler, "forget_ended", lambda controller: None)
     actor = SimpleNamespace(stop=SimpleNamespace(remote=lambda: told.append(clock.now)))
-    halting = scheduler.StoppableScheduler(SimpleNamespace(requested=True, may_start=False), actor)
+    halting = scheduler.StoppableScheduler(stop, actor)
     for clock.now in (0.0, 0.5, 1.0, 1.5, 2.0):
         halting.choose_trial_to_run(SimpleNamespace(get_trials=list))
     assert told == [0.0, 1.0, 2.0]

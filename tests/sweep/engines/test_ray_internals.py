@@ -1,7 +1,7 @@
 """Parts of Ray that it may move: each is where ray_internals.py looks for it, and is missed with a clear message."""
 
 import importlib
-import shutil
+import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +14,11 @@ pytest.importorskip("ray")
 pytest.importorskip("ray.tune")
 
 import ray
+from ray import tune
 from ray.experimental.internal_kv import _internal_kv_put
 from ray.job_config import JobConfig
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
 
 from sweep.engines.on_ray import environment, ray_internals
 from sweep.errors import InputError
@@ -24,14 +27,15 @@ pytestmark = pytest.mark.filterwarnings("default")  # Ray and what it imports wa
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder() -> Iterator[Path]:
     """The folder of a Ray that this process has started and is connected to."""
-    made = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
     environment.prepare(None)
-    ray.init(address="local", num_cpus=1, include_dashboard=False, **ray_internals.start_below(made))
-    yield made
-    ray.shutdown()
-    shutil.rmtree(made, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="t", dir="/tmp", ignore_cleanup_errors=True) as made:
+        try:
+            ray.init(address="local", num_cpus=1, include_dashboard=False, **ray_internals.start_below(Path(made)))
+            yield Path(made)
+        finally:
+            ray.shutdown()
 
 
 def test_ray_does_not_extend_the_path_that_a_job_gives_its_workers() -> None:
@@ -80,6 +84,61 @@ def test_the_kinds_of_nodes_are_those_that_an_autoscaler_told(folder: Path) -> N
     assert ray_internals.node_groups() == [("cards", {"CPU": 8, "GPU": 2}, 4)]
 
 
+class Forgetful(FIFOScheduler):
+    """Makes Tune forget what has ended, and remembers how many trials it knew at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: list[int] = []
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        ray_internals.forget_ended(tune_controller)
+        self.known.append(len(tune_controller.get_trials()))
+        return super().choose_trial_to_run(tune_controller)
+
+
+class Counting(Searcher):
+    """Gives Tune numbers without end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers = itertools.count()
+
+    def suggest(self, trial_id: str) -> Any:
+        return {"number": next(self._numbers)}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None: ...
+    def save(self, checkpoint_path: str) -> None: ...
+    def restore(self, checkpoint_path: str) -> None: ...
+
+
+@pytest.mark.slow
+def test_tune_forgets_trials_that_ended_well_and_badly(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", "1")
+
+    def second_fails(config: dict[str, int]) -> dict[str, int]:
+        if config["number"] == 1:
+            raise RuntimeError("the second")
+        return config
+
+    results: list[int] = []
+
+    class Results(tune.Callback):
+        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            results.append(trial.last_result["number"])
+
+    scheduler = Forgetful()
+    tune.Tuner(
+        second_fails,
+        tune_config=tune.TuneConfig(search_alg=Counting(), num_samples=6, scheduler=scheduler, reuse_actors=True),
+        run_config=tune.RunConfig(
+            storage_path=str(folder / "tune"), verbose=0, callbacks=[Results(), ray_internals.silent_progress()]
+        ),
+    ).fit()
+    assert results == [0, 2, 3, 4, 5]
+    assert max(scheduler.known) <= 3  # running, waiting, and one whose end is not yet noticed
+
+
 def job_with_path() -> Any:
     return ray_internals.job_with_path([])
 
@@ -94,6 +153,7 @@ def job_with_path() -> Any:
         ("ray._private.worker", "_global_node", ray_internals.log_folder),
         ("ray.tune.progress_reporter", "TrialProgressCallback", ray_internals.silent_progress),
         ("ray.job_config", "_py_driver_sys_path", job_with_path),
+        ("ray.tune.execution.tune_controller", "the sets of trials", lambda: ray_internals.forget_ended(object())),
     ],
 )
 def test_a_ray_that_moved_a_part_is_told_by_its_name(
@@ -101,7 +161,7 @@ def test_a_ray_that_moved_a_part_is_told_by_its_name(
 ) -> None:
     if name == "_py_driver_sys_path":
         monkeypatch.setattr(JobConfig, "__init__", lambda self: None)
-    else:
+    elif hasattr(importlib.import_module(module), name):
         monkeypatch.delattr(importlib.import_module(module), name)
     with pytest.raises(InputError, match=rf"Ray {ray.__version__} has moved .*{name}.*; .*ray_internals\.py"):
         call()
