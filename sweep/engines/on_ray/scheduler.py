@@ -14,7 +14,7 @@ TELL_SECONDS = 1.0  # between two messages to the coordinator that the launch st
 
 
 class StoppableScheduler(NotRestored, FIFOScheduler):
-    """Starts trials in order, and makes Tune forget those that have ended.
+    """Starts trials in order, those that lost their worker first, and makes Tune forget those that have ended.
 
     Once none may start, waiting trials are withdrawn; once a stop is requested, running ones are told to stop.
     """
@@ -27,12 +27,20 @@ class StoppableScheduler(NotRestored, FIFOScheduler):
         """Called many times a second."""
         forget_ended(tune_controller)
         if self._stop.may_start:
-            return super().choose_trial_to_run(tune_controller)
+            return min(_waiting(tune_controller), key=_has_not_begun, default=None)
         # repeated, because a restarted coordinator has forgotten it
         if self._stop.requested and time.monotonic() >= self._tell:
             self._tell = time.monotonic() + TELL_SECONDS
             self._coordinator.stop.remote()
-        for trial in tune_controller.get_trials():
-            if trial.status == Trial.PENDING:
-                tune_controller.stop_trial(trial)
+        for trial in _waiting(tune_controller):
+            tune_controller.stop_trial(trial)
         return None
+
+
+def _waiting(tune_controller: Any) -> list[Trial]:
+    return [trial for trial in tune_controller.get_trials() if trial.status == Trial.PENDING]
+
+
+def _has_not_begun(trial: Trial) -> bool:
+    """Whether a trial has lost no worker yet: one that has goes first, because it has a checkpoint and a claim."""
+    return not trial.num_failures
