@@ -2,6 +2,7 @@
 
 plan.py            the trials that a sweep asks for, and which of them are left to run
 preflight.py       what is checked before a trial starts
+order.py           which trials start first
 run.py             run a plan: the order of everything
 dispatch.py        hand trials to the engine until all have ended, here or in other launches
 background.py      a launch that goes on when its terminal is closed

@@ -14,6 +14,7 @@ from sweep.launch.budget.budget import budget, check_cost
 from sweep.launch.dispatch import Dispatcher
 from sweep.launch.failure_streak import FailureStreak
 from sweep.launch.finish import draw_report, fold_if_slow
+from sweep.launch.order import longest_first
 from sweep.launch.plan import Plan, plan, record_sweep
 from sweep.launch.preflight import check_grid, check_launch, data_errors, files_read
 from sweep.launch.progress import open_progress
@@ -95,7 +96,8 @@ def run_sweep(
         if found.seconds is not None:
             low, expected, high = map(duration, found.seconds)
             console.print(f"expected: {expected} of trial time ({low} to {high})", markup=False)
-        planned = replace(planned, estimate=found.launch_estimate)
+        todo = longest_first(planned.todo, found.lengths)
+        planned = replace(planned, todo=todo, estimate=found.launch_estimate)
     return run_plan(planned, store, engine, console, on_prepared)
 
 

@@ -16,6 +16,7 @@ from sweep.launch.budget.estimator import Estimate, Estimator
 from sweep.launch.budget.hardware import Slots, device_here, slots
 from sweep.launch.budget.likeness import Likeness, of_trial
 from sweep.launch.budget.measured import Sample, Wanted, measured
+from sweep.launch.order import longest_first
 from sweep.launch.pace import makespan
 from sweep.launch.plan import Plan
 from sweep.store import Store
@@ -41,6 +42,7 @@ class Budget:
         seconds: of the trials, added up; None where nothing tells how long one of them takes.
         wall: seconds from the launch to the end of the last trial; likewise.
         estimates: of a trial of each kind, where something tells.
+        lengths: of a trial of each kind, for comparison: seconds, or the work where these are not known of all.
         counts: trials by kind.
         measured_trials: like trials of the store that these come from.
         is_calibrated: whether some come from pieces of trials.
@@ -58,6 +60,7 @@ class Budget:
     seconds: Range | None
     wall: Range | None
     estimates: Mapping[Kind, Estimate]
+    lengths: Mapping[Kind, float]
     counts: Mapping[Kind, int]
     measured_trials: int
     is_calibrated: bool
@@ -115,14 +118,16 @@ def budget(planned: Plan, store: Store, networks: Mapping[str, NetworkSummary], 
     estimator = Estimator(samples)
     estimates = {kind: estimator.estimate(kind, wanted.works[kind]) for kind in counts}
     known = {kind: estimate for kind, estimate in estimates.items() if estimate is not None}
+    lengths = _lengths(known, wanted.works, examples)
     seconds = _sum(known, counts) if len(known) == len(counts) else None
     return Budget(
         trials=len(order),
         slots=where,
         flops=_flops(wanted.works, counts),
         seconds=seconds,
-        wall=seconds and _wall(seconds, [known[kind].seconds for kind in order], where, _start_seconds(store)),
+        wall=seconds and _wall(seconds, _in_order(planned, lengths), where, _start_seconds(store)),
         estimates=known,
+        lengths=lengths,
         counts=counts,
         measured_trials=sum(estimate.trials for estimate in known.values()) or _number_measured(samples),
         is_calibrated=any(not estimate.trials for estimate in known.values()) and _has_calibration(samples),
@@ -192,6 +197,19 @@ def _counts(sweep: SweepConfig, train: float, validation: float) -> data.Counts 
         return data.counts(replace(sweep.data, train=train, validation=validation))
     except ValueError:  # the images cannot be listed, or a stored trial had other images
         return None
+
+
+def _lengths(
+    known: Mapping[Kind, Estimate], works: Mapping[Kind, Work | None], examples: Mapping[Kind, TrialConfig]
+) -> dict[Kind, float]:
+    if len(known) == len(works):
+        return {kind: estimate.seconds for kind, estimate in known.items()}
+    return {kind: sum(work or expected(examples[kind], None)) for kind, work in works.items()}
+
+
+def _in_order(planned: Plan, lengths: Mapping[Kind, float]) -> list[float]:
+    """The seconds of the trials, in the order in which a launch starts them."""
+    return [lengths[Kind.of(trial)] for trial in longest_first(planned.todo, lengths).values()]
 
 
 def _flops(works: Mapping[Kind, Work | None], counts: Mapping[Kind, int]) -> float | None:
