@@ -13,7 +13,7 @@ from training.allocator import keep_freed_memory
 # modules of benchmarks, imported when their turn comes: on the machine of a GPU there may be neither Ray nor MLflow
 GROUPS = (
     "pruning", "authors", "training", "compiled", "gpu", "packing", "streamed", "sweeps", "mirror", "masks", "store",
-    "roofline", "copies",
+    "roofline", "copies", "scale",
 )  # fmt: skip
 
 
