@@ -113,7 +113,7 @@ def _open_log(name: str) -> tuple[Path, int]:
     state = os.environ.get("XDG_STATE_HOME", "")
     folders = [Path(state if os.path.isabs(state) else os.path.expanduser("~/.local/state"), "sweep/logs")]
     folders.append(Path(tempfile.gettempdir(), f"sweep-logs-{os.getuid()}"))
-    file = f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
+    file = f"{name[:100]}-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
     for folder in filter(Path.is_absolute, folders):  # "~" stays where this user has no home
         with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
