@@ -142,7 +142,8 @@ def test_a_sweep_that_is_submitted_stopped_killed_and_started_elsewhere_is_an_un
     _wait(lambda: store.checkpoints() and len(Leases(store.files).running()) == 2)
     ray_job("stop", "first")
     _wait(lambda: not Leases(store.files).living())
-    assert "interrupted" in store.statuses().values(), ray_job("logs", "first")
+    assert "interrupted; see: sweep trial show" in ray_job("logs", "first")
+    assert "interrupted" in store.statuses().values()
     assert set(store.statuses().values()) <= {"interrupted", "completed"} and store.checkpoints()
 
     # the driver of a launch that joined the cluster dies, and its trials with it
