@@ -51,3 +51,33 @@ def test_a_launch_does_not_wait_for_trials_that_another_has_just_ended(sweep):
     assert run_sweep(sweep, another_launch_runs_them, console).statuses == {"completed": 2}
     assert "waiting" not in console.file.getvalue()  # type: ignore[attr-defined]
     assert console.file.getvalue().count("test accuracy 90.00 %") == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_trials_that_wait_are_counted_and_told_why_once(terminal, sweep):
+    trials = {trial_id(trial): trial for trial in expand(sweep)}
+    stop, console = Stop(), Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    with open_progress(trials, trials, Store(sweep.store), console, stop) as progress:
+        for _ in range(3):
+            progress.waiting("no machine is free")
+        assert progress.tally.waiting_line == "2 trials wait: no machine is free"
+        progress.started(next(iter(trials.values())))
+        assert progress.tally.waiting_line == "1 trial waits: no machine is free"
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "no machine is free" in said if terminal else said == "2 trials wait: no machine is free\n"
+    stop.signal = 2
+    assert progress.tally.waiting_line == "", "none is going to start"
+
+
+def test_another_reason_is_told_after_a_while(sweep, monkeypatch):
+    from sweep.launch.progress import lines
+
+    trials = {trial_id(trial): trial for trial in expand(sweep)}
+    console = Console(file=io.StringIO(), width=100)
+    progress = open_progress(trials, trials, Store(sweep.store), console, Stop())
+    now = [1000.0]
+    monkeypatch.setattr(lines.time, "monotonic", lambda: now[0])
+    for reason in ("asked", "refused", "refused"):
+        now[0] += 15
+        progress.waiting(reason)
+    assert console.file.getvalue() == "2 trials wait: asked\n2 trials wait: refused\n"  # type: ignore[attr-defined]

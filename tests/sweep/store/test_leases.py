@@ -173,6 +173,14 @@ def test_a_heartbeat_of_a_later_version_is_understood(local):
         assert leases.claim(KEY) == ELSEWHERE
 
 
+def test_a_heartbeat_says_why_trials_wait_and_is_of_the_same_launch(local, monkeypatch):
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.05)
+    with Leases(local.files).held(lambda: "2 trials wait: no machine") as leases:
+        others = Leases(local.files)
+        wait_for(lambda: [launch.note for launch in others.living()] == ["2 trials wait: no machine"])
+        assert others.living() == [leases.launch]
+
+
 def test_files_of_leases_that_are_none_are_left_alone(local):
     local.files.put("leases/README", b"")
     with Leases(local.files).held() as leases:

@@ -12,7 +12,7 @@ from sweep.cli.print import status as print_status
 from sweep.launch.run import Summary
 from sweep.records import SweepRecord
 from sweep.store import Store
-from sweep.store.leases import Leases
+from sweep.store.leases import Launch, Leases
 from sweep.store.status import all_statuses, status_of
 
 from ...conftest import make_outcome
@@ -73,6 +73,14 @@ def test_what_runs_now_is_told_with_who_runs_it(store):
     assert found.launches == (str(leases.launch),)
     [after] = all_statuses(store)
     assert (after.counts["missing"], after.launches) == (3, ())
+
+
+def test_a_launch_whose_trials_all_wait_says_why_before_the_first_has_started(store):
+    launch = Launch("begins", note="12 trials wait: no machine")
+    with Leases(store.files, launch).held():
+        store.files.put(f"leases/{launch.id}.json", launch.to_json().encode())
+        out = sweep("status").out
+    assert f"begins: no trial has started\n  run by {launch}\n  {launch}: 12 trials wait: no machine\n" in out
 
 
 def test_trials_that_have_a_checkpoint_go_on_from_there(store):
