@@ -85,6 +85,14 @@ class TuneCallback(NotRestored, tune.Callback):
             with suppress(RayError):  # a coordinator that is being restarted has no answer
                 self._pass_on(ray.get(answer))
 
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """All trials have ended: pass on what workers have said since the last answer."""
+        for answer in (self._news, self._setup.coordinator.news.remote()):
+            if answer is not None:
+                with suppress(RayError):
+                    self._pass_on(ray.get(answer, timeout=ANSWER_SECONDS))
+        self._news = None
+
     def _pass_on(self, news: News) -> None:
         for name, times in news.preemptions.items():
             self._count_preemptions(name, times)
