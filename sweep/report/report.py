@@ -36,6 +36,7 @@ from sweep.report.table import Table
 from sweep.report.terminal_tables import terminal_tables
 from sweep.report.trials import Panel, StoredRows, panels, planned_trials, read
 from sweep.store import Store
+from sweep.store.merged_sweeps import merged_sweeps
 
 _TRIALS_CSV = [  # without a nested column, and without one of many lines
     field.name for field in fields(TrialRecord) if field.name not in ("rounds", "traceback")
@@ -98,7 +99,8 @@ def write_report(
     """
     tables = [store.trials() for store in stores]
     sources = read(stores, sweep, only, tables, require_completed=not html)
-    records = [record for store in stores for record in store.sweeps() if sweep in (None, record.name)]
+    merged = merged_sweeps(record for store in stores for record in store.sweeps())
+    records = [record for name, record in merged.items() if sweep in (None, name)]
     with named(display_names(records, [trial for _, trials in sources for trial in trials])):
         all_panels = panels((trial for _, trials in sources for trial in trials), planned_trials(records))
         if all_panels:

@@ -30,4 +30,11 @@ def _merged(first: SweepRecord, second: SweepRecord) -> SweepRecord:
 
 def _launch(record: SweepRecord) -> tuple[object, ...]:
     """What tells launches of one name apart, the last one highest."""
-    return record.launched, record.config, record.host or "", record.versions or "", record.trials
+    return (
+        record.launched,
+        record.config,
+        record.host or "",
+        record.versions or "",
+        record.estimate or "",
+        record.trials,
+    )

@@ -13,6 +13,7 @@ from sweep.report.page.content import Origin, page_of, sweeps_of
 from sweep.report.page.page import html
 from sweep.report.progress import progress
 from sweep.store import Store
+from sweep.store.merged_sweeps import merged_sweeps
 
 
 class PageSource(NamedTuple):
@@ -47,7 +48,7 @@ def write_page(
         source: what the trials were read from.
         reload_seconds: after these the page loads itself again; None: never.
     """
-    records = [record for store in source.stores for record in store.sweeps()]
+    records = list(merged_sweeps(record for store in source.stores for record in store.sweeps()).values())
     state = progress(source.stores, source.tables, records, source.sweep, source.only)
     sweeps = sweeps_of(records, state.statuses, source.sweep)
     ran = {trial.sweep for one in analysis.panels for trial in one.panel.trials if trial.sweep}
