@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from sweep.config import trial_config
 from sweep.config.config import read_sweep
 from sweep.config.grid import expand, title, trial_id
+from sweep.config.trial_identity import canonical, hashed
 from sweep.errors import InputError
 from sweep.launch.preflight import check_sparsities
 
@@ -196,3 +198,25 @@ def test_whether_steps_are_captured_is_no_part_of_the_name():
     [trial] = expand(sweep)
     assert sweep.compute.graphs == "off"
     assert trial_id(trial) == GOLDEN["digits", "snip", 0.99, 0]
+
+
+def test_the_ids_of_many_trials_write_what_they_share_once(monkeypatch):
+    """What takes time in a plan of thousands: of two values a trial, and of each part that many trials have."""
+    trials = expand(read_sweep(CONFIGS / "digits.yaml", [f"grid.seed=[{', '.join(map(str, range(50)))}]"]))
+    written = []
+    monkeypatch.setattr(trial_config, "canonical", lambda value: written.append(value) or canonical(value))
+    ids = [trial_id(trial) for trial in trials]
+    shared = [value for value in written if isinstance(value, dict)]
+    methods = len({trial.method for trial in trials})
+    assert len(written) - len(shared) == 2 * len(trials)
+    assert len(shared) <= methods + 4 < len(trials) / 10  # the architecture, the data, the pruning and the training
+    assert ids == [hashed(canonical(trial.identity())) for trial in trials]
+
+
+def test_equal_parts_that_are_written_otherwise_have_ids_of_their_own():
+    """An integer and a float are equal, and their texts are not: a part is known again only if it is the same object."""
+    [trial, *_] = expand(read_sweep(CONFIGS / "digits.yaml"))
+    one = replace(trial, training=replace(trial.training, momentum=0.0))
+    two = replace(trial, training=replace(trial.training, momentum=0))
+    assert one == two
+    assert [trial_id(one), trial_id(two)] == [hashed(canonical(each.identity())) for each in (one, two)]
