@@ -67,7 +67,7 @@ def test_every_command_for_machines_of_ones_own_runs(shell: Shell, monkeypatch: 
         monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{ray.port}")  # "auto" may mean another Ray of this machine
         Path("tiny.yaml").write_text(TINY)
         shell.run(STORE.sub("results", launch).replace("configs/cifar10.yaml", "tiny.yaml"))
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 200
         while not Store("results").completed() and time.monotonic() < deadline:
             time.sleep(0.2)
         assert len(Store("results").completed()) == 1
