@@ -22,9 +22,13 @@ from sweep.report import write_report
 from sweep.store import Store
 from sweep.store.estimates import LaunchEstimate, Range, deviation
 from sweep.trial import machine
+from sweep.trial.networks import summaries
 from sweep.trial.provenance import device_name
 from sweep.trial.record_fields import config_fields
+from sweep.trial.run import load_data
+from sweep.trial.setup import Setup
 from sweep.trial.timing import Timing
+from training import data
 
 from ...conftest import make_outcome
 from ..small import sweep as command
@@ -156,6 +160,22 @@ def test_a_calibration_begins_with_each_method_at_its_middle_sparsity(local: Sto
 
 
 @pytest.mark.slow
+def test_a_calibration_without_images_or_with_a_network_that_fails_says_so(
+    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    monkeypatch.chdir(tmp_path)
+    method = "def score(problem):\n    raise RuntimeError('no scores today')\n"
+    (tmp_path / "failing.py").write_text(method)
+    settings = ["--store", str(local.uri), "--set", "grid.sparsity=0.9", "--set", "grid.seed=0"]
+    failed = command("plan", "digits", *settings, "--set", "grid.method=failing.py:score", "--calibrate")
+    assert failed.code == 2
+    assert "could not be timed: RuntimeError: no scores today" in " ".join(failed.err.split())
+    absent = command("plan", "cifar10_small", *settings, "--set", "data.download=false", "--calibrate")
+    assert (absent.code, "no cifar10 in 'data'" in absent.err) == (2, True)
+
+
+@pytest.mark.slow
 def test_a_calibrated_plan_and_a_launch_that_tells_how_far_it_was_off(
     local: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +235,16 @@ def test_a_plan_refuses_a_batch_that_is_larger_than_the_training_set(tmp_path: P
     result = command("plan", "digits", "--store", str(tmp_path / "results"), "--set", "pruning.batch_size=2000")
     assert result.code == 2
     assert "a round draws 2000 images, but there are only 1293 to train on" in result.err
+
+
+@pytest.mark.parametrize("architecture", ["vgg_digits", "resnet20", "resnet18"])
+def test_work_is_counted_without_a_pass_and_without_reading_images(tmp_path: Path, architecture: str) -> None:
+    sweep = read_sweep("digits", [f"grid.architecture={architecture}", "data.train=0.5", "data.validation=100"])
+    setup = Setup(expand(sweep)[0], load_data(sweep), "cpu")
+    assert summaries(sweep)[architecture].macs == setup.macs_dense
+    counted = data.counts(sweep.data)
+    assert abs(counted.training - setup.images) <= 10, "one a class, by rounding"
+    assert counted[1:] == (len(setup.splits.validation), len(setup.splits.test)) == (100, TEST)
 
 
 def test_a_range_scales() -> None:
