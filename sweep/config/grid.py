@@ -9,7 +9,7 @@ from sweep.text import trial_title
 def trial_id(trial: TrialConfig) -> str:
     """16 hex digits of the sha256 of the trial's identity: the same trial has the same id everywhere.
 
-    Paths, GPUs and clusters are no part of it, so merging two stores is copying files.
+    Paths, GPUs and clusters are no part of it, so that stores of several clusters can be merged.
     """
     return hashed(trial.identity_json())
 
