@@ -55,10 +55,13 @@ def test_a_killed_and_a_drained_nodes_trials_go_on_elsewhere_as_preempted_and_no
 ) -> None:
     made, (killed, drained, last) = cluster
     lab.environment |= {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+    (lab.folder / "hold").touch()  # so that no trial ends before its node does
     launch = lab.start("launch", "faults.yaml", "--address", made.address, "--set", "compute.max_failures=0")
     wait_for_one_trial_a_node(lab, launch, 3)
     drain(made.address, drained)
     made.remove_node(killed, allow_graceful=False)  # kill -9 of all that it consists of
+    lab.wait_for(lambda: "its machine is being taken away" in lab.said(launch), launch)
+    (lab.folder / "hold").unlink()
     assert launch.wait(timeout=240) == 0, (lab.said(launch), lab.store.trials()["traceback"].to_pylist())
 
     said = lab.said(launch)
