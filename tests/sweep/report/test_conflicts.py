@@ -38,6 +38,7 @@ def written(stores: list[Store], folder: Path) -> dict[str, bytes]:
     return files | {"report.html": page[page.index("<section") : page.index('<section id="provenance"')].encode()}
 
 
+@pytest.mark.slow
 def test_a_report_over_two_stores_is_that_of_the_merged_one(clusters: tuple[Store, Store], tmp_path: Path) -> None:
     merged = Store(tmp_path / "merged")
     assert merge(clusters, merged).left_out == []

@@ -326,6 +326,7 @@ def put(store: Store, number: int) -> None:
         store.files.put(f"{folder}/{name}-{tag}.parquet", encode(folder, table(record, rows)), synced=False)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(5, 7), st.booleans(), st.integers(1, 3)), min_size=3, max_size=3)
 )
@@ -361,6 +362,7 @@ def test_merging_is_commutative_associative_and_idempotent_in_bytes(
     assert len(conflicts_of(Store(folder / "abc"))) <= 1
 
 
+@pytest.mark.slow
 def test_a_killed_merge_is_completed_by_the_next_one(
     clusters: tuple[Store, Store], tmp_path: Path, forks: Forks
 ) -> None:
