@@ -8,11 +8,12 @@ import os
 import resource
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+EVERY = 100  # ends of trials between two looks at all processes
 NETWORK = """
 from torch import nn
 
@@ -42,12 +43,14 @@ class Meter:
         megabytes: of memory that the process holds.
         cpu: seconds of all its threads.
         own: seconds of the trial.
+        family: CPU seconds of this process and all below it, Ray's and its workers, at every hundredth end.
     """
 
     at: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     own: list[float] = field(default_factory=list)
+    family: list[float] = field(default_factory=list)
     start: float = field(default_factory=perf_counter)
 
     def started(self, trial: Any) -> None:
@@ -64,6 +67,24 @@ class Meter:
         self.megabytes.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
         self.cpu.append(usage.ru_utime + usage.ru_stime)
         self.own.append(record.seconds or 0.0)
+        if len(self.own) % EVERY == 0:
+            self.family.append(_family_cpu())
+
+
+def _family_cpu() -> float:
+    """CPU seconds of this process and the living ones below it."""
+    parents, seconds = dict[int, int](), dict[int, float]()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            values = (process / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        number = int(process.name)
+        parents[number], seconds[number] = int(values[1]), sum(map(int, values[11:13])) / os.sysconf("SC_CLK_TCK")
+    family = {os.getpid()}
+    while more := {number for number, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(seconds[number] for number in family)
 
 
 def main(trials: int) -> None:
@@ -89,7 +110,8 @@ def main(trials: int) -> None:
                 ),
                 Console(file=nowhere),
             )
-    print(json.dumps({"at": meter.at, "megabytes": meter.megabytes, "cpu": meter.cpu, "own": meter.own}))
+    lists = {each.name: getattr(meter, each.name) for each in fields(meter) if each.name != "start"}
+    print(json.dumps(lists))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from sweep.config.yaml_tree import plain
 from sweep.store import Store
 from sweep.store.folding import fold
 
-TRIALS, WARM = 3000, 100  # of a launch, and after how many the memory of its process is compared with
+TRIALS, WARM = 3000, many_trials.EVERY  # of a launch, and after how many the memory of its process is compared with
 COMMANDS = 10_000  # trials of `plan` and `status`
 ON_S3 = (25, 100)  # trials of a launch
 CORES = 2  # on which the engine runs trials
@@ -52,12 +51,9 @@ def run(setup: Setup) -> Iterator[Row]:
 
 def of_a_launch(trials: int) -> Iterator[Row]:
     """A launch of so many trivial trials on Ray: seconds and memory."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, "-m", "benchmarks.many_trials", str(trials)]
     text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    everything = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    meter = many_trials.Meter(**json.loads(text), start=start)
+    meter = many_trials.Meter(**json.loads(text))
     assert len(meter.at) == trials
     number, load = trials - WARM, f"load average {os.getloadavg()[0]:.0f}"
     wall, own = meter.at[-1] - meter.at[WARM - 1], sum(meter.own[WARM:])
@@ -67,7 +63,8 @@ def of_a_launch(trials: int) -> Iterator[Row]:
     yield _row(
         f"{name}: CPU time a trial of the launching process", (meter.cpu[-1] - meter.cpu[WARM - 1]) / number, "s"
     )
-    yield _row(f"{name}: CPU time a trial of all processes, start and trials included", everything / trials, "s")
+    everything = meter.family[-1] - meter.family[0]
+    yield _row(f"{name}: CPU time a trial of all processes, the trial's own included", everything / number, "s")
     growth = meter.megabytes[-1] - meter.megabytes[WARM - 1]
     yield _row(f"{name}: growth of the launching process, trial {WARM} to the last", growth, "MB", at_most=60)
 
