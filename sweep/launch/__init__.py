@@ -12,6 +12,6 @@ relaunch.py        plans of stored trials that run again
 rerun.py           run one trial, new or stored, in this process
 failure_streak.py  stop when the first trials all fail for the same reason
 pace.py            how long trials take, from those that have ended and those that run
-finish.py          after the trials: compact the store, draw the report
+finish.py          after the trials: drop leftover checkpoints, compact the store, draw the report
 progress/          what a terminal or a log shows meanwhile
 """

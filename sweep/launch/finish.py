@@ -1,19 +1,32 @@
-"""What follows when all trials have ended: the store is compacted and the report drawn."""
+"""What follows when all trials have ended: leftover checkpoints go, the store is compacted and the report drawn."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
-from sweep.errors import InputError
+from sweep.errors import InputError, StoreError
 from sweep.launch.plan import Plan
 from sweep.records import COMPLETED
 from sweep.report import report_folder, write_report
 from sweep.store import Store
 from sweep.store.folding import fold, is_slow
+from sweep.store.leases import Leases
 from sweep.store.parquet import OF_OUTCOMES
 from sweep.store.sweeps import COLUMNS, trials_by_sweep
 from sweep.text import one_line, redacted
+
+
+def drop_leftover_checkpoints(planned: Plan, store: Store) -> None:
+    """Delete checkpoints of completed trials: a process that was killed right after it stored a trial's row left them.
+
+    Those of completed trials that run again at this moment stay.
+    """
+    with suppress(StoreError):  # they take space and do no harm
+        leftover = store.checkpoints() & store.completed(planned.trials)
+        for name in leftover - Leases(store.files).running().keys():  # listed last: a claim precedes its checkpoint
+            store.drop_checkpoint(name)
 
 
 def fold_if_slow(store: Store, console: Console) -> None:

@@ -13,7 +13,7 @@ from sweep.errors import StoreError
 from sweep.launch.budget.budget import budget, check_cost
 from sweep.launch.dispatch import Dispatcher
 from sweep.launch.failure_streak import FailureStreak
-from sweep.launch.finish import draw_report, fold_if_slow
+from sweep.launch.finish import draw_report, drop_leftover_checkpoints, fold_if_slow
 from sweep.launch.order import longest_first
 from sweep.launch.plan import Plan, plan, record_sweep
 from sweep.launch.preflight import check_grid, check_launch, data_errors, files_read
@@ -142,6 +142,7 @@ def run_plan(
         if stop.reason is not None:
             console.print(stop.reason, markup=False, soft_wrap=True)
         if not stop.requested:
+            drop_leftover_checkpoints(planned, store)
             fold_if_slow(store, console)  # before the report reads all trials
             tracker.add_artifacts(draw_report(planned, store, console))
     deviation = _deviation(planned, store)

@@ -44,11 +44,10 @@ def test_the_quickstart_killed_and_relaunched_gives_the_table_of_a_disk(lab: Lab
     kill(launch.pid)
     launch.wait()
     before = store.outcomes()
-    ended = store.checkpoints() & set(store.completed())  # killed after its row was stored, before its checkpoint went
     lab.run("launch", DIGITS, *SETTINGS, "--set", f"store={bucket}")  # on Ray, this time
     assert before.items() <= store.outcomes().items()
     assert table(store) == table(lab.store)
-    assert store.checkpoints() == ended
+    assert store.checkpoints() == set()
     for command in (["verify", bucket], ["compact", bucket], ["verify", bucket], ["status", "--store", bucket]):
         lab.run(*command)
     assert table(store) == table(lab.store)

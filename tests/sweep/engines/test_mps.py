@@ -15,6 +15,7 @@ from sweep.engines import Stop, Watchers, mps, on_ray, processes
 from sweep.errors import InputError
 from sweep.store.leases import Launch
 
+NO_CLAIMS = SimpleNamespace(store=SimpleNamespace(local=None))
 PIPES = "CUDA_MPS_PIPE_DIRECTORY"
 TINY = """
 name: tiny
@@ -120,14 +121,14 @@ def test_a_ray_of_our_own_inherits_the_variables(
 
     inside: list[str] = []
     monkeypatch.setattr(starting, "run_on_ray", lambda *_: inside.append(os.environ[PIPES]))
-    on_ray.run(tiny, expand(tiny), SimpleNamespace(), Watchers([]), Stop())
+    on_ray.run(tiny, expand(tiny), NO_CLAIMS, Watchers([]), Stop())
     assert inside[0].startswith(f"/tmp/{mps.PREFIX}") and PIPES not in os.environ
     assert daemon.read_text() == "start\nquit -t 5\n"
 
 
 def test_on_a_cluster_the_service_is_not_ours_to_start(daemon: Path, tiny: SweepConfig) -> None:
     with pytest.raises(InputError, match=r"^compute\.mps: .*on its own machine only"):
-        on_ray.run(tiny, expand(tiny), SimpleNamespace(), Watchers([]), Stop(), address="here:1")
+        on_ray.run(tiny, expand(tiny), NO_CLAIMS, Watchers([]), Stop(), address="here:1")
     assert not daemon.exists()
 
 

@@ -42,6 +42,18 @@ def test_a_launch_that_ends_folds_many_small_files_and_says_so(launch):
     assert (again.code, "folding" in again.out, "nothing to run" in again.out) == (0, False, True)
 
 
+def test_a_checkpoint_that_a_killed_process_left_goes_unless_its_trial_runs_again(launch):
+    launch()
+    store = Store("results")
+    left, runs, _ = sorted(store.completed())
+    for name in (left, runs):
+        store.save_checkpoint(name, b"")
+    with Leases(store.files).held() as leases:  # another launch, that runs one again
+        assert leases.claim(runs) is None
+        assert launch().code == 0
+        assert store.checkpoints() == {runs}
+
+
 def test_readers_and_another_launch_go_on_meanwhile(launch, monkeypatch):
     launch("--set", "grid.seed=0,1")
     store, ended, seen = Store("results"), threading.Event(), set()
