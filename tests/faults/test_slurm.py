@@ -58,7 +58,7 @@ def test_tasks_share_the_trials_and_one_that_is_told_to_end_is_queued_again(slur
         time.sleep(0.05)
     first.send_signal(signal.SIGTERM)  # to the script alone, as --signal=B:TERM does
     assert first.wait(timeout=120) == 143, slurm.said(0)
-    assert "interrupted" in slurm.said(0)
+    assert "resumes trials that were stopped" in slurm.said(0)
     assert second.wait(timeout=240) == 0, slurm.said(1)  # with the trials that the first has left
     results = table(lab.store)
     assert results == {name: undisturbed[name] for name in results} and len(results) == 3

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,9 +49,16 @@ def test_a_watch_reports_each_trial_as_it_ends_and_ends_with_the_last(store: Sto
 
 def test_ctrl_c_ends_a_watch_with_130_and_keeps_the_last_report(local: Store, tmp_path: Path) -> None:
     launched(local, 0)
-    threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    result = sweep("report", local.uri, "--out", str(tmp_path / "out"), "--html", "--watch")
     page = tmp_path / "out/report.html"
+
+    def stop() -> None:
+        while not page.exists():
+            time.sleep(0.05)
+        time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop, daemon=True).start()
+    result = sweep("report", local.uri, "--out", str(tmp_path / "out"), "--html", "--watch")
     assert result.code == 130
     assert f"Stopped; the last report stays: {page}" in result.out
     assert "1 of 3" in page.read_text() and "data-seconds" not in page.read_text()
