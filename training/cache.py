@@ -148,7 +148,7 @@ def _write(path: Path, data: bytes) -> None:
     try:
         temporary.write_bytes(data)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: half a file is of no use, and the error goes on
         with suppress(OSError):
             temporary.unlink()
         raise
