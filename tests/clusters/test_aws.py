@@ -26,6 +26,7 @@ from sweep.engines.on_ray.aws import FallbackNodeProvider
 from sweep.records import Outcome
 from sweep.store import Store
 from tests.clusters.pages import ROOT, Shell, commands, runs_here
+from tests.clusters.ray_files import as_ray_reads
 
 FILE, PAGE = ROOT / "cluster.yaml", ROOT / "docs/cluster/aws.md"
 
@@ -35,9 +36,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # Ray's own, on being import
 @pytest.fixture(scope="module")
 def config() -> dict[str, Any]:
     """What Ray makes of the file."""
-    prepared: dict[str, Any] = prepare_config(yaml.safe_load(FILE.read_text()))
-    validate_config(prepared)
-    return prepared
+    return as_ray_reads(FILE)
 
 
 def workers(config: dict[str, Any]) -> list[dict[str, Any]]:

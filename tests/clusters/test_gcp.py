@@ -8,11 +8,11 @@ import googleapiclient
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
-from ray.autoscaler._private.util import prepare_config, validate_config
 
 from sweep.config.compute import Compute
 from sweep.engines.capacity import capacity
 from tests.clusters.pages import ROOT
+from tests.clusters.ray_files import as_ray_reads
 
 FILE = ROOT / "clusters/gcp.yaml"
 
@@ -22,9 +22,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # Ray's own, on being import
 @pytest.fixture(scope="module")
 def config() -> dict[str, Any]:
     """What Ray makes of the file."""
-    prepared: dict[str, Any] = prepare_config(yaml.safe_load(FILE.read_text()))
-    validate_config(prepared)
-    return prepared
+    return as_ray_reads(FILE)
 
 
 @pytest.fixture(scope="module")
